@@ -1,0 +1,1 @@
+"""Plain data with no I/O: what the archive talks about."""
