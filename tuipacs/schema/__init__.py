@@ -1,0 +1,1 @@
+"""The control API as data: requests, answers and operations that daemon and clients share."""

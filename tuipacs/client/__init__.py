@@ -1,0 +1,1 @@
+"""The only way for screens and commands to reach an archive."""

@@ -1,0 +1,86 @@
+"""Encoding shared by both connections: errors from answers, and the cleaning of hostile text."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+
+from tuipacs import errors
+from tuipacs.domain.safe_text import clean
+
+Answer = TypeVar("Answer")
+
+MEDIA_TYPE = "application/msgpack"
+BASE_URL = "http://tuipacs"
+
+_BY_CODE: dict[str, type[errors.TuipacsError]] = {}
+
+
+def _register(cls: type[errors.TuipacsError]) -> None:
+    _BY_CODE[cls.code] = cls
+    for child in cls.__subclasses__():
+        _register(child)
+
+
+_register(errors.TuipacsError)
+
+
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What the API sends with each status of 400 and more."""
+
+    code: str
+    message: str
+    remedy: str = ""
+    retry_after: float = 0.0
+
+
+def raise_for_error(status_code: int, body: bytes) -> None:
+    """Raise the error of the tree that the daemon meant; return if ``status_code`` is a success."""
+    if status_code < 400:
+        return
+    try:
+        error = msgspec.json.decode(body, type=ErrorBody)
+    except msgspec.MsgspecError:
+        raise errors.DaemonUnreachableError(
+            f"the control socket gave an answer that is none of tuipacs' (HTTP {status_code})"
+        ) from None
+    cls = _BY_CODE.get(error.code, errors.TuipacsError)
+    if cls is errors.ThrottledError:
+        raise errors.ThrottledError(
+            error.message, retry_after=error.retry_after, remedy=error.remedy
+        )
+    raise cls(error.message, remedy=error.remedy)
+
+
+def unreachable(error: httpx.TransportError) -> errors.DaemonUnreachableError:
+    """The error for a daemon that does not answer."""
+    if isinstance(error, httpx.TimeoutException):
+        return errors.DaemonUnreachableError(
+            "the archive did not answer in time", remedy="is the machine overloaded? try again"
+        )
+    return errors.DaemonUnreachableError(
+        "no archive is running there", remedy="start it with: tuipacs serve"
+    )
+
+
+def cleaned(value: Any) -> Any:
+    """Return ``value`` with every text in it safe for a terminal; structs are rebuilt, bytes kept."""
+    if type(value) is str:
+        return clean(value)
+    if isinstance(value, enum.Enum):
+        return value
+    if isinstance(value, msgspec.Struct):
+        changes = {}
+        for name in value.__struct_fields__:
+            old = getattr(value, name)
+            new = cleaned(old)
+            if new is not old:
+                changes[name] = new
+        return msgspec.structs.replace(value, **changes) if changes else value
+    if isinstance(value, tuple):
+        items = tuple(cleaned(item) for item in value)
+        return items if any(a is not b for a, b in zip(items, value, strict=True)) else value
+    return value

@@ -1,0 +1,66 @@
+"""Audit events with the names and codes of DICOM PS3.15 A.5, and their records."""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+
+from msgspec import Struct
+
+
+class AuditEvent(Enum):
+    """Event identification: (code of DCM, meaning)."""
+
+    APPLICATION_ACTIVITY = ("110100", "Application Activity")
+    AUDIT_LOG_USED = ("110101", "Audit Log Used")
+    BEGIN_TRANSFERRING = ("110102", "Begin Transferring DICOM Instances")
+    INSTANCES_ACCESSED = ("110103", "DICOM Instances Accessed")
+    INSTANCES_TRANSFERRED = ("110104", "DICOM Instances Transferred")
+    STUDY_DELETED = ("110105", "DICOM Study Deleted")
+    EXPORT = ("110106", "Export")
+    IMPORT = ("110107", "Import")
+    NETWORK_ENTRY = ("110108", "Network Entry")
+    PATIENT_RECORD = ("110110", "Patient Record")
+    QUERY = ("110112", "Query")
+    SECURITY_ALERT = ("110113", "Security Alert")
+    USER_AUTHENTICATION = ("110114", "User Authentication")
+
+    @property
+    def code(self) -> str:
+        """The DCM code value."""
+        return self.value[0]
+
+    @property
+    def meaning(self) -> str:
+        """The code meaning."""
+        return self.value[1]
+
+
+class AuditOutcome(StrEnum):
+    """Event outcome indicator (PS3.15 A.5.2.5)."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    REFUSED = "refused"  # the guard said no
+
+
+class AuditRecord(Struct, frozen=True, kw_only=True):
+    """One link of the append-only hash chain. ``seq`` has no gaps."""
+
+    seq: int
+    at: float  # seconds since the epoch, UTC
+    event_code: str
+    event: str
+    operation: str  # "browse.patients"
+    outcome: AuditOutcome
+    actor_kind: str
+    actor: str
+    role: str
+    unix_user: str
+    terminal: str
+    ssh_client: str
+    address: str
+    patient_id: str = ""
+    study_instance_uid: str = ""
+    sop_instance_uid: str = ""
+    detail: str = ""
+    hash: str = ""  # hex SHA-256 over the previous hash and this record

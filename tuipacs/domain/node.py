@@ -1,0 +1,60 @@
+"""Remote AEs ("nodes" on screen) and what the listener saw of them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from tuipacs.domain.permissions import NodeService
+
+
+class NodeRecord(Struct, frozen=True, kw_only=True):
+    """A known node: calling AE title and the address it may come from."""
+
+    key: int
+    ae_title: str
+    address: str  # IP address or CIDR; empty means any address
+    services: tuple[NodeService, ...]
+    description: str
+    created_at: float
+
+
+class AssociationState(StrEnum):
+    """How an association stands or ended."""
+
+    OPEN = "open"
+    RELEASED = "released"
+    ABORTED = "aborted"
+    REJECTED = "rejected"
+
+
+class ContextOutcome(Struct, frozen=True, kw_only=True):
+    """One presentation context as negotiated (PS3.8 9.3.3.2)."""
+
+    abstract_syntax: str  # UID
+    abstract_syntax_name: str
+    transfer_syntax: str  # name of the accepted syntax, or the proposed ones
+    accepted: bool
+    reason: str = ""
+
+
+class AssociationRecord(Struct, frozen=True, kw_only=True):
+    """One association, live or of late, as the incoming screen shows it."""
+
+    key: int
+    calling_ae_title: str
+    called_ae_title: str
+    address: str
+    state: AssociationState
+    started_at: float
+    ended_at: float | None
+    stored: int = 0
+    duplicate: int = 0
+    refused: int = 0
+    bytes_received: int = 0
+    last_status: str = ""  # "0x0000 Success", "0xA700 out of resources: ..."
+    last_at: float = 0.0
+    reason: str = ""  # why it was rejected or aborted, in words
+    known_node: bool = False
+    contexts: tuple[ContextOutcome, ...] = ()

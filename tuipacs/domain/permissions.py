@@ -1,0 +1,100 @@
+"""Who may do what: the one permission matrix.
+
+Everything not marked ``yes`` is refused. A role or permission without a cell is an import-time error,
+so a new permission cannot be forgotten for any role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Role(StrEnum):
+    """Roles of people and machine accounts that log in."""
+
+    VIEWER = "viewer"
+    TECHNOLOGIST = "technologist"
+    RADIOLOGIST = "radiologist"
+    ADMIN = "admin"
+    AUDITOR = "auditor"
+    SERVICE = "service"
+
+
+class Permission(StrEnum):
+    """One right; every service method demands exactly one."""
+
+    OWN_SESSION = "own-session"
+    BROWSE = "browse"
+    VIEW_OBJECTS = "view-objects"
+    EXPORT = "export"
+    IMPORT = "import"
+    VIEW_INCOMING = "view-incoming"
+    VIEW_JOBS = "view-jobs"
+    CONTROL_JOBS = "control-jobs"
+    VIEW_NODES = "view-nodes"
+    MANAGE_NODES = "manage-nodes"
+    MANAGE_USERS = "manage-users"
+    READ_AUDIT = "read-audit"
+    VIEW_SYSTEM = "view-system"
+    STOP_ARCHIVE = "stop-archive"
+    DICOM_ECHO = "dicom-echo"
+    DICOM_STORE = "dicom-store"
+
+
+_TABLE = """
+permission     viewer  technologist  radiologist  admin  auditor  service
+own-session    yes     yes           yes          yes    yes      yes
+browse         yes     yes           yes          yes    no       yes
+view-objects   yes     yes           yes          yes    no       yes
+export         no      yes           yes          yes    no       yes
+import         no      yes           no           yes    no       yes
+view-incoming  no      yes           yes          yes    no       no
+view-jobs      no      yes           yes          yes    no       yes
+control-jobs   no      yes           no           yes    no       yes
+view-nodes     no      yes           yes          yes    no       no
+manage-nodes   no      no            no           yes    no       no
+manage-users   no      no            no           yes    no       no
+read-audit     no      no            no           yes    yes      no
+view-system    no      yes           yes          yes    yes      yes
+stop-archive   no      no            no           yes    no       no
+dicom-echo     no      no            no           no     no       no
+dicom-store    no      no            no           no     no       no
+"""
+# dicom-echo and dicom-store belong to DICOM peers alone; they come from the node table, never from a login.
+
+
+def _parse(table: str) -> Mapping[Role, frozenset[Permission]]:
+    header, *rows = [line.split() for line in table.strip().splitlines()]
+    roles = [Role(name) for name in header[1:]]
+    if set(roles) != set(Role) or {row[0] for row in rows} != set(Permission):
+        raise ValueError("the permission matrix lacks a role or a permission")
+    granted: dict[Role, set[Permission]] = {role: set() for role in roles}
+    for name, *cells in rows:
+        for role, cell in zip(roles, cells, strict=True):
+            if cell not in ("yes", "no"):
+                raise ValueError(f"cell {name}/{role} is neither yes nor no")
+            if cell == "yes":
+                granted[role].add(Permission(name))
+    return MappingProxyType({role: frozenset(rights) for role, rights in granted.items()})
+
+
+MATRIX: Mapping[Role, frozenset[Permission]] = _parse(_TABLE)
+
+
+class NodeService(StrEnum):
+    """DIMSE services that a known node may be allowed to use here."""
+
+    ECHO = "echo"
+    STORE = "store"
+
+
+NODE_RIGHTS: Mapping[NodeService, Permission] = MappingProxyType(
+    {NodeService.ECHO: Permission.DICOM_ECHO, NodeService.STORE: Permission.DICOM_STORE}
+)
+
+
+def roles_with(permission: Permission) -> tuple[Role, ...]:
+    """Return the roles that hold ``permission``, in the order of ``Role``."""
+    return tuple(role for role in Role if permission in MATRIX[role])

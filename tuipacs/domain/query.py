@@ -1,0 +1,123 @@
+"""The filter line of the archive: words and ``key:value`` terms, read once into plain data.
+
+Grammar: terms are separated by blanks and all must match. ``"two words"`` is one term, ``!term`` excludes.
+Keys: ``mod:CT,MR`` ``date:-7d`` ``date:today`` ``date:20261101-20261120`` ``id:`` ``acc:`` ``name:``
+``desc:`` ``ae:`` ``uid:`` ``st:conflict``. A bare word is looked for in name, ID, accession number, description,
+referring physician and modality, anywhere in the text, whatever its case or accents.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import unicodedata
+from enum import StrEnum
+
+from msgspec import Struct
+
+from tuipacs.errors import UsageError
+
+MAX_TERMS = 20
+MAX_LENGTH = 500
+
+
+class Field(StrEnum):
+    """What a term is matched against."""
+
+    ANY = "any"
+    MODALITY = "mod"
+    DATE = "date"
+    PATIENT_ID = "id"
+    ACCESSION = "acc"
+    NAME = "name"
+    DESCRIPTION = "desc"
+    CALLING_AE = "ae"
+    UID = "uid"
+    STATE = "st"
+
+
+class Term(Struct, frozen=True, kw_only=True):
+    """One condition. For DATE, ``value`` is empty and ``first``/``last`` bound it (YYYYMMDD, inclusive, "" is open)."""
+
+    field: Field
+    value: str = ""
+    exclude: bool = False
+    first: str = ""
+    last: str = ""
+
+
+class SortKey(StrEnum):
+    """Orders that an index backs."""
+
+    RECEIVED = "received"
+    DATE = "date"
+    NAME = "name"
+    ID = "id"
+
+
+_TOKEN = re.compile(r'(!?)(?:([A-Za-z]+):)?(?:"([^"]*)"?|(\S+))')
+_RELATIVE = re.compile(r"-(\d{1,4})([dwmy])")
+_UNIT_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
+_NEAREST_KEYS = ", ".join(f"{field.value}:" for field in Field if field is not Field.ANY)
+
+
+def fold(text: str) -> str:
+    """Return ``text`` without case, accents and the separators of person names, for comparing.
+
+    >>> fold("MÜLLER^Änne=山田^太郎")
+    'muller anne 山田 太郎'
+    """
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return " ".join(plain.replace("^", " ").replace("=", " ").split())
+
+
+def parse_filter(text: str, today: dt.date) -> tuple[Term, ...]:
+    """Read a filter line. Raises `UsageError` for an unknown key or a date that is none."""
+    if len(text) > MAX_LENGTH:
+        raise UsageError(f"the filter is longer than {MAX_LENGTH} characters")
+    terms: list[Term] = []
+    for bang, key, quoted, bare in _TOKEN.findall(text):
+        value = quoted or bare
+        if not value:
+            continue
+        try:
+            field = Field(key.lower()) if key else Field.ANY
+        except ValueError:
+            raise UsageError(f"no such filter key: {key}: (known: {_NEAREST_KEYS})") from None
+        if field is Field.DATE:
+            first, last = _dates(value, today)
+            terms.append(Term(field=field, exclude=bool(bang), first=first, last=last))
+        else:
+            terms.append(Term(field=field, value=value, exclude=bool(bang)))
+    if len(terms) > MAX_TERMS:
+        raise UsageError(f"the filter has more than {MAX_TERMS} terms")
+    return tuple(terms)
+
+
+def _dates(value: str, today: dt.date) -> tuple[str, str]:
+    lowered = value.lower()
+    if lowered == "today":
+        return f"{today:%Y%m%d}", f"{today:%Y%m%d}"
+    if lowered == "yesterday":
+        day = today - dt.timedelta(days=1)
+        return f"{day:%Y%m%d}", f"{day:%Y%m%d}"
+    if relative := _RELATIVE.fullmatch(lowered):
+        try:
+            start = today - dt.timedelta(days=int(relative[1]) * _UNIT_DAYS[relative[2]])
+        except OverflowError:
+            return "", ""
+        return f"{start:%Y%m%d}", ""
+    digits = re.fullmatch(r"(\d{4,8})?(-)?(\d{4,8})?", re.sub(r"(?<=\d)[-.](?=\d\d\b)", "", value))
+    if digits is None or not (digits[1] or digits[3]):
+        raise UsageError("date: takes today, -7d, 2026, 202611, 20261121 or FIRST-LAST")
+    if not digits[2]:
+        return _bound(digits[1] or digits[3], "0"), _bound(digits[1] or digits[3], "9")
+    return (
+        _bound(digits[1], "0") if digits[1] else "",
+        _bound(digits[3], "9") if digits[3] else "",
+    )
+
+
+def _bound(part: str, pad: str) -> str:
+    return part.ljust(8, pad)

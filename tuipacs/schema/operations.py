@@ -1,0 +1,90 @@
+"""Every operation of the control API: its name, request and answer.
+
+``POST /v1/NAME`` takes the request and gives the answer as JSON, or as MessagePack if accepted.
+Beside these: ``GET /v1/objects/KEY`` (stored bytes), ``GET /v1/documents/KEY`` (an encapsulated
+document) and ``GET /v1/events`` (a line of JSON for each wake-up, a `Wake` message).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from tuipacs.domain.content import Document, ElementList
+from tuipacs.domain.frame import Frame
+from tuipacs.domain.job import JobRecord
+from tuipacs.domain.node import NodeRecord
+from tuipacs.domain.system import Health, SystemStatus
+from tuipacs.domain.user import Identity, Session, UserRecord
+from tuipacs.schema import messages as m
+
+Request = TypeVar("Request", bound=Struct)
+Answer = TypeVar("Answer", bound=Struct)
+
+
+@dataclass(frozen=True)
+class Operation(Generic[Request, Answer]):
+    """One call. ``public`` ones work without a session."""
+
+    name: str
+    request: type[Request]
+    answer: type[Answer]
+    public: bool = False
+
+
+HEALTH = Operation("system.health", m.Empty, Health, public=True)
+LOGIN = Operation("sessions.login", m.LoginRequest, Session, public=True)
+UNLOCK = Operation(
+    "sessions.unlock", m.PasswordRequest, Identity, public=True
+)  # needs a token all the same
+LOGOUT = Operation("sessions.logout", m.Empty, m.Empty)
+LOCK = Operation("sessions.lock", m.Empty, m.Empty)
+TOUCH = Operation("sessions.touch", m.Empty, Identity)
+WHOAMI = Operation("sessions.whoami", m.Empty, Identity)
+CHANGE_PASSWORD = Operation("sessions.change_password", m.ChangePasswordRequest, m.Empty)
+
+USERS = Operation("users.list", m.Empty, m.UserList)
+USER_ADD = Operation("users.add", m.UserAddRequest, UserRecord)
+USER_ROLE = Operation("users.set_role", m.UserRoleRequest, UserRecord)
+USER_PASSWORD = Operation("users.set_password", m.UserPasswordRequest, UserRecord)
+USER_DISABLE = Operation("users.set_disabled", m.UserDisableRequest, UserRecord)
+SESSION_END = Operation("users.end_session", m.SessionEndRequest, m.Empty)
+
+PATIENTS = Operation("browse.patients", m.PageRequest, m.PatientPage)
+STUDIES = Operation("browse.studies", m.PageRequest, m.StudyPage)
+POSITION = Operation("browse.position", m.PositionRequest, m.Position)
+STUDIES_OF = Operation("browse.studies_of", m.ChildrenRequest, m.StudyRows)
+SERIES_OF = Operation("browse.series_of", m.ChildrenRequest, m.SeriesRows)
+INSTANCES_OF = Operation("browse.instances_of", m.ChildrenRequest, m.InstanceRows)
+FIND = Operation("browse.find", m.FindRequest, m.FindResult)
+SHOW = Operation("browse.show", m.UidRequest, m.Shown)
+CHANGES = Operation("browse.changes", m.ChangesRequest, m.Changes)
+
+REPRESENTATIVE = Operation("objects.representative", m.RepresentativeRequest, m.Representative)
+FRAME = Operation("objects.frame", m.FrameRequest, Frame)
+ELEMENTS = Operation("objects.elements", m.InstanceRequest, ElementList)
+DOCUMENT = Operation("objects.document", m.InstanceRequest, Document)
+EXPORT_PLAN = Operation("objects.export_plan", m.ExportRequest, m.ExportPlan)
+
+INCOMING = Operation("incoming.list", m.Empty, m.Incoming)
+NODES = Operation("nodes.list", m.Empty, m.NodeList)
+NODE_ADD = Operation("nodes.add", m.NodeAddRequest, NodeRecord)
+NODE_REMOVE = Operation("nodes.remove", m.NodeRemoveRequest, m.Empty)
+
+IMPORT = Operation("imports.submit", m.ImportRequest, JobRecord)
+JOBS = Operation("jobs.list", m.Empty, m.JobList)
+JOB = Operation("jobs.show", m.JobRequest, JobRecord)
+JOB_REFUSALS = Operation("jobs.refusals", m.JobRequest, m.Refusals)
+JOB_CANCEL = Operation("jobs.cancel", m.JobRequest, JobRecord)
+
+AUDIT = Operation("audit.list", m.AuditRequest, m.AuditPage)
+AUDIT_VERIFY = Operation("audit.verify", m.Empty, m.AuditVerification)
+
+STATUS = Operation("system.status", m.Empty, SystemStatus)
+STOP = Operation("system.stop", m.Empty, m.Empty)
+
+ALL: tuple[Operation[Struct, Struct], ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Operation)
+)
