@@ -1,0 +1,1 @@
+"""Datasets and pixels: Part 10, indexed attributes, character sets, elements, documents."""
