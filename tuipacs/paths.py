@@ -67,7 +67,7 @@ class ArchivePaths:
 
 
 def archive_paths(chosen: Path | None) -> ArchivePaths:
-    """The archive asked for: the option, else ``TUIPACS_ARCHIVE``, else the platform's data folder."""
+    """The archive asked for: the option, ``TUIPACS_ARCHIVE``, or the platform's data folder."""
     if chosen is None:
         named = os.environ.get(ARCHIVE_VARIABLE)
         chosen = Path(named) if named else Path(platformdirs.user_data_dir("tuipacs"))

@@ -60,7 +60,7 @@ class Connection:
             raise wire.unreachable(error) from error
         wire.raise_for_error(response.status_code, response.content)
         answer = msgspec.msgpack.decode(response.content, type=operation.answer)
-        return wire.cleaned(answer) if self._clean else answer  # type: ignore[no-any-return]
+        return wire.cleaned(answer) if self._clean else answer
 
     def download(self, key: int, *, document: bool = False) -> Iterator[bytes]:
         """Yield the stored bytes of one object, or the document encapsulated in it, in chunks."""

@@ -18,7 +18,7 @@ class ActorKind(StrEnum):
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """Where the actor sits, as far as the daemon can tell. The terminal and SSH client are claims of the client."""
+    """Where the actor sits. Terminal and SSH client are what the client claims."""
 
     unix_user: str = ""  # from SO_PEERCRED of the control socket
     terminal: str = ""

@@ -29,7 +29,7 @@ class JobState(StrEnum):
 
 
 class JobRecord(Struct, frozen=True, kw_only=True):
-    """Progress of one job. ``rate`` is objects a second, ``eta`` seconds left; None when unknown."""
+    """One job. ``rate`` is objects a second, ``eta`` seconds left; None when unknown."""
 
     key: int
     kind: JobKind

@@ -1,6 +1,6 @@
 """Who may do what: the one permission matrix.
 
-Everything not marked ``yes`` is refused. A role or permission without a cell is an import-time error,
+Everything not marked ``yes`` is refused. A role or permission without a cell is an error at import,
 so a new permission cannot be forgotten for any role.
 """
 
@@ -62,7 +62,7 @@ stop-archive   no      no            no           yes    no       no
 dicom-echo     no      no            no           no     no       no
 dicom-store    no      no            no           no     no       no
 """
-# dicom-echo and dicom-store belong to DICOM peers alone; they come from the node table, never from a login.
+# dicom-echo and dicom-store belong to DICOM peers alone; they come from the node table, not a login.
 
 
 def _parse(table: str) -> Mapping[Role, frozenset[Permission]]:

@@ -1,7 +1,7 @@
 """Rows of the archive as screens and commands see them.
 
-On the wire every DICOM attribute goes by its keyword (``PatientID``); what is tuipacs' own stays in lower case.
-Texts are exact here, as decoded: the reader cleans them before they reach a terminal.
+On the wire every DICOM attribute goes by its keyword (``PatientID``); what is tuipacs' own stays in
+lower case. Texts are exact here, as decoded: the reader cleans them before they reach a terminal.
 """
 
 from __future__ import annotations

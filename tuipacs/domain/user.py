@@ -44,7 +44,7 @@ class SessionRecord(Struct, frozen=True, kw_only=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """What a client gets back from a login. The token is the secret; keep it out of logs and arguments."""
+    """The answer to a login. The token is a secret: keep it out of logs and arguments."""
 
     token: str
     user: str

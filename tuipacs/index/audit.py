@@ -1,0 +1,131 @@
+"""The audit log: an append-only hash chain in the same transaction as what it records.
+
+Each record's hash is SHA-256 over the previous hash and the record's fields, each preceded by its
+length, so no two different records give the same input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from tuipacs.domain.audit import AuditEvent, AuditOutcome, AuditRecord
+from tuipacs.index.database import Reader, Transaction
+
+_COLUMNS = (
+    "seq, at, event_code, operation, outcome, actor_kind, actor, role, unix_user, terminal,"
+    " ssh_client, address, patient_id, study_instance_uid, sop_instance_uid, detail"
+)
+_MEANINGS = {event.code: event.meaning for event in AuditEvent}
+_INSERT = f"INSERT INTO audit ({_COLUMNS}, hash) VALUES ({', '.join('?' * 17)})"  # noqa: S608
+_VERIFY_BATCH = 2000
+
+
+def _digest(previous: bytes, fields: tuple[Any, ...]) -> bytes:
+    hasher = hashlib.sha256(previous)
+    for field in fields:
+        data = repr(field).encode() if isinstance(field, float | int) else field.encode()
+        hasher.update(len(data).to_bytes(8, "big"))
+        hasher.update(data)
+    return hasher.digest()
+
+
+def append(tx: Transaction, record: AuditRecord) -> int:
+    """Add one record; its ``seq`` and ``hash`` are given here. Return the seq."""
+    head = tx.one("SELECT seq, hash FROM audit_head")
+    if head is None:
+        raise AssertionError("the audit log has lost its head")
+    seq = head[0] + 1
+    fields = (
+        seq,
+        record.at,
+        record.event_code,
+        record.operation,
+        record.outcome.value,
+        record.actor_kind,
+        record.actor,
+        record.role,
+        record.unix_user,
+        record.terminal,
+        record.ssh_client,
+        record.address,
+        record.patient_id,
+        record.study_instance_uid,
+        record.sop_instance_uid,
+        record.detail,
+    )
+    digest = _digest(head[1], fields)
+    tx.execute(_INSERT, (*fields, digest))
+    tx.execute("UPDATE audit_head SET seq = ?, hash = ?", (seq, digest))
+    return int(seq)
+
+
+def head(reader: Reader) -> tuple[int, str]:
+    """The last record's number and hash, in hex."""
+    row = reader.one("SELECT seq, hash FROM audit_head")
+    return (row[0], row[1].hex()) if row else (0, "")
+
+
+def page(
+    reader: Reader, words: tuple[str, ...], before_seq: int, limit: int
+) -> list[AuditRecord]:
+    """Records newest first, below ``before_seq`` (0: from the end); all ``words`` occur somewhere."""
+    haystack = (
+        "operation || ' ' || outcome || ' ' || actor || ' ' || role || ' ' || unix_user || ' ' ||"
+        " terminal || ' ' || address || ' ' || patient_id || ' ' || study_instance_uid || ' ' ||"
+        " sop_instance_uid || ' ' || detail || ' ' || event_code"
+    )
+    condition = "".join(f" AND instr(lower({haystack}), ?)" for _ in words)
+    rows = reader.execute(
+        f"SELECT {_COLUMNS}, hash FROM audit WHERE seq < ?{condition} ORDER BY seq DESC LIMIT ?",  # noqa: S608
+        (before_seq or 1 << 62, *(word.lower() for word in words), limit),
+    )
+    return [_record(row) for row in rows]
+
+
+def _record(row: tuple[Any, ...]) -> AuditRecord:
+    return AuditRecord(
+        seq=row[0],
+        at=row[1],
+        event_code=row[2],
+        event=_MEANINGS.get(row[2], row[2]),
+        operation=row[3],
+        outcome=AuditOutcome(row[4]),
+        actor_kind=row[5],
+        actor=row[6],
+        role=row[7],
+        unix_user=row[8],
+        terminal=row[9],
+        ssh_client=row[10],
+        address=row[11],
+        patient_id=row[12],
+        study_instance_uid=row[13],
+        sop_instance_uid=row[14],
+        detail=row[15],
+        hash=row[16].hex(),
+    )
+
+
+def verify(reader: Reader) -> tuple[int, int | None, str]:
+    """Walk the whole chain: (records checked, first bad seq or None, what is wrong)."""
+    previous, expected = bytes(32), 1
+    while True:
+        rows = reader.all(
+            f"SELECT {_COLUMNS}, hash FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?",  # noqa: S608
+            (expected, _VERIFY_BATCH),
+        )
+        for row in rows:
+            if row[0] != expected:
+                return expected - 1, expected, f"record {expected} is missing"
+            if _digest(previous, row[:-1]) != row[-1]:
+                return expected - 1, expected, f"record {expected} was changed"
+            previous, expected = row[-1], expected + 1
+        if len(rows) < _VERIFY_BATCH:
+            break
+    early = reader.scalar("SELECT min(seq) FROM audit")
+    if early is not None and early < 1:
+        return expected - 1, int(early), "there are records before the first"
+    end = reader.one("SELECT seq, hash FROM audit_head")
+    if end is None or end[0] != expected - 1 or (expected > 1 and end[1] != previous):
+        return expected - 1, expected, "the end of the log was cut off or its head was changed"
+    return expected - 1, None, ""

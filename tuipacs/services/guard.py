@@ -1,0 +1,168 @@
+"""The guard at the door: checks the permission, then sees to it that the log has a record.
+
+A guarded method's record is written in the method's own transaction (`Service.transaction`), or,
+for a method that writes nothing, in one of its own before the answer is given out. A refusal and a
+failure are recorded too. Methods say what their record is about with `about`.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Concatenate, ParamSpec, TypeVar
+
+import msgspec
+
+from tuipacs.domain.actor import Actor
+from tuipacs.domain.audit import AuditEvent, AuditOutcome, AuditRecord
+from tuipacs.domain.clock import Clock
+from tuipacs.domain.permissions import Permission, roles_with
+from tuipacs.errors import ForbiddenError, TuipacsError
+from tuipacs.index import audit
+from tuipacs.index.database import Index, Transaction
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="Service")
+
+_MAX_DETAIL = 500  # characters
+
+
+class _Call:
+    """One guarded call while it runs: the record to be, and whether it was written."""
+
+    def __init__(self, actor: Actor, event: AuditEvent, operation: str, at: float) -> None:
+        self.recorded = False
+        self.record = AuditRecord(
+            seq=0,
+            at=at,
+            event_code=event.code,
+            event=event.meaning,
+            operation=operation,
+            outcome=AuditOutcome.SUCCESS,
+            actor_kind=actor.kind.value,
+            actor=actor.name,
+            role=actor.role.value if actor.role else "",
+            unix_user=actor.origin.unix_user,
+            terminal=actor.origin.terminal,
+            ssh_client=actor.origin.ssh_client,
+            address=actor.origin.address,
+        )
+
+
+_current: ContextVar[_Call | None] = ContextVar("guarded_call", default=None)
+
+
+class Service:
+    """Base of all services: the index, the clock, and transactions that carry the audit record."""
+
+    def __init__(self, index: Index, clock: Clock) -> None:
+        self._index = index
+        self._clock = clock
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A write transaction; the running call's audit record is its last statement."""
+        call = _current.get()
+        with self._index.write() as tx:
+            yield tx
+            if call is not None and not call.recorded:
+                audit.append(tx, call.record)
+        if call is not None:
+            call.recorded = True
+
+    def record(self, actor: Actor, outcome: AuditOutcome, call: _Call, detail: str) -> None:
+        """Write a call's record in a transaction of its own."""
+        with self._index.write() as tx:
+            audit.append(
+                tx,
+                msgspec.structs.replace(call.record, outcome=outcome, detail=detail[:_MAX_DETAIL]),
+            )
+        call.recorded = True
+
+
+def about(
+    *,
+    patient_id: str = "",
+    study_instance_uid: str = "",
+    sop_instance_uid: str = "",
+    detail: str = "",
+) -> None:
+    """Say what the running call's audit record is about. Empty arguments change nothing."""
+    call = _current.get()
+    if call is None:
+        raise AssertionError("about() outside a guarded call")
+    fields = {
+        "patient_id": patient_id,
+        "study_instance_uid": study_instance_uid,
+        "sop_instance_uid": sop_instance_uid,
+        "detail": detail[:_MAX_DETAIL],
+    }
+    call.record = msgspec.structs.replace(
+        call.record, **{name: value for name, value in fields.items() if value}
+    )
+
+
+def covered() -> None:
+    """Say that the log already has a record covering this call (the next page of one query)."""
+    call = _current.get()
+    if call is None:
+        raise AssertionError("covered() outside a guarded call")
+    call.recorded = True
+
+
+def guarded(
+    permission: Permission, event: AuditEvent, *, only_refusals: str = ""
+) -> Callable[[Callable[Concatenate[S, Actor, P], R]], Callable[Concatenate[S, Actor, P], R]]:
+    """Mark a service method: who may call it and as which event it is recorded.
+
+    ``only_refusals`` gives the reason why a success needs no record of its own.
+    The wrapped method raises `ForbiddenError` for an actor without ``permission``.
+    """
+
+    def decorate(
+        method: Callable[Concatenate[S, Actor, P], R],
+    ) -> Callable[Concatenate[S, Actor, P], R]:
+        @functools.wraps(method)
+        def door(self: S, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
+            operation = f"{type(self).__name__.lower()}.{method.__name__}"
+            call = _Call(actor, event, operation, self._clock())
+            if permission not in actor.permissions:
+                self.record(actor, AuditOutcome.REFUSED, call, f"lacks {permission.value}")
+                needed = ", ".join(roles_with(permission)) or "a known DICOM node"
+                raise ForbiddenError(
+                    f"{actor.name or 'this caller'} may not do that ({permission.value})",
+                    remedy=f"needs role {needed}",
+                )
+            call.recorded = bool(only_refusals)
+            token = _current.set(call)
+            try:
+                result = method(self, actor, *args, **kwargs)
+                if not call.recorded:
+                    self.record(actor, AuditOutcome.SUCCESS, call, call.record.detail)
+                return result
+            except TuipacsError as error:
+                self.record(actor, AuditOutcome.FAILURE, call, error.message)
+                raise
+            finally:
+                _current.reset(token)
+
+        door.permission = permission  # type: ignore[attr-defined]
+        return door
+
+    return decorate
+
+
+def before_login(reason: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Mark a public service method that has no actor yet, and say why that is right."""
+
+    def decorate(method: Callable[P, R]) -> Callable[P, R]:
+        method.before_login = reason  # type: ignore[attr-defined]
+        return method
+
+    return decorate
