@@ -1,0 +1,292 @@
+"""The indexed attributes of a dataset, read without decoding the rest.
+
+The reference is pydicom: on every dataset that it can read the values are the same, apart from
+texts that are too long for the index and numbers that are none.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tuipacs.dicom import deflated
+from tuipacs.dicom.charset import Charset, charset_of
+from tuipacs.dicom.encoding import (
+    DEFLATED,
+    EXPLICIT_BE,
+    EXPLICIT_LE,
+    IMPLICIT_LE,
+    NATIVE,
+    Buffer,
+    is_vr_letters,
+    looks_big_endian,
+)
+from tuipacs.dicom.indexed_tags import (
+    CHARSET_TAG,
+    DIRECTORY_RECORDS_TAG,
+    REQUEST_TAGS,
+    REQUESTS_TAG,
+    SAMPLES_TAG,
+    TAGS,
+    Indexed,
+    Target,
+    keys_of,
+)
+from tuipacs.dicom.values import integer_of, keyword, text_of
+from tuipacs.dicom.walk import Walked, walk
+from tuipacs.domain.attributes import (
+    IndexedAttributes,
+    InstanceAttributes,
+    PatientAttributes,
+    SeriesAttributes,
+    StudyAttributes,
+)
+from tuipacs.domain.uid import is_usable_uid
+from tuipacs.errors import InvalidObjectError
+
+_INTEGER_FIELDS = frozenset(("number_of_frames", "rows", "columns", "bits_allocated"))
+_UNDEFINED = 0xFFFFFFFF
+_NOT_ALL_INFLATED = "only the first 16 MiB of the deflated dataset were looked at"
+_NOT_ALL_CHECKED = "the deflated dataset was not checked beyond 64 MiB"
+
+
+class _Keys(NamedTuple):
+    """The tables in one byte order."""
+
+    indexed: dict[bytes, Indexed]
+    wanted: frozenset[bytes]
+    requests: dict[bytes, Indexed]
+    requests_wanted: frozenset[bytes]
+    item: bytes
+
+
+class _Form(NamedTuple):
+    """How the bytes of a dataset are really laid out."""
+
+    start: int
+    implicit: bool
+    big_endian: bool
+
+
+def read_attributes(
+    dataset: Buffer, transfer_syntax_uid: str, *, assumed_character_set: str = ""
+) -> IndexedAttributes:
+    """Read the indexed attributes of one dataset (without preamble and file meta information).
+
+    ``transfer_syntax_uid`` is what the sender or the file claims. If the bytes say otherwise among
+    the uncompressed syntaxes, ``instance.transfer_syntax_uid`` of the result is the real one, and a
+    remark tells. ``assumed_character_set`` (a Defined Term) serves where the dataset names none.
+
+    ``remarks`` is for a person: damage that does not prevent keeping the object, never values.
+
+    Raises :class:`InvalidObjectError`, and nothing else, if the object cannot be kept: a DICOMDIR;
+    no usable SOP Class, SOP Instance, Study Instance or Series Instance UID; a dataset that ends
+    inside an indexed attribute; sequences nested more than 32 deep; a damaged deflated dataset.
+    """
+    remarks: dict[str, None] = {}
+    claimed = transfer_syntax_uid
+    if claimed in DEFLATED:
+        form, walked = _walk_deflated(dataset, remarks)
+        actual = claimed
+    else:
+        form = _form_of(dataset, claimed, remarks)
+        walked = _walk(dataset, form)
+        actual = _actual_syntax(claimed, form, remarks)
+    remarks.update(dict.fromkeys(walked.remarks))
+    return _build(walked, form, actual, assumed_character_set, remarks)
+
+
+def _build(
+    walked: Walked, form: _Form, syntax: str, assumed: str, remarks: dict[str, None]
+) -> IndexedAttributes:
+    keys = _KEYS[form.big_endian]
+    values = walked.values
+    charset = _charset(values, keys.indexed, assumed, remarks)
+    fields: tuple[dict[str, str], ...] = ({}, {}, {}, {})
+    numbers: dict[str, int] = {}
+    samples = 1
+    for key, (vr, raw) in values.items():
+        indexed = keys.indexed[key]
+        if vr != indexed.vr and vr and vr != b"UN":
+            remarks[f"{keyword(indexed)} has another VR than the standard says"] = None
+        if indexed.target == Target.READER:
+            if indexed.tag == DIRECTORY_RECORDS_TAG:
+                raise InvalidObjectError("this is a DICOMDIR: an index of other files, no object")
+            if indexed.tag == REQUESTS_TAG:
+                _read_request(raw, vr, form, charset, fields[Target.SERIES], remarks)
+            elif indexed.tag == SAMPLES_TAG:
+                samples = integer_of(indexed, vr, raw, form.big_endian, remarks)
+        elif indexed.field in _INTEGER_FIELDS:
+            numbers[indexed.field] = integer_of(indexed, vr, raw, form.big_endian, remarks)
+        else:
+            fields[indexed.target][indexed.field] = text_of(indexed, raw, charset, remarks)
+    _check_uids(fields)
+    if not fields[Target.PATIENT].get("patient_id"):
+        remarks["PatientID is missing"] = None
+    instance = InstanceAttributes(
+        transfer_syntax_uid=syntax,
+        **fields[Target.INSTANCE],  # type: ignore[arg-type]  # the texts
+        **numbers,  # type: ignore[arg-type]  # the numbers
+    )
+    if walked.pixel_length >= 0 and walked.pixel_length < _expected_length(instance, samples):
+        remarks["the pixel data is shorter than the image it should hold"] = None
+    return IndexedAttributes(
+        patient=PatientAttributes(**fields[Target.PATIENT]),
+        study=StudyAttributes(**fields[Target.STUDY]),
+        series=SeriesAttributes(**fields[Target.SERIES]),
+        instance=instance,
+        remarks=tuple(remarks),
+    )
+
+
+def _check_uids(fields: tuple[dict[str, str], ...]) -> None:
+    for target, field, name in (
+        (Target.INSTANCE, "sop_class_uid", "SOP Class UID"),
+        (Target.INSTANCE, "sop_instance_uid", "SOP Instance UID"),
+        (Target.STUDY, "study_instance_uid", "Study Instance UID"),
+        (Target.SERIES, "series_instance_uid", "Series Instance UID"),
+    ):
+        uid = fields[target].get(field, "")
+        if not uid:
+            raise InvalidObjectError(f"the dataset has no {name}")
+        if not is_usable_uid(uid):
+            raise InvalidObjectError(f"the {name} is not usable as one")
+
+
+def _charset(
+    values: dict[bytes, tuple[bytes, bytes]],
+    indexed: dict[bytes, Indexed],
+    assumed: str,
+    remarks: dict[str, None],
+) -> Charset:
+    key = next(key for key, element in indexed.items() if element.tag == CHARSET_TAG)
+    raw = values.get(key, (b"", b""))[1]
+    if not raw.strip(b" \0"):
+        return charset_of(assumed.encode("ascii", "replace"))
+    charset = charset_of(raw)
+    if charset.remark:
+        remarks[charset.remark] = None
+    return charset
+
+
+def _read_request(
+    raw: bytes,
+    vr: bytes,
+    form: _Form,
+    charset: Charset,
+    fields: dict[str, str],
+    remarks: dict[str, None],
+) -> None:
+    """Read the first item of Request Attributes Sequence (PS3.3 10.6)."""
+    keys = _KEYS[form.big_endian]
+    if len(raw) < 8 or raw[:4] != keys.item:
+        return
+    length = int.from_bytes(raw[4:8], "big" if form.big_endian else "little")
+    item = raw[8:] if length == _UNDEFINED else raw[8 : 8 + length]
+    implicit = form.implicit or not is_vr_letters(item[4:6] + b"..")
+    try:
+        walked = walk(
+            item, 0, implicit=implicit, big_endian=form.big_endian, wanted=keys.requests_wanted
+        )
+    except InvalidObjectError:
+        walked = None
+    if walked is None or walked.is_truncated:
+        remarks["RequestAttributesSequence cannot be read"] = None
+        return
+    if any(keys.requests[key].tag == CHARSET_TAG for key in walked.values):
+        charset = _charset(walked.values, keys.requests, "", remarks)
+    for key, (_vr, value) in walked.values.items():
+        indexed = keys.requests[key]
+        if indexed.target == Target.SERIES:
+            fields[indexed.field] = text_of(indexed, value, charset, remarks)
+
+
+def _expected_length(instance: InstanceAttributes, samples: int) -> int:
+    """Bytes that native pixels need (PS3.5 8.1.1); 0 where a rule of its own applies (4:2:2)."""
+    if instance.photometric_interpretation in ("YBR_FULL_422", "YBR_PARTIAL_422"):
+        samples = 2
+    pixels = instance.rows * instance.columns * max(1, instance.number_of_frames)
+    return (pixels * samples * instance.bits_allocated + 7) // 8
+
+
+def _walk(dataset: Buffer, form: _Form) -> Walked:
+    return walk(
+        dataset,
+        form.start,
+        implicit=form.implicit,
+        big_endian=form.big_endian,
+        wanted=_KEYS[form.big_endian].wanted,
+    )
+
+
+def _walk_deflated(dataset: Buffer, remarks: dict[str, None]) -> tuple[_Form, Walked]:
+    """Walk a deflated dataset: inflate little, and more only if that did not suffice."""
+    for limit in (deflated.FIRST_BYTES, deflated.MAX_BYTES):
+        inflated = deflated.inflate(dataset, limit)
+        form = _form_of(inflated.data, EXPLICIT_LE, {})
+        try:
+            walked = _walk(inflated.data, form)
+        except InvalidObjectError:
+            if inflated.is_complete or limit == deflated.MAX_BYTES:
+                raise
+            continue
+        if inflated.is_complete:
+            break
+        if not walked.is_truncated or limit == deflated.MAX_BYTES:
+            remarks[_NOT_ALL_INFLATED] = None
+            walked = walked._replace(remarks=[], is_truncated=False)
+            break
+    if not inflated.is_complete and not deflated.check(dataset):
+        remarks[_NOT_ALL_CHECKED] = None
+    return form, walked
+
+
+def _form_of(dataset: Buffer, claimed: str, remarks: dict[str, None]) -> _Form:
+    """How the dataset is laid out: as claimed, unless its first element says otherwise."""
+    if bytes(dataset[128:132]) == b"DICM":
+        raise InvalidObjectError("the dataset is a whole file with preamble, not a dataset")
+    start = _skip_command_elements(dataset)
+    if start:
+        remarks["command elements (group 0000) stand before the dataset"] = None
+    first = bytes(dataset[start : start + 8])
+    if len(first) < 8:
+        raise InvalidObjectError("the dataset is empty")
+    implicit = not is_vr_letters(first[4:6])
+    big_endian = claimed == EXPLICIT_BE
+    if not implicit:
+        if looks_big_endian(first):
+            big_endian = True
+        elif big_endian and first[1] == 0 and first[0] != 0:
+            big_endian = False
+    elif big_endian and first[1] == 0 and first[0] != 0:
+        big_endian = False
+    return _Form(start, implicit, big_endian)
+
+
+def _skip_command_elements(dataset: Buffer) -> int:
+    """Offset behind elements of group 0000, always implicit VR little endian (PS3.7 6.3)."""
+    position = 0
+    for _ in range(64):
+        header = bytes(dataset[position : position + 8])
+        if len(header) < 8 or header[:2] != b"\0\0" or is_vr_letters(header[4:6]):
+            break
+        position += 8 + int.from_bytes(header[4:8], "little")
+    return position
+
+
+def _actual_syntax(claimed: str, form: _Form, remarks: dict[str, None]) -> str:
+    actual = EXPLICIT_BE if form.big_endian else IMPLICIT_LE if form.implicit else EXPLICIT_LE
+    expected = claimed if claimed in NATIVE else EXPLICIT_LE
+    if actual == expected:
+        return claimed
+    remarks["the dataset is not encoded as its transfer syntax says"] = None
+    return actual if claimed in NATIVE else claimed
+
+
+def _keys(*, big_endian: bool) -> _Keys:
+    indexed = keys_of(TAGS, big_endian=big_endian)
+    requests = keys_of(REQUEST_TAGS, big_endian=big_endian)
+    item = b"\xff\xfe\xe0\x00" if big_endian else b"\xfe\xff\x00\xe0"
+    return _Keys(indexed, frozenset(indexed), requests, frozenset(requests), item)
+
+
+_KEYS = {False: _keys(big_endian=False), True: _keys(big_endian=True)}
