@@ -62,7 +62,7 @@ stop-archive   no      no            no           yes    no       no
 dicom-echo     no      no            no           no     no       no
 dicom-store    no      no            no           no     no       no
 """
-# dicom-echo and dicom-store belong to DICOM peers alone; they come from the node table, not a login.
+# dicom-echo and dicom-store belong to DICOM peers alone: from the node table, never from a login.
 
 
 def _parse(table: str) -> Mapping[Role, frozenset[Permission]]:

@@ -1,9 +1,9 @@
 """The filter line of the archive: words and ``key:value`` terms, read once into plain data.
 
 Grammar: terms are separated by blanks and all must match. ``"two words"`` is one term, ``!term``
-excludes. Keys: ``mod:CT,MR`` ``date:-7d`` ``date:today`` ``date:20261101-20261120`` ``id:`` ``acc:``
-``name:`` ``desc:`` ``ae:`` ``uid:`` ``st:conflict``. A bare word is looked for in name, ID, accession
-number, description, referring physician and modality, anywhere, whatever its case or accents.
+excludes. Keys: ``mod:CT,MR`` ``date:-7d`` ``date:today`` ``date:20261101-20261120`` ``id:``
+``acc:`` ``name:`` ``desc:`` ``ae:`` ``uid:`` ``st:conflict``. A bare word is looked for in name, ID,
+accession number, description, referring physician and modality, whatever its case or accents.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Field(StrEnum):
 
 
 class Term(Struct, frozen=True, kw_only=True):
-    """One condition. A DATE is bounded by ``first`` and ``last``: YYYYMMDD, inclusive, "" is open."""
+    """One condition. A DATE lies in ``first`` to ``last``: YYYYMMDD, inclusive, "" is open."""
 
     field: Field
     value: str = ""

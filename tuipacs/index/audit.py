@@ -66,9 +66,7 @@ def head(reader: Reader) -> tuple[int, str]:
     return (row[0], row[1].hex()) if row else (0, "")
 
 
-def page(
-    reader: Reader, words: tuple[str, ...], before_seq: int, limit: int
-) -> list[AuditRecord]:
+def page(reader: Reader, words: tuple[str, ...], before_seq: int, limit: int) -> list[AuditRecord]:
     """Records newest first, below ``before_seq`` (0: from the end); all ``words`` occur somewhere."""
     haystack = (
         "operation || ' ' || outcome || ' ' || actor || ' ' || role || ' ' || unix_user || ' ' ||"

@@ -1,0 +1,103 @@
+"""peewee's view of the tables of accounts, sessions, nodes and jobs.
+
+The models carry no database: every query names the one it runs on (``query.execute(tx.database)``),
+so several archives can be open in one process. The truth is in ``schema/*.sql``; a test compares.
+"""
+
+from __future__ import annotations
+
+from peewee import (
+    BlobField,
+    BooleanField,
+    FloatField,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    TextField,
+)
+
+
+class User(Model):  # type: ignore[misc]
+    """Accounts."""
+
+    name = TextField()
+    role = TextField()
+    password = TextField()
+    disabled = BooleanField(default=False)
+    created_at = FloatField()
+    last_login_at = FloatField(null=True)
+    failed_logins = IntegerField(default=0)
+    blocked_until = FloatField(null=True)
+
+    class Meta:
+        table_name = "user"
+        legacy_table_names = False
+
+
+class Session(Model):  # type: ignore[misc]
+    """Logins; only the hash of a token is kept."""
+
+    token_sha256 = BlobField()
+    user = ForeignKeyField(User, column_name="user")
+    client = TextField()
+    created_at = FloatField()
+    active_at = FloatField()
+    expires_at = FloatField()
+    locked = BooleanField(default=False)
+    unix_user = TextField()
+    terminal = TextField()
+    ssh_client = TextField()
+
+    class Meta:
+        table_name = "session"
+
+
+class Node(Model):  # type: ignore[misc]
+    """Known remote AEs."""
+
+    ae_title = TextField()
+    address = TextField()
+    services = TextField()
+    description = TextField()
+    created_at = FloatField()
+
+    class Meta:
+        table_name = "node"
+
+
+class Job(Model):  # type: ignore[misc]
+    """Durable jobs."""
+
+    kind = TextField()
+    state = TextField()
+    title = TextField()
+    payload = TextField()
+    submitted_by = TextField()
+    created_at = FloatField()
+    started_at = FloatField(null=True)
+    finished_at = FloatField(null=True)
+    total = IntegerField(default=0)
+    done = IntegerField(default=0)
+    stored = IntegerField(default=0)
+    duplicate = IntegerField(default=0)
+    refused = IntegerField(default=0)
+    bytes_done = IntegerField(default=0)
+    cancel_requested = BooleanField(default=False)
+    message = TextField(default="")
+
+    class Meta:
+        table_name = "job"
+
+
+class JobRefusal(Model):  # type: ignore[misc]
+    """What an import did not take."""
+
+    job = ForeignKeyField(Job, column_name="job", on_delete="CASCADE")
+    path = TextField()
+    reason = TextField()
+
+    class Meta:
+        table_name = "job_refusal"
+
+
+ALL = (User, Session, Node, Job, JobRefusal)

@@ -1,0 +1,346 @@
+"""Logging in and staying so: the only place where a person becomes an `Actor`."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from tuipacs.domain.actor import Actor, ActorKind, Origin
+from tuipacs.domain.audit import AuditEvent, AuditOutcome, AuditRecord
+from tuipacs.domain.clock import Clock
+from tuipacs.domain.passwords import check_password
+from tuipacs.domain.permissions import MATRIX, Permission
+from tuipacs.domain.user import ClientKind, Identity, Session
+from tuipacs.errors import AuthenticationError, ForbiddenError, SessionLockedError
+from tuipacs.index import audit, users
+from tuipacs.index.database import Index
+from tuipacs.index.users import Account, StoredSession
+from tuipacs.schema.messages import (
+    ChangePasswordRequest,
+    Empty,
+    LoginRequest,
+    PasswordRequest,
+)
+from tuipacs.services.guard import Service, about, before_login, guarded
+from tuipacs.services.password_hash import PasswordHasher
+from tuipacs.services.throttle import Throttle
+
+SCREEN_SESSION_SECONDS = 12 * 3600.0
+_PERSIST_EVERY = 60.0  # seconds between writes of a session's last activity
+_CACHED = 1000
+
+
+@dataclass
+class _Live:
+    """What is kept in memory of a session: its row, and the activity not yet written."""
+
+    stored: StoredSession
+    active_at: float
+    persisted_at: float
+
+
+class Sessions(Service):
+    """Logins, locks and the way from a token to an actor."""
+
+    def __init__(
+        self,
+        index: Index,
+        clock: Clock,
+        hasher: PasswordHasher,
+        *,
+        lock_after: float,
+        command_seconds: float,
+    ) -> None:
+        super().__init__(index, clock)
+        self._hasher = hasher
+        self._throttle = Throttle()
+        self._lock_after = lock_after
+        self._command_seconds = command_seconds
+        self._live: OrderedDict[bytes, _Live] = OrderedDict()
+        self._mutex = threading.Lock()
+
+    @before_login("there is no actor yet: this makes one")
+    def login(self, request: LoginRequest, origin: Origin) -> Session:
+        """Check the password and begin a session.
+
+        Raises `AuthenticationError` (never saying which part was wrong) and `ThrottledError`.
+        """
+        origin = msgspec.structs.replace(
+            origin, terminal=request.terminal[:64], ssh_client=request.ssh_client[:128]
+        )
+        account = self._authenticate(request.user, request.password, origin, "sessions.login")
+        token = secrets.token_urlsafe(32)
+        now = self._clock()
+        lifetime = (
+            SCREEN_SESSION_SECONDS if request.client is ClientKind.SCREEN else self._command_seconds
+        )
+        with self._index.write() as tx:
+            users.update_user(
+                tx, account.key, last_login_at=now, failed_logins=0, blocked_until=None
+            )
+            users.add_session(
+                tx,
+                token_sha256=_digest(token),
+                user_key=account.key,
+                client=request.client,
+                at=now,
+                expires_at=now + lifetime,
+                unix_user=origin.unix_user,
+                terminal=origin.terminal,
+                ssh_client=origin.ssh_client,
+            )
+            audit.append(
+                tx, self._event(account.name, account.role.value, origin, "sessions.login")
+            )
+        return Session(
+            token=token,
+            user=account.name,
+            role=account.role,
+            permissions=tuple(sorted(MATRIX[account.role])),
+            expires_at=now + lifetime,
+            lock_after=self._lock_after,
+        )
+
+    def _authenticate(self, name: str, password: str, origin: Origin, operation: str) -> Account:
+        now = self._clock()
+        with self._index.read() as reader:
+            account = users.account(reader, name)
+        if account is not None:
+            self._throttle.remember(account.name, account.failed_logins, account.blocked_until)
+        self._throttle.check(name, origin.unix_user, now)
+        right = self._hasher.matches(password, account.password if account else None)
+        if account is not None and right and not account.disabled:
+            self._throttle.succeeded(name, origin.unix_user)
+            return account
+        failures, until = self._throttle.failed(name, origin.unix_user, now)
+        with self._index.write() as tx:
+            if account is not None:
+                users.update_user(tx, account.key, failed_logins=failures, blocked_until=until)
+            known = account.name if account else "(unknown account)"  # it may be a password
+            record = self._event(known, "", origin, operation)
+            audit.append(
+                tx,
+                msgspec.structs.replace(
+                    record, outcome=AuditOutcome.FAILURE, detail=f"failure {failures} in a row"
+                ),
+            )
+        raise AuthenticationError("user or password is wrong, or the account is disabled")
+
+    def _event(self, name: str, role: str, origin: Origin, operation: str) -> AuditRecord:
+        event = AuditEvent.USER_AUTHENTICATION
+        return AuditRecord(
+            seq=0,
+            at=self._clock(),
+            event_code=event.code,
+            event=event.meaning,
+            operation=operation,
+            outcome=AuditOutcome.SUCCESS,
+            actor_kind=ActorKind.USER.value,
+            actor=name,
+            role=role,
+            unix_user=origin.unix_user,
+            terminal=origin.terminal,
+            ssh_client=origin.ssh_client,
+            address=origin.address,
+        )
+
+    def _find(self, token: str) -> _Live | None:
+        if not token:
+            return None
+        digest = _digest(token)
+        with self._mutex:
+            live = self._live.get(digest)
+        if live is None:
+            with self._index.read() as reader:
+                stored = users.session_by_token(reader, digest)
+            if stored is None:
+                return None
+            live = _Live(stored, stored.active_at, stored.active_at)
+            with self._mutex:
+                live = self._live.setdefault(digest, live)
+                while len(self._live) > _CACHED:
+                    self._live.popitem(last=False)
+        now = self._clock()
+        if now >= live.stored.expires_at:
+            return None
+        locks_itself = live.stored.client is ClientKind.SCREEN and not live.stored.locked
+        if locks_itself and now - live.active_at >= self._lock_after:
+            self._set_locked(live, locked=True)
+        return live
+
+    def _set_locked(self, live: _Live, *, locked: bool) -> None:
+        stored = live.stored
+        origin = Origin(
+            unix_user=stored.unix_user, terminal=stored.terminal, ssh_client=stored.ssh_client
+        )
+        operation = "sessions.lock" if locked else "sessions.unlock"
+        now = self._clock()
+        with self._index.write() as tx:
+            users.update_session(tx, stored.key, locked=locked, active_at=now)
+            audit.append(tx, self._event(stored.user, stored.role.value, origin, operation))
+        live.stored = replace(stored, locked=locked)
+        live.active_at = live.persisted_at = now
+
+    @before_login("turns a token into an actor")
+    def resolve(self, token: str, origin: Origin) -> Actor:
+        """The actor of a token.
+
+        Raises `AuthenticationError` for no, an ended or somebody else's session, and
+        `SessionLockedError` for one that waits for its password.
+        """
+        live = self._find(token)
+        if live is None or live.stored.unix_user != origin.unix_user:
+            raise AuthenticationError("log in first", remedy="the session has ended or never began")
+        stored = live.stored
+        if stored.locked:
+            raise SessionLockedError("the session is locked", remedy="unlock it with the password")
+        return Actor(
+            kind=ActorKind.USER,
+            name=stored.user,
+            role=stored.role,
+            permissions=MATRIX[stored.role],
+            origin=msgspec.structs.replace(
+                origin, terminal=stored.terminal, ssh_client=stored.ssh_client
+            ),
+            session_key=stored.key,
+        )
+
+    @before_login("the event stream asks it for its own token")
+    def state(self, token: str) -> str:
+        """``active``, ``locked`` or ``ended``. Cheap: answered from memory."""
+        live = self._find(token)
+        if live is None:
+            return "ended"
+        return "locked" if live.stored.locked else "active"
+
+    @before_login("the job runner asks whether a submitter may still do what was asked")
+    def on_behalf_of(self, name: str) -> Actor:
+        """The actor for a job's submitter, with the rights that he has now.
+
+        Raises `ForbiddenError` when the account is gone or disabled.
+        """
+        with self._index.read() as reader:
+            account = users.account(reader, name)
+        if account is None or account.disabled:
+            raise ForbiddenError(f"the account {name} may not act any more")
+        return Actor(
+            kind=ActorKind.USER,
+            name=account.name,
+            role=account.role,
+            permissions=MATRIX[account.role],
+        )
+
+    @before_login("the session is locked; its token and password are both asked for")
+    def unlock(self, request: PasswordRequest, token: str, origin: Origin) -> Identity:
+        """Unlock with the password of the session's own user. Raises as `login` does."""
+        live = self._find(token)
+        if live is None or live.stored.unix_user != origin.unix_user:
+            raise AuthenticationError("log in first", remedy="the session has ended or never began")
+        self._authenticate(live.stored.user, request.password, origin, "sessions.unlock")
+        self._set_locked(live, locked=False)
+        return self._identity(live)
+
+    def _identity(self, live: _Live) -> Identity:
+        stored = live.stored
+        return Identity(
+            user=stored.user,
+            role=stored.role,
+            permissions=tuple(sorted(MATRIX[stored.role])),
+            locked=stored.locked,
+            expires_at=stored.expires_at,
+        )
+
+    def _own(self, actor: Actor) -> _Live:
+        with self._mutex:
+            for live in self._live.values():
+                if live.stored.key == actor.session_key:
+                    return live
+        raise AuthenticationError("log in first")
+
+    @guarded(Permission.OWN_SESSION, AuditEvent.USER_AUTHENTICATION)
+    def logout(self, actor: Actor, request: Empty) -> Empty:
+        """End the caller's session."""
+        with self.transaction() as tx:
+            users.end_sessions(tx, key=actor.session_key)
+        self.refresh()
+        return request
+
+    @guarded(
+        Permission.OWN_SESSION,
+        AuditEvent.USER_AUTHENTICATION,
+        only_refusals="the change of state writes the record",
+    )
+    def lock(self, actor: Actor, request: Empty) -> Empty:
+        """Lock the caller's session."""
+        self._set_locked(self._own(actor), locked=True)
+        return request
+
+    @guarded(
+        Permission.OWN_SESSION,
+        AuditEvent.USER_AUTHENTICATION,
+        only_refusals="a sign of life is no act",
+    )
+    def touch(self, actor: Actor, request: Empty) -> Identity:
+        """Say that a person is at the keys; puts off the lock."""
+        live = self._own(actor)
+        live.active_at = now = self._clock()
+        if now - live.persisted_at >= _PERSIST_EVERY:
+            with self._index.write() as tx:
+                users.update_session(tx, live.stored.key, active_at=now)
+            live.persisted_at = now
+        return self._identity(live)
+
+    @guarded(
+        Permission.OWN_SESSION,
+        AuditEvent.USER_AUTHENTICATION,
+        only_refusals="asking for one's own name is no act",
+    )
+    def whoami(self, actor: Actor, request: Empty) -> Identity:
+        """The caller's own name, role and rights."""
+        return self._identity(self._own(actor))
+
+    @guarded(Permission.OWN_SESSION, AuditEvent.USER_AUTHENTICATION)
+    def change_password(self, actor: Actor, request: ChangePasswordRequest) -> Empty:
+        """Change the caller's password; the caller's other sessions end."""
+        about(detail=f"own password of {actor.name}")
+        check_password(request.new_password, actor.name)
+        account = self._authenticate(
+            actor.name, request.old_password, actor.origin, "sessions.change_password"
+        )
+        phc = self._hasher.hash(request.new_password)
+        with self.transaction() as tx:
+            users.update_user(tx, account.key, password=phc)
+            tx.change(
+                "DELETE FROM session WHERE user = ? AND id <> ?", (account.key, actor.session_key)
+            )
+        self.refresh()
+        return Empty()
+
+    @before_login("called by the users service after its own check")
+    def unblock(self, name: str) -> None:
+        """Lift the delay of an account."""
+        self._throttle.succeeded(name, "")
+
+    @before_login("called by services that ended sessions")
+    def refresh(self) -> None:
+        """Read again what is in memory, so that ended sessions end at once."""
+        with self._mutex:
+            known = list(self._live.items())
+        with self._index.read() as reader:
+            fresh = {digest: users.session_by_token(reader, digest) for digest, _ in known}
+        with self._mutex:
+            for digest, live in known:
+                stored = fresh[digest]
+                if stored is None:
+                    self._live.pop(digest, None)
+                else:
+                    live.stored = stored
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
