@@ -1,0 +1,1 @@
+"""Pictures: one frame of a stored object, decoded and windowed, in a helper process."""
