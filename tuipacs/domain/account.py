@@ -13,5 +13,6 @@ def check_account_name(name: str) -> None:
     """Raise `UsageError` unless ``name`` is 1 to 64 letters, digits and ``. _ @ -``."""
     if not _NAME.fullmatch(name):
         raise UsageError(
-            "an account name has 1 to 64 letters, digits or . _ @ - and begins with a letter or digit"
+            "an account name has 1 to 64 letters, digits or . _ @ - and begins with a letter"
+            " or digit"
         )

@@ -10,7 +10,7 @@ from msgspec import Struct
 class ElementLine(Struct, frozen=True, kw_only=True):
     """One line of the data elements view, in dataset order, parents before children.
 
-    ``value`` is text for people, shortened when long; ``length`` is in stored bytes, -1 if undefined.
+    ``value`` is text for people, shortened when long; ``length`` is in bytes, -1 if undefined.
     """
 
     depth: int

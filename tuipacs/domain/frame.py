@@ -27,7 +27,7 @@ class WindowRequest(Struct, frozen=True, kw_only=True):
 class Frame(Struct, frozen=True, kw_only=True):
     """One decoded frame after modality LUT, VOI LUT and presentation (PS3.4 N.2).
 
-    ``pixels`` is uint8 in C order: (rows, columns) if ``samples`` is 1, else (rows, columns, 3) RGB.
+    ``pixels`` is uint8 in C order: (rows, columns), or (rows, columns, 3) RGB if ``samples`` is 3.
     ``pixel_aspect`` is the height of one pixel divided by its width; 1.0 when unknown.
     """
 

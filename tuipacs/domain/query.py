@@ -2,8 +2,8 @@
 
 Grammar: terms are separated by blanks and all must match. ``"two words"`` is one term, ``!term``
 excludes. Keys: ``mod:CT,MR`` ``date:-7d`` ``date:today`` ``date:20261101-20261120`` ``id:``
-``acc:`` ``name:`` ``desc:`` ``ae:`` ``uid:`` ``st:conflict``. A bare word is looked for in name, ID,
-accession number, description, referring physician and modality, whatever its case or accents.
+``acc:`` ``name:`` ``desc:`` ``ae:`` ``uid:`` ``st:conflict``. A bare word is looked for in name,
+ID, accession number, description, referring physician and modality, whatever its case or accents.
 """
 
 from __future__ import annotations

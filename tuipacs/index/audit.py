@@ -67,7 +67,7 @@ def head(reader: Reader) -> tuple[int, str]:
 
 
 def page(reader: Reader, words: tuple[str, ...], before_seq: int, limit: int) -> list[AuditRecord]:
-    """Records newest first, below ``before_seq`` (0: from the end); all ``words`` occur somewhere."""
+    """Records newest first, below ``before_seq`` (0: from the end), with all ``words``."""
     haystack = (
         "operation || ' ' || outcome || ' ' || actor || ' ' || role || ' ' || unix_user || ' ' ||"
         " terminal || ' ' || address || ' ' || patient_id || ' ' || study_instance_uid || ' ' ||"

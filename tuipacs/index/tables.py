@@ -7,6 +7,7 @@ so several archives can be open in one process. The truth is in ``schema/*.sql``
 from __future__ import annotations
 
 from peewee import (
+    AutoField,
     BlobField,
     BooleanField,
     FloatField,
@@ -17,9 +18,10 @@ from peewee import (
 )
 
 
-class User(Model):  # type: ignore[misc]
+class User(Model):
     """Accounts."""
 
+    id = AutoField()
     name = TextField()
     role = TextField()
     password = TextField()
@@ -34,9 +36,10 @@ class User(Model):  # type: ignore[misc]
         legacy_table_names = False
 
 
-class Session(Model):  # type: ignore[misc]
+class Session(Model):
     """Logins; only the hash of a token is kept."""
 
+    id = AutoField()
     token_sha256 = BlobField()
     user = ForeignKeyField(User, column_name="user")
     client = TextField()
@@ -52,9 +55,10 @@ class Session(Model):  # type: ignore[misc]
         table_name = "session"
 
 
-class Node(Model):  # type: ignore[misc]
+class Node(Model):
     """Known remote AEs."""
 
+    id = AutoField()
     ae_title = TextField()
     address = TextField()
     services = TextField()
@@ -65,9 +69,10 @@ class Node(Model):  # type: ignore[misc]
         table_name = "node"
 
 
-class Job(Model):  # type: ignore[misc]
+class Job(Model):
     """Durable jobs."""
 
+    id = AutoField()
     kind = TextField()
     state = TextField()
     title = TextField()
@@ -89,9 +94,10 @@ class Job(Model):  # type: ignore[misc]
         table_name = "job"
 
 
-class JobRefusal(Model):  # type: ignore[misc]
+class JobRefusal(Model):
     """What an import did not take."""
 
+    id = AutoField()
     job = ForeignKeyField(Job, column_name="job", on_delete="CASCADE")
     path = TextField()
     reason = TextField()
