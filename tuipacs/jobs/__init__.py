@@ -1,0 +1,1 @@
+"""Durable jobs: the runner and one file per kind of job."""
