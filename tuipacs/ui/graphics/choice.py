@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from tuipacs.ui.graphics.answers import TerminalAnswers
 
@@ -16,10 +17,8 @@ DEFAULT_SIXEL_REGISTERS = 256
 # Terminals that draw kitty's U+10EEEE placeholders, and since when. WezTerm and Konsole answer
 # the graphics query too but do not draw them.
 _PLACEHOLDERS_SINCE = {"kitty": (0, 28), "ghostty": (1, 0)}
-_TRUECOLOUR_BRANDS = frozenset(
-    ("contour", "foot", "ghostty", "iterm2", "kitty", "konsole")
-    + ("mintty", "mlterm", "rio", "vte", "wezterm", "xterm")
-)
+_TRUECOLOUR_BRANDS = {"contour", "foot", "ghostty", "iterm2", "kitty", "konsole"}
+_TRUECOLOUR_BRANDS |= {"mintty", "mlterm", "rio", "vte", "wezterm", "xterm"}
 
 
 class Protocol(StrEnum):
@@ -49,6 +48,7 @@ class GraphicsChoice(Struct, frozen=True, kw_only=True):
     cell_width: int = FALLBACK_CELL[0]
     cell_height: int = FALLBACK_CELL[1]
     cell_size_source: str = "assumed"
+    window_cell: tuple[int, int] = (0, 0)  # as TIOCGWINSZ said at the probe
     colour_depth: ColourDepth = ColourDepth.TRUECOLOUR
     terminal: str = ""
     version: str = ""
@@ -83,6 +83,7 @@ def choose(
         cell_width=width,
         cell_height=height,
         cell_size_source=source,
+        window_cell=window_cell(window),
         colour_depth=depth,
         terminal=answers.brand,
         version=answers.version,
@@ -111,6 +112,26 @@ def colour_depth(answers: TerminalAnswers, environment: Mapping[str, str]) -> Co
     if term.endswith("256color") or answers.brand:
         return ColourDepth.INDEXED
     return ColourDepth.BASIC
+
+
+def after_resize(choice: GraphicsChoice, window: tuple[int, int, int, int]) -> GraphicsChoice:
+    """The choice with the cell size of now, if the window says that the font has changed."""
+    cell = window_cell(window)
+    if cell == choice.window_cell or cell[0] not in _SANE_CELL or cell[1] not in _SANE_CELL:
+        return choice
+    return replace(
+        choice,
+        cell_width=cell[0],
+        cell_height=cell[1],
+        cell_size_source="TIOCGWINSZ",
+        window_cell=cell,
+    )
+
+
+def window_cell(window: tuple[int, int, int, int]) -> tuple[int, int]:
+    """Cell width and height from (rows, columns, width, height), or (0, 0) if it does not say."""
+    rows, columns, width, height = window
+    return (width // columns, height // rows) if rows and columns else (0, 0)
 
 
 def may_be_asked(environment: Mapping[str, str]) -> str:
@@ -189,13 +210,12 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _cell_size(answers: TerminalAnswers, window: tuple[int, int, int, int]) -> tuple[int, int, str]:
-    rows, columns, width, height = window
-    candidates = [(answers.cell_width, answers.cell_height, "CSI 16 t")]
-    if rows and columns:
-        candidates += [
-            (answers.window_width // columns, answers.window_height // rows, "CSI 14 t"),
-            (width // columns, height // rows, "TIOCGWINSZ"),
-        ]
+    reported = (*window[:2], answers.window_width, answers.window_height)
+    candidates = (
+        (answers.cell_width, answers.cell_height, "CSI 16 t"),
+        (*window_cell(reported), "CSI 14 t"),
+        (*window_cell(window), "TIOCGWINSZ"),
+    )
     for cell_width, cell_height, source in candidates:
         if cell_width in _SANE_CELL and cell_height in _SANE_CELL:
             return cell_width, cell_height, source

@@ -22,6 +22,7 @@ class EncodeRequest:
     """All that decides the bytes of a picture. Compared by value, the frame by identity."""
 
     frame: Frame = field(compare=False)
+    caption: str = field(default="", compare=False)
     serial: int  # of the frame: a new one for each frame set
     placement: Placement
     choice: GraphicsChoice

@@ -80,7 +80,7 @@ def _palette(pixels: Pixels, registers: int) -> tuple[Indices, Bits]:
         lookup[colours] = np.arange(len(colours), dtype=np.uint8)
         return lookup[packed], _unpack(colours)
     if len(colours) > _MANY_COLOURS:  # keeps the next step under 50 ms
-        pixels = (pixels & 0xFC) | 2
+        pixels = (pixels & np.uint8(0xFC)) | np.uint8(2)
     # Maximum coverage: median cut is closer on average, but a rare colour (a thin marker line)
     # may be 90 of 255 off.
     reduced = Image.fromarray(pixels).quantize(
@@ -91,7 +91,7 @@ def _palette(pixels: Pixels, registers: int) -> tuple[Indices, Bits]:
 
 
 def _grey_palette(pixels: Pixels, percent: Bits, registers: int) -> tuple[Indices, Bits]:
-    levels = np.unique(percent[np.bincount(pixels.ravel(), minlength=256).nonzero()[0]])
+    levels: Bits = np.unique(percent[np.bincount(pixels.ravel(), minlength=256).nonzero()[0]])
     if len(levels) > registers:  # evenly spread: the largest error is the smallest possible
         spread = np.round(np.linspace(levels[0], levels[-1], registers))
         levels = np.unique(spread.astype(np.uint8))
