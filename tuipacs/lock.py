@@ -1,0 +1,60 @@
+"""One daemon for one archive: an advisory lock that dies with its process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+from tuipacs.errors import ConflictError, StorageFailedError
+
+
+class ArchiveLock:
+    """``daemon.lock``, held as long as this object is open. The file holds the owner's pid.
+
+    The file itself stays behind and means nothing: only the lock counts, and the kernel drops it
+    with the process, however that ends.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock.
+
+        Raises `ConflictError` naming the owner, or `StorageFailedError` for a folder that cannot
+        be written.
+        """
+        self.path = path
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise StorageFailedError(
+                f"the archive folder {path.parent} cannot be used: {error.strerror}",
+                remedy="it must belong to the user that runs the daemon, and be writable",
+            ) from None
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._fd)
+            named = f" (pid {owner})" if owner.isdigit() else ""
+            raise ConflictError(
+                f"another daemon{named} owns this archive",
+                remedy="use that one, or stop it first",
+            ) from None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode("ascii"), 0)
+
+    def close(self) -> None:
+        """Give the lock back."""
+        os.close(self._fd)
+
+    def __enter__(self) -> ArchiveLock:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
