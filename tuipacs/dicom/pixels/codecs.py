@@ -1,8 +1,8 @@
 """Decompressing one frame, by the first decoder that can, and checking what it gives back.
 
 Eight-bit DCT JPEG goes to Pillow first: its libjpeg-turbo gives the very samples of the IJG
-library that DCMTK and most viewers use, where pylibjpeg-libjpeg spreads subsampled chroma in its own
-way (up to 11 levels apart at edges). All else goes to pylibjpeg, then to GDCM.
+library that DCMTK and most viewers use, where pylibjpeg-libjpeg spreads subsampled chroma in its
+own way (up to 11 levels apart at edges). All else goes to pylibjpeg, then to GDCM.
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from importlib.metadata import version
+from typing import Any
 
-import libjpeg
 import numpy as np
-import openjpeg
+from libjpeg.utils import decode as libjpeg_decode
 from msgspec import Struct
 from numpy.typing import NDArray
+from openjpeg.utils import decode as openjpeg_decode
 from PIL import Image
-from pydicom.encaps import encapsulate
-from pydicom.pixels import get_decoder
-from pydicom.uid import UID
 
 from tuipacs.dicom.pixels.codestream import Codestream, Coding, inspect
+from tuipacs.dicom.pixels.gdcm_codec import decode_with_gdcm
 from tuipacs.dicom.pixels.header import RLE, PixelHeader
 from tuipacs.dicom.pixels.rle import decode_rle
+from tuipacs.domain.safe_text import clean
 from tuipacs.errors import DecodeError
 
 #: What the decoders raise for data they do not like.
-_REFUSALS = (RuntimeError, ValueError, OSError, NotImplementedError, TypeError, AttributeError)
+_REFUSALS = (DecodeError, RuntimeError, ValueError, OSError, TypeError, SyntaxError)
 
 
 class Decoded(Struct, frozen=True, kw_only=True):
     """Samples of one frame, (rows, columns[, 3]), in the colours named by ``photometric``."""
 
-    samples: np.ndarray  # type: ignore[type-arg]
+    samples: NDArray[Any]
     photometric: str
     decoder: str
     notes: tuple[str, ...] = ()
@@ -143,7 +143,7 @@ def _colours(stream: Codestream, header: PixelHeader, notes: list[str]) -> str:
     return "YBR_FULL" if ybr else "RGB"
 
 
-Samples = np.ndarray  # type: ignore[type-arg]
+Samples = NDArray[Any]
 
 
 def _pillow(
@@ -166,13 +166,13 @@ def _pillow(
 def _libjpeg(
     data: bytes, _stream: Codestream, _header: PixelHeader, photometric: str
 ) -> tuple[Samples, str]:
-    return libjpeg.decode(data, colour_transform=0), photometric
+    return libjpeg_decode(data, colour_transform=0), photometric
 
 
 def _openjpeg(
     data: bytes, stream: Codestream, _header: PixelHeader, photometric: str
 ) -> tuple[Samples, str]:
-    return openjpeg.decode(data[stream.offset :], j2k_format=0), photometric
+    return openjpeg_decode(data[stream.offset :], j2k_format=0), photometric
 
 
 def _gdcm(
@@ -180,23 +180,9 @@ def _gdcm(
 ) -> tuple[Samples, str]:
     if stream.components == 3 and stream.coding is Coding.JPEG:
         raise _Unsuitable  # converts colours or not by its own rules
-    samples, _ = get_decoder(UID(header.transfer_syntax)).as_array(
-        encapsulate([data]),
-        index=0,
-        raw=True,
-        decoding_plugin="gdcm",
-        rows=header.rows,
-        columns=header.columns,
-        samples_per_pixel=header.samples,
-        photometric_interpretation=header.photometric,
-        number_of_frames=1,
-        bits_allocated=header.bits_allocated,
-        bits_stored=header.bits_stored,
-        pixel_representation=int(stream.signed),
-        planar_configuration=0,
-        pixel_keyword="PixelData",
-    )
-    return samples, photometric
+    if _SYNTAX_CODINGS.get(header.transfer_syntax) is not stream.coding:
+        raise _Unsuitable  # goes by the transfer syntax
+    return decode_with_gdcm(data[stream.offset :], stream, header), photometric
 
 
 Decoder = Callable[[bytes, Codestream, PixelHeader, str], tuple[Samples, str]]
@@ -213,10 +199,8 @@ _DECODERS: dict[Coding, tuple[tuple[str, Decoder], ...]] = {
 }
 
 
-def _values(
-    samples: NDArray[np.generic], stream: Codestream, header: PixelHeader, notes: list[str]
-) -> Samples:
-    """Give the decoded samples their sign, and cut what is above the stored bits.
+def _values(samples: Samples, stream: Codestream, header: PixelHeader, notes: list[str]) -> Samples:
+    """Give the decoded samples their sign, and settle what is above the stored bits.
 
     JPEG and JPEG-LS know no sign: they keep the two's complement of the stored bits.
     """
@@ -226,12 +210,11 @@ def _values(
         return array.view(f"i{width}")
     array = array.view(f"u{width}")
     if stream.signed:
-        return array & array.dtype.type((1 << stream.precision) - 1)
+        return _low_bits(array, stream.precision)
     bits = min(stream.precision, header.bits_stored)
     if not header.signed:
         if bits < stream.precision and int(array.max()) >> bits:
-            notes.append(f"bits above the {bits} stored ones are in use; they are not shown")
-            return array & array.dtype.type((1 << bits) - 1)
+            return _above(array, bits, header, notes)
         return array
     if stream.precision < header.bits_stored:
         notes.append(
@@ -239,10 +222,27 @@ def _values(
             " bit is taken for the sign"
         )
     shift = width * 8 - bits
-    return (array << array.dtype.type(shift)).view(f"i{width}") >> shift
+    values: Samples = (array << array.dtype.type(shift)).view(f"i{width}") >> shift
+    return values
+
+
+def _low_bits(array: Samples, bits: int) -> Samples:
+    low: Samples = array & array.dtype.type((1 << bits) - 1)
+    return low
+
+
+_LOSSLESS = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (57, 70, 80, 90, 92, 201, 202))
+
+
+def _above(array: Samples, bits: int, header: PixelHeader, notes: list[str]) -> Samples:
+    """Values that need more than the stored bits: another plane if lossless, overshoot if lossy."""
+    if header.transfer_syntax in _LOSSLESS:
+        notes.append(f"bits above the {bits} stored ones are in use; they are not shown")
+        return _low_bits(array, bits)
+    notes.append(f"lossy compression made values that need more than the {bits} stored bits")
+    return array
 
 
 def _reason(error: Exception) -> str:
-    """Return a decoder's own words, short and without control characters."""
-    words = "".join(char if char.isprintable() else " " for char in str(error))
-    return " ".join(words.split())[:160] or type(error).__name__
+    """Return a decoder's own words, short and safe to show."""
+    return clean(" ".join(str(error).split()), limit=160) or type(error).__name__

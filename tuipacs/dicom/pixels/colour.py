@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tuipacs.errors import DecodeError
 
-Array = np.ndarray  # type: ignore[type-arg]
+Array = NDArray[Any]
 
 
 def to_rgb(samples: Array, photometric: str, bits: int) -> NDArray[np.uint8]:
@@ -31,10 +33,12 @@ def to_eight_bits(samples: Array, bits: int) -> NDArray[np.uint8]:
     if bits == 8:
         return samples.astype(np.uint8, copy=False)
     if bits > 8:
-        return (samples >> samples.dtype.type(bits - 8)).astype(np.uint8)
+        high: NDArray[np.uint8] = (samples >> samples.dtype.type(bits - 8)).astype(np.uint8)
+        return high
     top = (1 << bits) - 1
     levels = np.arange(256, dtype=np.uint16).clip(0, top)
-    return np.take(((levels * 255 + top // 2) // top).astype(np.uint8), samples)
+    stretched: NDArray[np.uint8] = ((levels * 255 + top // 2) // top).astype(np.uint8)
+    return np.take(stretched, samples)
 
 
 def _full(ybr: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -122,7 +122,7 @@ class FrameTable:
                 if length >= 8 and self._source.data.read(offset, 8).startswith(_STARTS)
             ]
             if len(begins) == count and begins[0] == 0:
-                return fragments[begins[index] : (begins + [len(fragments)])[index + 1]]
+                return fragments[begins[index] : [*begins, len(fragments)][index + 1]]
         raise DecodeError(
             f"{len(fragments)} fragments without a usable offset table cannot be told apart"
             f" into {count} frames"

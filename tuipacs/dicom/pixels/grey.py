@@ -6,6 +6,8 @@ precision and the frame is a table lookup: as exact as computing each pixel, and
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from tuipacs.dicom.pixels.voi import Voi, chosen_voi, full_range
 from tuipacs.domain.frame import WindowRequest, WindowSource
 from tuipacs.errors import DecodeError
 
-Array = np.ndarray  # type: ignore[type-arg]
+Array = NDArray[Any]
 _ROWS_AT_ONCE = 256
 
 
@@ -147,8 +149,8 @@ def _range(
     padded = False
     if padding is not None:
         kept = present[(present < padding[0]) | (present > padding[1])]
-        padded = 0 < kept.size < present.size
-        present = kept if kept.size else present
+        padded = 1 < kept.size < present.size  # a label on nothing else must not turn black
+        present = kept if padded else present
     return *_ends(modality.apply(present)), padded
 
 
@@ -195,4 +197,6 @@ def _grey(stored: Array, modality: Modality, voi: Voi, invert: bool) -> NDArray[
     with np.errstate(over="ignore", invalid="ignore"):  # floating point pixels may be anything
         levels = np.nan_to_num(voi.apply(modality.apply(stored)), nan=0.0)
     grey = np.floor(levels + 0.5).astype(np.uint8)
-    return 255 - grey if invert else grey
+    if invert:
+        np.invert(grey, out=grey)
+    return grey

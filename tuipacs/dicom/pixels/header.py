@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from pydicom import Dataset
 from pydicom.uid import UID
 
 from tuipacs.dicom.pixels import limits
@@ -26,9 +27,9 @@ _CODESTREAMS = frozenset(
     for number in (50, 51, 57, 70, 80, 81, 90, 91, 92, 93, 201, 202, 203)
 )
 _VIDEO = frozenset(
-    f"1.2.840.10008.1.2.4.{number}"
-    for number in ("100", "100.1", "101", "101.1", "102", "102.1", "103", "103.1", "104", "104.1")
-    + ("105", "105.1", "106", "106.1", "107", "108")
+    f"1.2.840.10008.1.2.4.{number}{fragmentable}"
+    for number in range(100, 109)
+    for fragmentable in ("", ".1")
 )
 _REFERENCED = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (94, 95, 204, 205))
 
@@ -110,7 +111,7 @@ def read_header(source: Source) -> PixelHeader:
     return header
 
 
-def _between(dataset, keyword: str, low: int, high: int) -> int:  # type: ignore[no-untyped-def]
+def _between(dataset: Dataset, keyword: str, low: int, high: int) -> int:
     value = integer(dataset, keyword)
     if not low <= value <= high:
         raise DecodeError(f"{keyword} is {value}, which makes no sense")
@@ -128,7 +129,9 @@ def _refuse_what_is_no_picture(source: Source, syntax: UID) -> None:
             raise DecodeError(f"this is a document, not a picture ({kind})")
         raise DecodeError(f"this object has no pixel data ({kind})")
     if syntax not in _NATIVE | _CODESTREAMS | {RLE}:
-        raise DecodeError(f"this program has no decoder for the transfer syntax {name_of(syntax)}")
+        raise DecodeError(
+            f"this program has no decoder for this transfer syntax ({name_of(syntax)})"
+        )
 
 
 def _depth(source: Source, notes: list[str]) -> tuple[int, int, int, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tuipacs.errors import DecodeError
 
-#: Samples of one frame, and so bytes of one ``Frame.pixels``: 128 Mi (a 11,585 x 11,585 grey picture).
+#: Samples of one frame: 128 Mi, a grey picture of 11,585 x 11,585; a palette picture triples them.
 MAX_FRAME_SAMPLES = 128 * 1024 * 1024
 #: Bytes of one compressed frame.
 MAX_COMPRESSED_FRAME = 512 * 1024 * 1024

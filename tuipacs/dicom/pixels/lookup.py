@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ class LookupTable(Struct, frozen=True, kw_only=True):
 
     first: int
     bits: int
-    entries: np.ndarray  # type: ignore[type-arg]
+    entries: NDArray[Any]
 
     def apply(self, values: NDArray[np.generic]) -> NDArray[np.uint16]:
         """Return the entries for the values; outside the table its ends hold (C.11.1.1)."""

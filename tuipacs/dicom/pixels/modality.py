@@ -14,7 +14,7 @@ from tuipacs.errors import DecodeError
 
 
 class Modality(Struct, frozen=True, kw_only=True):
-    """Either ``table``, or slope and intercept (C.11.1.1.2: output = slope * stored + intercept)."""
+    """Either ``table``, or output = slope * stored + intercept (C.11.1.1.2)."""
 
     slope: float = 1.0
     intercept: float = 0.0

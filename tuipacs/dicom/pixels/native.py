@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from tuipacs.dicom.pixels.header import PixelHeader
@@ -10,7 +13,7 @@ from tuipacs.dicom.pixels.source import Source
 from tuipacs.errors import DecodeError
 
 
-def read_native(source: Source, header: PixelHeader, index: int) -> tuple[NDArray, list[str]]:  # type: ignore[type-arg]
+def read_native(source: Source, header: PixelHeader, index: int) -> tuple[NDArray[Any], list[str]]:
     """Return the samples as stored, of shape (rows, columns[, 3]), and what to say about them."""
     header, notes = _settle_subsampling(source, header)
     if header.bits_allocated == 1:
@@ -40,20 +43,13 @@ def _settle_subsampling(source: Source, header: PixelHeader) -> tuple[PixelHeade
         full = header.frames * header.rows * header.columns * 3 * header.bits_allocated // 8
         if length in (full, full + full % 2):
             notes.append("the header says 4:2:2 chroma but the pixel data holds all of it")
-            name = header.photometric.removesuffix("_422")
-            # keeps YBR_PARTIAL apart: the caller converts by the header's own name
-            return _replace(header, name), notes
+            return replace(header, photometric=header.photometric.removesuffix("_422")), notes
         if header.columns % 2 or header.bits_allocated != 8 or header.planar:
             raise DecodeError("uncompressed 4:2:2 chroma needs even columns and 8 bits a sample")
     needed = (header.frames * header.frame_bits + 7) // 8
     if length > needed + needed % 2:
         notes.append(f"the pixel data is {length - needed} bytes longer than the header says")
     return header, notes
-
-
-def _replace(header: PixelHeader, photometric: str) -> PixelHeader:
-    fields = {name: getattr(header, name) for name in header.__struct_fields__}
-    return PixelHeader(**{**fields, "photometric": photometric})
 
 
 def _aligned(source: Source, header: PixelHeader, offset: int, size: int) -> bytes:
@@ -80,7 +76,7 @@ def _bits(source: Source, header: PixelHeader, index: int) -> NDArray[np.uint8]:
     return frame.reshape(header.rows, header.columns)
 
 
-def _spread_422(groups: NDArray) -> NDArray:  # type: ignore[type-arg]
+def _spread_422(groups: NDArray[Any]) -> NDArray[Any]:
     """Return (rows, columns, 3) from groups Y1 Y2 CB CR (PS3.3 C.7.6.3.1.2)."""
     rows, halves, _ = groups.shape
     out = np.empty((rows, halves, 2, 3), groups.dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
@@ -9,7 +11,7 @@ from pydicom import Dataset
 from tuipacs.dicom.pixels.values import numbers, value_of, words
 from tuipacs.errors import DecodeError
 
-Array = np.ndarray  # type: ignore[type-arg]
+Array = NDArray[Any]
 _COLOURS = ("Red", "Green", "Blue")
 
 

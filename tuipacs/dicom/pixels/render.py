@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from tuipacs.dicom.pixels.codecs import Decoded, decode_frame
 from tuipacs.dicom.pixels.colour import to_rgb
@@ -20,7 +23,7 @@ from tuipacs.dicom.pixels.source import Source
 from tuipacs.domain.frame import Frame, WindowRequest
 from tuipacs.errors import DecodeError, NotFoundError
 
-Array = np.ndarray  # type: ignore[type-arg]
+Array = NDArray[Any]
 
 
 def render_frame(path: Path, frame_number: int = 1, window: WindowRequest | None = None) -> Frame:
@@ -46,8 +49,10 @@ class Picture:
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._source = Source(descriptor)
-        self._header = read_header(self._source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # each value is checked where it is used
+            self._source = Source(descriptor)
+            self._header = read_header(self._source)
         self._table = None if self._header.native else FrameTable(self._source, self._header)
 
     @property
@@ -57,17 +62,24 @@ class Picture:
 
     def frame(self, number: int, window: WindowRequest | None = None) -> Frame:
         """See ``render_frame``."""
+        frame, pixels = self.render(number, window)
+        return replace(frame, pixels=pixels.tobytes())
+
+    def render(
+        self, number: int, window: WindowRequest | None = None
+    ) -> tuple[Frame, NDArray[np.uint8]]:
+        """Return ``frame`` without its pixels, and the pixels as a C-contiguous array."""
         header = self._header
         if not 1 <= number <= header.frames:
             raise NotFoundError(f"there is no frame {number}: the object has {header.frames}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn about what is checked here
             try:
-                return self._frame(number, window)
+                return self._render(number, window)
             except MemoryError as error:
                 raise DecodeError("this picture needs more memory than there is") from error
 
-    def _frame(self, number: int, window: WindowRequest | None) -> Frame:
+    def _render(self, number: int, window: WindowRequest | None) -> tuple[Frame, NDArray[np.uint8]]:
         header, dataset = self._header, self._source.dataset
         notes = [*self._source.notes, *header.notes]
         decoded = self._decode(number - 1)
@@ -89,7 +101,7 @@ class Picture:
             rows=header.rows,
             columns=header.columns,
             samples=1 if grey is not None else 3,
-            pixels=pixels.tobytes(),
+            pixels=b"",
             frame_number=number,
             number_of_frames=header.frames,
             pixel_aspect=aspect,
@@ -98,7 +110,9 @@ class Picture:
             decoder=decoded.decoder,
             notes=tuple(dict.fromkeys(notes)),
         )
-        return frame if grey is None else _with_window(frame, grey)
+        if grey is not None:
+            frame = _with_window(frame, grey)
+        return frame, np.ascontiguousarray(pixels)
 
     def _decode(self, index: int) -> Decoded:
         header = self._header
@@ -112,32 +126,19 @@ class Picture:
                 settled=header.floating or header.bits_allocated == 1,
             )
         decoded = decode_frame(self._table.frame(index), header)
-        return _noted(decoded, self._table.notes)
-
-
-def _noted(decoded: Decoded, notes: tuple[str, ...]) -> Decoded:
-    return Decoded(
-        samples=decoded.samples,
-        photometric=decoded.photometric,
-        decoder=decoded.decoder,
-        notes=notes + decoded.notes,
-        settled=decoded.settled,
-    )
+        return replace(decoded, notes=self._table.notes + decoded.notes)
 
 
 def _with_window(frame: Frame, grey: Grey) -> Frame:
-    fields = {name: getattr(frame, name) for name in frame.__struct_fields__}
     window = grey.voi.window
-    return Frame(
-        **{
-            **fields,
-            "window_center": window.center if window else None,
-            "window_width": window.width if window else None,
-            "window_source": grey.voi.source,
-            "window_explanation": grey.voi.explanation,
-            "minimum": grey.minimum,
-            "maximum": grey.maximum,
-        }
+    return replace(
+        frame,
+        window_center=window.center if window else None,
+        window_width=window.width if window else None,
+        window_source=grey.voi.source,
+        window_explanation=grey.voi.explanation,
+        minimum=grey.minimum,
+        maximum=grey.maximum,
     )
 
 
@@ -146,7 +147,7 @@ def _colour_bits(stored: Array, header: PixelHeader) -> int:
 
 
 def _settle(samples: Array, header: PixelHeader) -> Array:
-    """Return the sample values: what lies outside the stored bits is cut (overlays, PS3.5 8.1.1)."""
+    """Return the sample values, without what lies outside the stored bits (PS3.5 8.1.1)."""
     width = samples.dtype.itemsize
     above = header.bits_allocated - 1 - header.high_bit
     unused = header.bits_allocated - header.bits_stored
@@ -157,4 +158,5 @@ def _settle(samples: Array, header: PixelHeader) -> Array:
         return samples
     mask = samples.dtype.type((1 << header.bits_stored) - 1)
     shift = samples.dtype.type(header.high_bit - header.bits_stored + 1)
-    return (samples >> shift) & mask if shift else samples & mask
+    values: Array = (samples >> shift if shift else samples) & mask
+    return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from tuipacs.dicom.pixels.header import PixelHeader
 from tuipacs.errors import DecodeError
 
 
-def decode_rle(data: bytes, header: PixelHeader) -> NDArray:  # type: ignore[type-arg]
+def decode_rle(data: bytes, header: PixelHeader) -> NDArray[Any]:
     """Return the samples of one frame, (rows, columns[, 3]), unsigned.
 
     Raises DecodeError unless each segment gives exactly the bytes of its plane; a zero byte or

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import os
 import struct
-import warnings
 import zlib
+from collections.abc import Callable
 from typing import BinaryIO
 
 from pydicom.datadict import tag_for_keyword
@@ -111,8 +111,7 @@ class Source:
 
     def __init__(self, descriptor: int) -> None:
         """Read the header of the file open on ``descriptor``, which stays the caller's."""
-        with open(descriptor, "rb", closefd=False) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # each value is checked where it is used
+        with open(descriptor, "rb", closefd=False) as file:
             try:
                 self._read(file, descriptor)
             except InvalidObjectError as error:
@@ -135,12 +134,14 @@ class Source:
         self.dataset = read_dataset(
             file, implicit, little, stop_when=self._stopper(file), specific_tags=_TAGS
         )
-        self.sop_class = UID(str(self.dataset.get("SOPClassUID") or ""))
+        self.sop_class = UID(
+            str(self.dataset.get("SOPClassUID") or parts.media_storage_sop_class_uid)
+        )
         implicit = bool(self.dataset.original_encoding[0])
         self.big_endian = not little
         self._find_pixels(file.tell(), implicit)
 
-    def _stopper(self, file: BinaryIO):  # type: ignore[no-untyped-def]
+    def _stopper(self, file: BinaryIO) -> Callable[[BaseTag, str | None, int], bool]:
         count = 0
 
         def stop(tag: BaseTag, _vr: str | None, length: int) -> bool:
@@ -210,4 +211,4 @@ def _inflate(file: BinaryIO) -> bytes:
 
 def name_of(uid: UID) -> str:
     """Return the registered name of a UID, or a neutral phrase: the text itself may be hostile."""
-    return uid.name if uid.name != str(uid) else "an unknown UID"
+    return uid.name if uid.name != str(uid) else "of an unknown kind"

@@ -56,7 +56,7 @@ class Window(Struct, frozen=True, kw_only=True):
 
 
 class Voi(Struct, frozen=True, kw_only=True):
-    """What to do with modality values, and how to say it. No ``window`` and no ``table``: nothing."""
+    """What to do with modality values, and how to say it: a window or a table."""
 
     source: WindowSource
     explanation: str
@@ -66,7 +66,8 @@ class Voi(Struct, frozen=True, kw_only=True):
     def apply(self, values: NDArray[np.generic]) -> NDArray[np.float64]:
         """Return grey levels from 0 to 255, not rounded."""
         if self.table is not None:
-            return self.table.apply(values) * (255.0 / ((1 << self.table.bits) - 1))
+            entries = self.table.apply(values).astype(np.float64)
+            return np.multiply(entries, 255.0 / ((1 << self.table.bits) - 1))
         if self.window is None:
             raise DecodeError("no window is known")
         return self.window.apply(values)
