@@ -16,6 +16,7 @@ from tuipacs.dicom.encoding import (
     EXPLICIT_LE,
     IMPLICIT_LE,
     NATIVE,
+    REFERENCED,
     Buffer,
     is_vr_letters,
     looks_big_endian,
@@ -56,6 +57,7 @@ class _Keys(NamedTuple):
     wanted: frozenset[bytes]
     requests: dict[bytes, Indexed]
     requests_wanted: frozenset[bytes]
+    charset: bytes
     item: bytes
 
 
@@ -100,7 +102,7 @@ def _build(
 ) -> IndexedAttributes:
     keys = _KEYS[form.big_endian]
     values = walked.values
-    charset = _charset(values, keys.indexed, assumed, remarks)
+    charset = _charset(values.get(keys.charset), assumed, remarks)
     fields: tuple[dict[str, str], ...] = ({}, {}, {}, {})
     numbers: dict[str, int] = {}
     samples = 1
@@ -127,8 +129,7 @@ def _build(
         **fields[Target.INSTANCE],  # type: ignore[arg-type]  # the texts
         **numbers,  # type: ignore[arg-type]  # the numbers
     )
-    if walked.pixel_length >= 0 and walked.pixel_length < _expected_length(instance, samples):
-        remarks["the pixel data is shorter than the image it should hold"] = None
+    _check_pixels(walked, instance, samples, remarks)
     return IndexedAttributes(
         patient=PatientAttributes(**fields[Target.PATIENT]),
         study=StudyAttributes(**fields[Target.STUDY]),
@@ -152,17 +153,10 @@ def _check_uids(fields: tuple[dict[str, str], ...]) -> None:
             raise InvalidObjectError(f"the {name} is not usable as one")
 
 
-def _charset(
-    values: dict[bytes, tuple[bytes, bytes]],
-    indexed: dict[bytes, Indexed],
-    assumed: str,
-    remarks: dict[str, None],
-) -> Charset:
-    key = next(key for key, element in indexed.items() if element.tag == CHARSET_TAG)
-    raw = values.get(key, (b"", b""))[1]
-    if not raw.strip(b" \0"):
+def _charset(stored: tuple[bytes, bytes] | None, assumed: str, remarks: dict[str, None]) -> Charset:
+    if stored is None or not stored[1].strip(b" \0"):
         return charset_of(assumed.encode("ascii", "replace"))
-    charset = charset_of(raw)
+    charset = charset_of(stored[1])
     if charset.remark:
         remarks[charset.remark] = None
     return charset
@@ -189,15 +183,27 @@ def _read_request(
         )
     except InvalidObjectError:
         walked = None
-    if walked is None or walked.is_truncated:
+    if walked is None or walked.is_cut_short:
         remarks["RequestAttributesSequence cannot be read"] = None
         return
-    if any(keys.requests[key].tag == CHARSET_TAG for key in walked.values):
-        charset = _charset(walked.values, keys.requests, "", remarks)
+    if keys.charset in walked.values:
+        charset = _charset(walked.values[keys.charset], "", remarks)
     for key, (_vr, value) in walked.values.items():
         indexed = keys.requests[key]
         if indexed.target == Target.SERIES:
             fields[indexed.field] = text_of(indexed, value, charset, remarks)
+
+
+def _check_pixels(
+    walked: Walked, instance: InstanceAttributes, samples: int, remarks: dict[str, None]
+) -> None:
+    expected = _expected_length(instance, samples)
+    if walked.has_pixels and 0 <= walked.pixel_length < expected:
+        remarks["the pixel data is shorter than the image it should hold"] = None
+    elif expected and not (
+        walked.has_pixels or walked.is_cut_short or instance.transfer_syntax_uid in REFERENCED
+    ):
+        remarks["the image has no pixel data"] = None
 
 
 def _expected_length(instance: InstanceAttributes, samples: int) -> int:
@@ -231,9 +237,9 @@ def _walk_deflated(dataset: Buffer, remarks: dict[str, None]) -> tuple[_Form, Wa
             continue
         if inflated.is_complete:
             break
-        if not walked.is_truncated or limit == deflated.MAX_BYTES:
+        if not walked.is_cut_short or limit == deflated.MAX_BYTES:
             remarks[_NOT_ALL_INFLATED] = None
-            walked = walked._replace(remarks=[], is_truncated=False)
+            walked = walked._replace(remarks=[], is_cut_short=False)
             break
     if not inflated.is_complete and not deflated.check(dataset):
         remarks[_NOT_ALL_CHECKED] = None
@@ -286,7 +292,8 @@ def _keys(*, big_endian: bool) -> _Keys:
     indexed = keys_of(TAGS, big_endian=big_endian)
     requests = keys_of(REQUEST_TAGS, big_endian=big_endian)
     item = b"\xff\xfe\xe0\x00" if big_endian else b"\xfe\xff\x00\xe0"
-    return _Keys(indexed, frozenset(indexed), requests, frozenset(requests), item)
+    charset = next(key for key, element in requests.items() if element.tag == CHARSET_TAG)
+    return _Keys(indexed, frozenset(indexed), requests, frozenset(requests), charset, item)
 
 
 _KEYS = {False: _keys(big_endian=False), True: _keys(big_endian=True)}

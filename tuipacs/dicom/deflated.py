@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tuipacs.dicom.encoding import Buffer
 from tuipacs.errors import InvalidObjectError
 
-FIRST_BYTES = 256 << 10
+FIRST_BYTES = 64 << 10
 MAX_BYTES = 16 << 20
 MAX_CHECKED = 64 << 20
 _CHUNK = 64 << 10  # input at a time

@@ -17,6 +17,7 @@ DEFLATED = frozenset(
         "1.2.840.10008.1.2.4.205",  # JPIP HTJ2K Referenced Deflate
     )
 )
+REFERENCED = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (94, 95, 204, 205))  # JPIP
 NATIVE = frozenset((IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE))
 
 SHORT_VRS = frozenset(

@@ -162,7 +162,7 @@ def _guess_syntax(first: bytes) -> str:
     if is_vr_letters(vr):
         if looks_big_endian(first):
             return EXPLICIT_BE
-        if group in _FIRST_GROUPS and group:
+        if group in _FIRST_GROUPS:
             return EXPLICIT_LE
     else:
         _group, _element, length = _IMPLICIT.unpack(first)
@@ -171,7 +171,7 @@ def _guess_syntax(first: bytes) -> str:
     raise InvalidObjectError("this is not a DICOM file")
 
 
-_FIRST_GROUPS = frozenset((0x0000, 0x0004, 0x0008, 0x0010, 0x0018, 0x0020))
+_FIRST_GROUPS = frozenset((0x0004, 0x0008, 0x0010, 0x0018, 0x0020))
 
 
 def encode_header(

@@ -35,13 +35,15 @@ class Walked(NamedTuple):
     """What one walk found.
 
     ``values``: the tag's four bytes as stored -> (VR letters, or empty if implicit; the value).
-    ``pixel_length``: bytes of native pixel data as declared; -1 if there is none, or encapsulated.
+    ``pixel_length``: bytes of native pixel data as declared; -1 if encapsulated, or there is none.
+    ``is_cut_short``: the walk did not reach the end of the dataset.
     """
 
     values: dict[bytes, tuple[bytes, bytes]]
+    has_pixels: bool
     pixel_length: int
     remarks: list[str]
-    is_truncated: bool
+    is_cut_short: bool
 
 
 def walk(
@@ -67,9 +69,10 @@ class _Walker:
         self.pixel_keys = _PIXEL_KEYS[big_endian]
         self.wanted = wanted
         self.values: dict[bytes, tuple[bytes, bytes]] = {}
+        self.has_pixels = False
         self.pixel_length = -1
         self.remarks: list[str] = []
-        self.is_truncated = False
+        self.is_cut_short = False
         self.budget = Budget(MAX_ELEMENTS)
 
     def run(self, start: int) -> Walked:
@@ -79,13 +82,16 @@ class _Walker:
             if position < self.end:
                 self.remarks.append("stray bytes follow the last element")
         except TruncatedError as error:
-            self.is_truncated = True
+            self.is_cut_short = True
             self._end_inside(error.key)
         except BudgetSpentError:
+            self.is_cut_short = True
             self.remarks.append(
                 f"there are more than {MAX_ELEMENTS:,} elements; the rest was not looked at"
             )
-        return Walked(self.values, self.pixel_length, self.remarks, self.is_truncated)
+        return Walked(
+            self.values, self.has_pixels, self.pixel_length, self.remarks, self.is_cut_short
+        )
 
     def _explicit_loop(self, position: int) -> int:
         data, end, wanted, values = self.data, self.end, self.wanted, self.values
@@ -164,6 +170,8 @@ class _Walker:
         layout = self.layout
         if key == layout.item_end:
             return -1
+        if key in self.pixel_keys:
+            self.has_pixels = True
         if length != UNDEFINED:
             self.pixel_length = length
             if start + length > self.end:
