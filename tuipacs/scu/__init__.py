@@ -1,0 +1,1 @@
+"""Calling other application entities: one file per service, `requestor` as the seam below them."""
