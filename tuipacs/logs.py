@@ -1,8 +1,8 @@
 """The daemon's log: ids, never PHI, and nothing that a terminal would obey.
 
-What this program logs carries ids and counts on purpose. Libraries log what they like (a dataset, a
-name that would not parse), so of their records only the place in the code is kept. Exceptions appear
-as type and frames: their messages quote values. A trace never holds local variables.
+What this program logs carries ids and counts on purpose. Libraries log what they like (a dataset,
+a name that would not parse), so of their records only the place in the code is kept. Exceptions
+appear as type and frames: their messages quote values. A trace never holds local variables.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SafeFormatter(logging.Formatter):
     @staticmethod
     def _words(record: logging.LogRecord) -> str:
         if record.name.startswith(_OURS):
-            return clean(record.getMessage(), MAX_MESSAGE)
+            return clean(record.getMessage(), limit=MAX_MESSAGE)
         return f"(a message of {clean(record.module)}:{record.lineno}, left out)"
 
 
@@ -70,7 +70,7 @@ def frames(error: BaseException) -> str:
 class _LogFile(RotatingFileHandler):
     """A disk without room for the log must not stop the archive."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+    def handleError(self, record: logging.LogRecord) -> None:
         """Say on stderr that a line was lost, without its content."""
         _complain(sys.stderr, record)
 

@@ -10,6 +10,7 @@ import msgspec
 
 from tuipacs import errors
 from tuipacs.domain.safe_text import clean
+from tuipacs.schema.messages import ErrorBody
 
 Answer = TypeVar("Answer")
 
@@ -26,15 +27,6 @@ def _register(cls: type[errors.TuipacsError]) -> None:
 
 
 _register(errors.TuipacsError)
-
-
-class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What the API sends with each status of 400 and more."""
-
-    code: str
-    message: str
-    remedy: str = ""
-    retry_after: float = 0.0
 
 
 def raise_for_error(status_code: int, body: bytes) -> None:

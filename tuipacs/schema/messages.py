@@ -357,3 +357,12 @@ class Wake(Message, frozen=True, kw_only=True):
     incoming: int  # version of the incoming list
     jobs: int  # version of the job list
     session: str  # "active", "locked", "ended"
+
+
+class ErrorBody(Struct, frozen=True, kw_only=True):
+    """What the API sends, as JSON, with each status of 400 and more. ``code`` is the error's own."""
+
+    code: str
+    message: str
+    remedy: str = ""
+    retry_after: float = 0.0  # seconds

@@ -1,0 +1,91 @@
+"""``GET /v1/events``: a line for each wake-up, as long as the client listens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Executor
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tuipacs.api.caller import token_of
+from tuipacs.api.streaming import StreamAnswer
+from tuipacs.errors import AuthenticationError, UnavailableError
+from tuipacs.schema.messages import Wake
+from tuipacs.services.wakeups import Wakeups
+
+MEDIA_TYPE = "application/x-ndjson"
+HEARTBEAT = 10.0  # seconds between lines when nothing happens
+SESSION_CHECK = 1.0  # seconds until a lock by the clock is noticed
+COALESCE = 0.25  # seconds between lines at least: four a second
+MAX_STREAMS = 64
+ENDED = "ended"
+
+
+class EventStreams:
+    """All open event streams of one event loop. Make it inside the running loop."""
+
+    def __init__(
+        self, wakeups: Wakeups, session_state: Callable[[str], str], executor: Executor
+    ) -> None:
+        self._wakeups = wakeups
+        self._session_state = session_state
+        self._executor = executor
+        self._loop = asyncio.get_running_loop()
+        self._waiting: set[asyncio.Event] = set()
+        self._told = True
+        self._closing = False
+        self._unsubscribe = wakeups.listen(self._heard)
+
+    def close(self) -> None:
+        """End all streams and listen no more. Call it in the loop, before the loop ends."""
+        self._closing = True
+        self._unsubscribe()
+        self._tell()
+
+    def _heard(self) -> None:
+        """Called by any thread, after any commit: at most one call waits in the loop."""
+        if self._told:
+            self._told = False
+            self._loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        self._told = True
+        for changed in self._waiting:
+            changed.set()
+
+    async def endpoint(self, request: Request) -> Response:
+        """Answer one request; a locked session may listen, for it hears numbers only."""
+        token = token_of(request)
+        if await self._state(token) == ENDED:
+            raise AuthenticationError("log in first", remedy="the session has ended or never began")
+        if len(self._waiting) >= MAX_STREAMS:
+            raise UnavailableError("too many screens listen already")
+        return StreamAnswer(self._lines(token), media_type=MEDIA_TYPE)
+
+    async def _state(self, token: str) -> str:
+        return await self._loop.run_in_executor(self._executor, self._session_state, token)
+
+    async def _lines(self, token: str) -> AsyncGenerator[bytes, None]:
+        changed = asyncio.Event()
+        self._waiting.add(changed)
+        try:
+            last, sent_at = None, -HEARTBEAT
+            while not self._closing:
+                changed.clear()
+                now = self._wakeups.versions
+                state = await self._state(token)
+                wake = Wake(seq=now.seq, incoming=now.incoming, jobs=now.jobs, session=state)
+                if wake != last or self._loop.time() - sent_at >= HEARTBEAT:
+                    last, sent_at = wake, self._loop.time()
+                    yield msgspec.json.encode(wake) + b"\n"
+                if state == ENDED:
+                    return
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), SESSION_CHECK)
+                await asyncio.sleep(sent_at + COALESCE - self._loop.time())
+        finally:
+            self._waiting.discard(changed)

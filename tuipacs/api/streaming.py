@@ -1,0 +1,58 @@
+"""An answer of unknown duration, given up as soon as its reader goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+
+class StreamAnswer(Response):
+    """Sends ``source`` piece by piece, no faster than the client reads.
+
+    An error of the source after the first byte cuts the answer short: the client sees that the
+    end is missing, and the error goes on to the caller.
+    """
+
+    def __init__(
+        self, source: AsyncGenerator[bytes, None], *, media_type: str, size: int | None = None
+    ) -> None:
+        super().__init__(media_type=media_type)
+        del self.headers["content-length"]  # of the empty body that Response assumed
+        if size is not None:
+            self.headers["content-length"] = str(size)
+        self._source = source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        sending = asyncio.create_task(self._send_all(send))
+        gone = asyncio.create_task(_disconnected(receive))
+        try:
+            await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not sending.done():
+                sending.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sending
+
+    async def _send_all(self, send: Send) -> None:
+        async with contextlib.aclosing(self._source) as source:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            async for piece in source:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
