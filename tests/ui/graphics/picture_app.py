@@ -10,12 +10,13 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from tuipacs.domain.frame import Frame
-from tuipacs.ui.graphics.choice import Protocol
+from tuipacs.ui.graphics.choice import ColourDepth, Protocol
 from tuipacs.ui.graphics.probe import ProbeResult, explain, probe_terminal
 
 
@@ -72,40 +73,36 @@ def run(frames: list[Frame], probe: ProbeResult, log: Path) -> None:
                 replay(self._driver, probe.typed)
 
         def on_picture_shown(self, message: Picture.Shown) -> None:
-            picture = message.picture
-            box = picture._box()
-            assert box is not None
-            box = box.translate(picture.region.offset)
+            box = message.picture._box()
+            if box is not None:
+                box = box.translate(message.picture.region.offset)
             note(
                 event="shown",
                 quality=message.quality,
-                box=[box.x, box.y, box.width, box.height],
+                box=box,
                 frame=frames.index(message.frame),
             )
 
         def on_key(self, event: events.Key) -> None:
             note(event="key", key=event.key)
             picture = self.screen_stack[0].query_one(Picture)
-            match event.key:
-                case "n":
-                    self.shown = (self.shown + 1) % len(frames)
-                    picture.set_frame(frames[self.shown], f"frame {self.shown + 1}")
-                case "m":
-                    self.push_screen(Dialog())
-                case "t":
-                    self.notify("a toast over the picture", timeout=3600)
-                case "r":
-                    self.clear_notifications()
-                case "c":
-                    self.query_one("#top", Static).update(f"top {os.getpid()}")
-                case "w":
-                    picture.wipe()
-                case "h":
-                    picture.hide_image()
-                case "s":
-                    picture.show_image()
-                case "q":
-                    self.exit()
+            actions: dict[str, Callable[[], object]] = {
+                "n": self.next_frame,
+                "m": lambda: self.push_screen(Dialog()),
+                "t": lambda: self.notify("a toast over the picture", timeout=3600),
+                "r": self.clear_notifications,
+                "c": lambda: self.query_one("#top", Static).update(f"top {os.getpid()}"),
+                "w": picture.wipe,
+                "h": picture.hide_image,
+                "s": picture.show_image,
+                "q": self.exit,
+            }
+            actions.get(event.key, lambda: None)()
+
+        def next_frame(self) -> None:
+            self.shown = (self.shown + 1) % len(frames)
+            picture = self.screen_stack[0].query_one(Picture)
+            picture.set_frame(frames[self.shown], f"frame {self.shown + 1}")
 
     PictureApp().run()
 
@@ -127,7 +124,8 @@ def main() -> None:
             "typed": probe.typed.decode("latin-1"),
         }
         file.write(json.dumps(known) + "\n")
-    os.environ.setdefault("TEXTUAL_COLOR_SYSTEM", probe.choice.colour_depth.value)
+    if probe.choice.colour_depth is not ColourDepth.NONE:
+        os.environ["TEXTUAL_COLOR_SYSTEM"] = probe.choice.colour_depth.value
     with np.load(arguments.frames) as arrays:
         frames = [frame_of(arrays[name], arguments.aspect) for name in arrays.files]
     run(frames, probe, arguments.log)

@@ -32,7 +32,10 @@ class Protocol(StrEnum):
 
 
 class ColourDepth(StrEnum):
-    """How many colours text cells may have; the values are Textual's TEXTUAL_COLOR_SYSTEM."""
+    """How many colours text cells may have.
+
+    The values are those of TEXTUAL_COLOR_SYSTEM (read when Textual is imported), except NONE.
+    """
 
     TRUECOLOUR = "truecolor"
     INDEXED = "256"

@@ -48,7 +48,7 @@ class Picture(Widget, can_focus=False):
     """
 
     class Shown(Message):
-        """A frame has been handed to the terminal. ``quality`` is in words."""
+        """A frame is on screen, or will be once nothing covers it. ``quality`` is in words."""
 
         def __init__(self, picture: Picture, frame: Frame, quality: str) -> None:
             super().__init__()
@@ -289,8 +289,10 @@ class Picture(Widget, can_focus=False):
         shown, wanted = self._shown, self._wanted
         if self._is_hidden or not shown or not wanted:
             return None
-        if shown.request.placement != wanted.placement or not self._is_on_top():
+        if shown.request.placement != wanted.placement:
             return None
+        if self._choice.protocol is not Protocol.HALF and not self._is_on_top():
+            return None  # half blocks may be dimmed under a dialog, pixels may not
         placement, room = shown.request.placement, self._room()
         return Region(
             self.gutter.left + (room.width - placement.columns) // 2,
