@@ -28,6 +28,9 @@ class FakeSessions:
     """Knows one token; `session_state` is what `state` says of it."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
         self.session_state = "active"
         self.origins: list[Origin] = []
 
@@ -54,6 +57,9 @@ class FakeService:
     """Any operation, as a function that a test puts in."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
         self.answers: dict[str, Any] = {}
         self.seen: list[tuple[Any, ...]] = []
 
@@ -78,6 +84,11 @@ class FakeServices:
             setattr(self, name, FakeService())
         for name in ("logout", "lock", "touch", "whoami", "change_password"):
             setattr(self.sessions, name, lambda actor, request: request)
+
+    def forget(self) -> None:
+        """What earlier tests said and saw."""
+        for service in vars(self).values():
+            service.forget()
 
     objects: Any
     browse: Any

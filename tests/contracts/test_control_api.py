@@ -35,8 +35,21 @@ def folder() -> Iterator[Path]:
         yield Path(path)
 
 
+@pytest.fixture(scope="module")
+def shared_api() -> Iterator[RunningApi]:
+    with tempfile.TemporaryDirectory(prefix="tp") as path, running_api(Path(path)) as running:
+        yield running
+
+
 @pytest.fixture
-def api(folder: Path) -> Iterator[RunningApi]:
+def api(shared_api: RunningApi) -> RunningApi:
+    shared_api.services.forget()
+    return shared_api
+
+
+@pytest.fixture
+def fresh_api(folder: Path) -> Iterator[RunningApi]:
+    """For tests that count wake-ups."""
     with running_api(folder) as running:
         yield running
 
@@ -125,6 +138,7 @@ def test_the_client_of_the_house_gets_typed_answers_and_errors(api: RunningApi) 
         (b"a=1", "application/x-www-form-urlencoded", 415, "application/json"),
         (b" " * (1024 * 1024 + 1), "application/json", 413, "larger than 1048576"),
     ],
+    ids=lambda value: repr(value)[:40],
 )
 def test_a_malformed_request_is_refused_in_words(
     http: httpx.Client, content: bytes, content_type: str, status: int, words: str
@@ -266,40 +280,55 @@ def test_an_object_that_breaks_in_the_middle_never_looks_complete(api: RunningAp
         connection.close()
 
 
-def test_a_download_that_is_given_up_closes_its_source(api: RunningApi) -> None:
-    closed = threading.Event()
+class EndlessChunks:
+    """More bytes than anyone reads, and a way to see that they are let go of."""
 
-    def chunks() -> Iterator[bytes]:
-        try:
-            while True:
-                yield b"x" * 262144
-        finally:
-            closed.set()
+    def __init__(self) -> None:
+        self.closed = threading.Event()
 
-    api.services.objects.answers["open_document"] = SimpleNamespace(size=1 << 40, chunks=chunks())
+    def __iter__(self) -> EndlessChunks:
+        return self
+
+    def __next__(self) -> bytes:
+        return b"x" * 262144
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+@pytest.mark.parametrize("read", [0, 1, 1000000])
+def test_a_download_that_is_given_up_closes_its_source(api: RunningApi, read: int) -> None:
+    """However early: before the first byte, after the first, in the middle."""
+    chunks = EndlessChunks()
+    api.services.objects.answers["open_document"] = SimpleNamespace(size=1 << 40, chunks=chunks)
+    head = f"GET /v1/documents/1 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
     with socket.socket(socket.AF_UNIX) as raw:
         raw.connect(str(api.path))
-        head = f"GET /v1/documents/1 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
         raw.sendall(head.encode())
-        assert raw.recv(65536)
-    assert closed.wait(10)
+        while read > 0:
+            read -= len(raw.recv(65536))
+    assert chunks.closed.wait(10)
 
 
-@pytest.mark.parametrize("key", ["-1", "1.5", "9223372036854775808", "9" * 5000, "%00", "..", "١"])
+@pytest.mark.parametrize(
+    "key",
+    ["-1", "1.5", "9223372036854775808", "9" * 5000, "%00", "..", "١"],
+    ids=lambda key: key[:20],
+)
 def test_a_key_that_is_none_finds_nothing(http: httpx.Client, key: str) -> None:
     assert http.get(f"/v1/objects/{key}", headers=AUTHORIZED).status_code == 404
 
 
-def test_events_tell_the_versions_at_once_and_after_each_change(api: RunningApi) -> None:
-    api.wakeups.content(4)
-    connection = Connection(api.path, token=TOKEN)
+def test_events_tell_the_versions_at_once_and_after_each_change(fresh_api: RunningApi) -> None:
+    fresh_api.wakeups.content(4)
+    connection = Connection(fresh_api.path, token=TOKEN)
     try:
         events = connection.events()
         assert next(events) == Wake(seq=4, incoming=0, jobs=0, session="active")
-        api.wakeups.content(5)
+        fresh_api.wakeups.content(5)
         assert next(events) == Wake(seq=5, incoming=0, jobs=0, session="active")
-        api.wakeups.incoming()
-        api.wakeups.jobs()
+        fresh_api.wakeups.incoming()
+        fresh_api.wakeups.jobs()
         woken = next(events)
         while woken.jobs == 0:
             woken = next(events)
@@ -308,13 +337,13 @@ def test_events_tell_the_versions_at_once_and_after_each_change(api: RunningApi)
         connection.close()
 
 
-def test_a_storm_of_changes_is_told_in_few_lines(api: RunningApi) -> None:
-    connection = Connection(api.path, token=TOKEN)
+def test_a_storm_of_changes_is_told_in_few_lines(fresh_api: RunningApi) -> None:
+    connection = Connection(fresh_api.path, token=TOKEN)
     try:
         events = connection.events()
         next(events)
         for seq in range(1, 5001):
-            api.wakeups.content(seq)
+            fresh_api.wakeups.content(seq)
         lines = 0
         for event in events:
             lines += 1
@@ -329,13 +358,13 @@ def test_events_need_a_session(http: httpx.Client) -> None:
     assert http.get("/v1/events").status_code == 401
 
 
-def test_events_tell_a_lock_and_stop_when_the_session_ends(api: RunningApi) -> None:
-    connection = Connection(api.path, token=TOKEN)
+def test_events_tell_a_lock_and_stop_when_the_session_ends(fresh_api: RunningApi) -> None:
+    connection = Connection(fresh_api.path, token=TOKEN)
     try:
         told = []
         for event in connection.events():
             told.append(event.session)
-            api.services.sessions.session_state = {"active": "locked", "locked": "ended"}.get(
+            fresh_api.services.sessions.session_state = {"active": "locked", "locked": "ended"}.get(
                 event.session, "ended"
             )
         assert told == ["active", "locked", "ended"]

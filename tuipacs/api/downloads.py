@@ -53,14 +53,15 @@ class _Pump:
             if close := getattr(self._chunks, "close", None):
                 close()  # a generator: closes its file
 
-    async def pieces(self) -> AsyncGenerator[bytes, None]:
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         """The chunks, in order."""
         loop = asyncio.get_running_loop()
-        try:
-            while chunk := await loop.run_in_executor(self._executor, self._next):
-                yield chunk
-        finally:
-            self._executor.submit(self._close)
+        while chunk := await loop.run_in_executor(self._executor, self._next):
+            yield chunk
+
+    async def aclose(self) -> None:
+        """Close the source as soon as no thread is at it."""
+        self._executor.submit(self._close)
 
 
 def download_routes(sessions: SessionDoor, objects: Any, executor: Executor) -> list[Route]:
@@ -93,9 +94,7 @@ def _endpoint(
             return method(actor, _key(text))
 
         stream = await asyncio.get_running_loop().run_in_executor(executor, open_stream)
-        return StreamAnswer(
-            _Pump(stream, executor).pieces(), media_type=media_type, size=stream.size
-        )
+        return StreamAnswer(_Pump(stream, executor), media_type=media_type, size=stream.size)
 
     return endpoint
 

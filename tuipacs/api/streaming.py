@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
+from typing import Protocol
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+
+
+class Source(Protocol):
+    """Pieces to send. ``aclose`` is called in any case, even if no piece was ever asked for."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces, in order."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of what the pieces come from."""
+        ...
 
 
 class StreamAnswer(Response):
@@ -17,9 +30,7 @@ class StreamAnswer(Response):
     end is missing, and the error goes on to the caller.
     """
 
-    def __init__(
-        self, source: AsyncGenerator[bytes, None], *, media_type: str, size: int | None = None
-    ) -> None:
+    def __init__(self, source: Source, *, media_type: str, size: int | None = None) -> None:
         super().__init__(media_type=media_type)
         del self.headers["content-length"]  # of the empty body that Response assumed
         if size is not None:
@@ -28,29 +39,25 @@ class StreamAnswer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        sending = asyncio.create_task(self._send_all(send))
-        gone = asyncio.create_task(_disconnected(receive))
-        try:
-            await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            gone.cancel()
-            if not sending.done():
-                sending.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sending
+        async with contextlib.aclosing(self._source):
+            sending = asyncio.create_task(self._send_all(send))
+            gone = asyncio.create_task(_disconnected(receive))
+            try:
+                await asyncio.wait({sending, gone}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                gone.cancel()
+                if not sending.done():
+                    sending.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await sending
 
     async def _send_all(self, send: Send) -> None:
-        async with contextlib.aclosing(self._source) as source:
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": self.status_code,
-                    "headers": self.raw_headers,
-                }
-            )
-            async for piece in source:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
+        async for piece in self._source:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _disconnected(receive: Receive) -> None:
