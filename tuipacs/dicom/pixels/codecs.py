@@ -1,8 +1,9 @@
 """Decompressing one frame, by the first decoder that can, and checking what it gives back.
 
-Eight-bit DCT JPEG goes to Pillow first: its libjpeg-turbo gives the very samples of the IJG
-library that DCMTK and most viewers use, where pylibjpeg-libjpeg spreads subsampled chroma in its
-own way (up to 11 levels apart at edges). All else goes to pylibjpeg, then to GDCM.
+DCT JPEG goes first to the decoders that descend from the IJG library, as DCMTK and most viewers do:
+Pillow for eight bits, GDCM for twelve. Both give DCMTK's very samples, where pylibjpeg-libjpeg
+rounds otherwise and spreads subsampled chroma in its own way (up to 11 levels apart at edges), and
+refuses many JPEG Extended files. All else goes to pylibjpeg first, then to GDCM.
 """
 
 from __future__ import annotations
@@ -189,7 +190,7 @@ Decoder = Callable[[bytes, Codestream, PixelHeader, str], tuple[Samples, str]]
 _LIBJPEG = (f"pylibjpeg-libjpeg {version('pylibjpeg-libjpeg')}", _libjpeg)
 _GDCM = (f"gdcm {version('python-gdcm')}", _gdcm)
 _DECODERS: dict[Coding, tuple[tuple[str, Decoder], ...]] = {
-    Coding.JPEG: ((f"pillow {version('pillow')}", _pillow), _LIBJPEG, _GDCM),
+    Coding.JPEG: ((f"pillow {version('pillow')}", _pillow), _GDCM, _LIBJPEG),
     Coding.JPEG_LOSSLESS: (_LIBJPEG, _GDCM),
     Coding.JPEG_LS: (_LIBJPEG, _GDCM),
     Coding.JPEG_2000: (

@@ -178,7 +178,8 @@ def _map(stored: Array, modality: Modality, voi: Voi, invert: bool) -> NDArray[n
         if high - low >= max(65536, stored.size):
             return _map_each(stored, modality, voi, invert)
         table = _grey(np.arange(low, high + 1), modality, voi, invert)
-        return np.take(table, stored - stored.dtype.type(low))
+        offsets: Array = stored - stored.dtype.type(low)
+        return np.take(table, offsets)
     domain = np.arange(low, high + 1)
     table = np.zeros(1 << 8 * width, np.uint8)
     table[domain & ((1 << 8 * width) - 1)] = _grey(domain, modality, voi, invert)
@@ -193,10 +194,8 @@ def _map_each(stored: Array, modality: Modality, voi: Voi, invert: bool) -> NDAr
     return out
 
 
-def _grey(stored: Array, modality: Modality, voi: Voi, invert: bool) -> NDArray[np.uint8]:
+def _grey(stored: Array, modality: Modality, voi: Voi, invert: bool) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):  # floating point pixels may be anything
         levels = np.nan_to_num(voi.apply(modality.apply(stored)), nan=0.0)
     grey = np.floor(levels + 0.5).astype(np.uint8)
-    if invert:
-        np.invert(grey, out=grey)
-    return grey
+    return np.subtract(255, grey, dtype=np.uint8) if invert else grey

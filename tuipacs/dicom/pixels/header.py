@@ -88,6 +88,8 @@ def read_header(source: Source) -> PixelHeader:
     if not 1 <= frames < 1 << 31:
         raise DecodeError(f"a number of frames of {frames} makes no sense")
     allocated, stored, high, signed = _depth(source, notes)
+    if samples == 3 and (allocated == 1 or source.pixel_keyword != "PixelData" or signed):
+        raise DecodeError("colours must be unsigned samples of at least eight bits")
     planar = integer(dataset, "PlanarConfiguration", 0) if samples == 3 else 0
     if planar not in (0, 1):
         raise DecodeError(f"planar configuration {planar} does not exist")

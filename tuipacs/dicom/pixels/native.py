@@ -46,6 +46,8 @@ def _settle_subsampling(source: Source, header: PixelHeader) -> tuple[PixelHeade
             return replace(header, photometric=header.photometric.removesuffix("_422")), notes
         if header.columns % 2 or header.bits_allocated != 8 or header.planar:
             raise DecodeError("uncompressed 4:2:2 chroma needs even columns and 8 bits a sample")
+    if source.big_endian and header.bits_allocated == 32 and source.pixel_vr == "OW":
+        notes.append("32-bit big endian samples are read as such, not as pairs of 16-bit words")
     needed = (header.frames * header.frame_bits + 7) // 8
     if length > needed + needed % 2:
         notes.append(f"the pixel data is {length - needed} bytes longer than the header says")

@@ -47,6 +47,7 @@ _WANTED = (
     "DoubleFloatPixelPaddingRangeLimit",
     "WindowCenter",
     "WindowWidth",
+    "WindowCenterWidthExplanation",
     "VOILUTFunction",
     "VOILUTSequence",
     "RescaleIntercept",
@@ -124,7 +125,11 @@ class Source:
     def _read(self, file: BinaryIO, descriptor: int) -> None:
         parts = read_part10(file)
         self.transfer_syntax = UID(parts.transfer_syntax_uid)
-        self.notes = parts.remarks
+        self.notes = tuple(
+            remark
+            for remark in parts.remarks
+            if "transfer syntax" in remark or "no meta information" in remark
+        )
         self.data = Bytes(descriptor)
         if self.transfer_syntax == DeflatedExplicitVRLittleEndian:
             self.data = Bytes(descriptor, _inflate(file))

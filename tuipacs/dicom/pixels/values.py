@@ -23,6 +23,7 @@ BAD_VALUE = (
     NotImplementedError,
     ArithmeticError,  # decimal
     struct.error,
+    OSError,  # "no tag to read" in a sequence
     EOFError,
 )
 
