@@ -85,11 +85,11 @@ def decode(stream: str) -> DecodedSixel:
     match = _STREAM.fullmatch(stream)
     if not match:
         raise SixelError("not one sixel string")
-    painter, at = _Painter(), 0
-    while at < len(match["body"]):
-        token = _TOKEN.match(match["body"], at)
+    painter, body, at = _Painter(), match["body"], 0
+    while at < len(body):
+        token = _TOKEN.match(body, at)
         if not token:
-            raise SixelError(f"unknown at {at}: {match['body'][at : at + 20]!r}")
+            raise SixelError(f"unknown at {at}: {body[at : at + 20]!r}")
         painter.take(token)
         at = token.end()
     return DecodedSixel(painter.pixels, painter.drawn, len(painter.palette))
