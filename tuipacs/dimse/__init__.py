@@ -1,0 +1,1 @@
+"""The association engine: the listener, negotiation, and the messages of DIMSE."""

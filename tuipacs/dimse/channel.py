@@ -1,0 +1,117 @@
+"""A connection to a peer: exact reads with deadlines, and no more memory than was agreed."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from tuipacs.dimse.faults import PeerGoneError, PeerSlowError
+
+LINGER = 1.0  # seconds that a peer has to close after our last word
+_QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux
+
+
+class Channel:
+    """One thread reads and writes; `interrupt` may be called from any other."""
+
+    def __init__(self, sock: socket.socket, buffer_size: int) -> None:
+        self._socket = sock
+        self._buffer = bytearray(buffer_size)
+        self._view = memoryview(self._buffer)
+        self._start = self._end = 0
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    @property
+    def holds(self) -> int:
+        """Bytes that have arrived and were not asked for yet."""
+        return self._end - self._start
+
+    def wait(self, timeout: float, words: str) -> None:
+        """Return once at least one byte is there. Raises `PeerSlowError`, `PeerGoneError`."""
+        if not self.holds:
+            self._start = self._end = 0
+            self._end = self._receive(self._view, time.monotonic() + timeout, words)
+
+    def read(self, size: int, deadline: float, words: str) -> memoryview:
+        """Exactly ``size`` bytes, valid until the next read. ``deadline`` is of `time.monotonic`.
+
+        Raises `PeerSlowError` with ``words`` and `PeerGoneError`.
+        """
+        if size > len(self._buffer):
+            return self._read_apart(size, deadline, words)
+        if self._start + size > len(self._buffer):
+            held = self.holds
+            self._view[:held] = self._view[self._start : self._end]
+            self._start, self._end = 0, held
+        while self.holds < size:
+            self._end += self._receive(self._view[self._end :], deadline, words)
+        data = self._view[self._start : self._start + size]
+        self._start += size
+        if self._start == self._end:
+            self._start = self._end = 0
+        return data
+
+    def _read_apart(self, size: int, deadline: float, words: str) -> memoryview:
+        whole = memoryview(bytearray(size))
+        filled = self.holds
+        whole[:filled] = self._view[self._start : self._end]
+        self._start = self._end = 0
+        while filled < size:
+            filled += self._receive(whole[filled:], deadline, words)
+        return whole
+
+    def _receive(self, into: memoryview, deadline: float, words: str) -> int:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise PeerSlowError(words)
+        try:
+            self._socket.settimeout(left)
+            if _QUICKACK is not None:  # else a sender with Nagle on waits for our delayed ACK
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+            received = self._socket.recv_into(into)
+        except TimeoutError:
+            raise PeerSlowError(words) from None
+        except OSError as error:
+            raise PeerGoneError from error
+        if not received:
+            raise PeerGoneError
+        return received
+
+    def send(self, data: bytes, timeout: float) -> None:
+        """Send all of it. Raises `PeerSlowError`, `PeerGoneError`."""
+        try:
+            self._socket.settimeout(timeout)
+            self._socket.sendall(data)
+        except TimeoutError:
+            raise PeerSlowError("took no answer") from None
+        except OSError as error:
+            raise PeerGoneError from error
+
+    def interrupt(self) -> None:
+        """Make a waiting read end; what has arrived is still read, and sending goes on."""
+        self._shutdown(socket.SHUT_RD)
+
+    def cut(self) -> None:
+        """End reading and sending at once."""
+        self._shutdown(socket.SHUT_RDWR)
+
+    def close(self, *, linger: bool) -> None:
+        """Close; with ``linger`` let the peer take our last PDU and close first (PS3.8 Sta13).
+
+        Closing with unread input would reset the connection, and the peer would lose that PDU.
+        """
+        if linger:
+            self._shutdown(socket.SHUT_WR)
+            deadline = time.monotonic() + LINGER
+            try:
+                while True:
+                    self._receive(self._view, deadline, "")
+            except (PeerGoneError, PeerSlowError):
+                pass
+        self._socket.close()
+
+    def _shutdown(self, how: int) -> None:
+        try:
+            self._socket.shutdown(how)
+        except OSError:
+            return  # the peer was faster

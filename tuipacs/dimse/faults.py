@@ -1,0 +1,37 @@
+"""How a conversation can go wrong. Internal to the engine; each ends the association."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class AbortReason(IntEnum):
+    """Provider reasons of A-ABORT (PS3.8 9.3.8)."""
+
+    NOT_SPECIFIED = 0
+    UNRECOGNIZED_PDU = 1
+    UNEXPECTED_PDU = 2
+    UNRECOGNIZED_PARAMETER = 4
+    UNEXPECTED_PARAMETER = 5
+    INVALID_PARAMETER = 6
+
+
+class PduError(Exception):
+    """The peer broke the protocol; ``words`` say how, without any value from the dataset."""
+
+    def __init__(self, words: str, reason: AbortReason = AbortReason.INVALID_PARAMETER) -> None:
+        super().__init__(words)
+        self.words = words
+        self.reason = reason
+
+
+class PeerGoneError(Exception):
+    """The connection was closed or lost."""
+
+
+class PeerSlowError(Exception):
+    """The deadline passed; ``words`` say for what."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words

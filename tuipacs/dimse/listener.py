@@ -1,0 +1,245 @@
+"""The DICOM listener: accepts connections and keeps them in bounds."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import selectors
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from tuipacs.dimse.association import Association, Engine
+from tuipacs.dimse.channel import Channel
+from tuipacs.dimse.contract import Admit, Caller, ListenerSettings, Observer, ServiceProvider
+from tuipacs.dimse.pdu import HEADER_SIZE
+from tuipacs.dimse.slots import AssociationSlots
+from tuipacs.domain.network import caller_address
+from tuipacs.errors import TuipacsError, UnavailableError
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 128
+TICK = 0.5  # seconds
+CUT_TIMEOUT = 5.0  # seconds for the threads of cut associations to end
+_NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Listener:
+    """One AE title on one port. `start` and `drain` are for one thread, the rest for any.
+
+    ``on_thread_end`` runs at the end of each association's thread (to close what belongs to it).
+    """
+
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        *,
+        admit: Admit,
+        providers: Sequence[ServiceProvider],
+        observer: Observer,
+        on_thread_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._settings = settings
+        self._admit = admit
+        self._observer = observer
+        self._on_thread_end = on_thread_end
+        self._slots = AssociationSlots(settings)
+        self._engine = Engine(settings, admit, tuple(providers), observer, self._slots)
+        self._socket: socket.socket | None = None
+        self._accepting: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._changed = threading.Condition()  # guards _live
+        self._live: dict[Association, threading.Thread] = {}
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; the settings' own before `start`."""
+        return self._socket.getsockname()[1] if self._socket else self._settings.port
+
+    @property
+    def receiving(self) -> bool:
+        """True between `start` and `drain`."""
+        return self._accepting is not None and not self._stop.is_set()
+
+    @property
+    def associations_open(self) -> int:
+        """Associations that were accepted and have not ended."""
+        return self._slots.taken
+
+    def start(self) -> None:
+        """Listen and accept in a thread of its own.
+
+        Raises `UnavailableError`, with a remedy, when the address cannot be listened on.
+        """
+        self._socket = _listen(self._settings.host, self._settings.port)
+        self._accepting = threading.Thread(target=self._accept, name="dicom-listener", daemon=True)
+        self._accepting.start()
+        log.info("listening on %s port %d", self._settings.host, self.port)
+
+    def recheck(self) -> None:
+        """The node table changed: end associations that it would not allow any more."""
+        for association in self._snapshot():
+            info = association.info
+            if info is None:
+                continue
+            try:
+                now = self._admit(info.caller.calling_ae_title, info.caller.address)
+            except TuipacsError:
+                log.exception("association %d could not be checked again", info.key)
+                continue
+            if not info.admission.services <= now.services or info.admission.known > now.known:
+                association.dismiss("the node was removed or changed")
+
+    def drain(self, timeout: float) -> int:
+        """Stop accepting; let running requests finish and answer, then abort their associations.
+
+        After ``timeout`` seconds the rest is cut off. Returns how many were. Safe to call twice.
+        """
+        self._stop_accepting()
+        for association in self._snapshot():
+            association.dismiss("this archive is shutting down")
+        self._wait_until_empty(timeout)
+        late = self._snapshot()
+        for association in late:
+            association.cut()
+        if late:
+            self._wait_until_empty(CUT_TIMEOUT)
+        self._observer.tick()
+        return len(late)
+
+    def stop(self) -> None:
+        """Stop at once. What was not answered is not acknowledged."""
+        self.drain(0.0)
+
+    def _stop_accepting(self) -> None:
+        self._stop.set()
+        if self._accepting is not None:
+            self._accepting.join()
+            self._accepting = None
+
+    def _wait_until_empty(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            self._changed.wait_for(lambda: not self._live, max(0.0, deadline - time.monotonic()))
+
+    def _snapshot(self) -> list[Association]:
+        with self._changed:
+            return list(self._live)
+
+    # -- the accepting thread
+
+    def _accept(self) -> None:
+        listening = self._socket
+        if listening is None:
+            raise AssertionError("accepting before listening")
+        with listening, selectors.DefaultSelector() as selector:
+            selector.register(listening, selectors.EVENT_READ)
+            next_tick = time.monotonic() + TICK
+            while not self._stop.is_set():
+                if selector.select(TICK / 2):
+                    self._accept_one(listening)
+                if time.monotonic() >= next_tick:
+                    self._observer.tick()
+                    next_tick = time.monotonic() + TICK
+
+    def _accept_one(self, listening: socket.socket) -> None:
+        try:
+            sock, peer = listening.accept()
+        except OSError as error:
+            if error.errno in _NO_MORE_FILES:
+                log.error("no connection can be accepted: %s", error.strerror)
+                self._stop.wait(TICK)  # it stays in the backlog; do not spin
+            return
+        address = caller_address(str(peer[0]))
+        full = self._too_many_waiting(address)
+        if full:
+            sock.close()
+            self._observer.rejected(Caller("", "", address), False, full)
+            return
+        try:
+            channel = Channel(sock, self._settings.max_pdu + 4 * HEADER_SIZE)
+        except OSError:
+            sock.close()  # gone already
+            return
+        association = Association(self._engine, channel, address)
+        thread = threading.Thread(
+            target=self._run, args=(association,), name="dicom-association", daemon=True
+        )
+        with self._changed:
+            self._live[association] = thread
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no more threads
+            log.error("no thread for a connection")
+            self._forget(association)
+            sock.close()
+
+    def _too_many_waiting(self, address: str) -> str:
+        waiting = Counter(a.caller.address for a in self._snapshot() if a.info is None)
+        if waiting.total() >= self._settings.max_waiting:
+            return f"{self._settings.max_waiting} connections wait to associate"
+        if waiting[address] >= self._settings.max_waiting_per_address:
+            return (
+                f"{self._settings.max_waiting_per_address} connections of this address wait to"
+                " associate"
+            )
+        return ""
+
+    def _run(self, association: Association) -> None:
+        try:
+            association.run()
+        finally:
+            self._on_thread_end()
+            self._forget(association)
+
+    def _forget(self, association: Association) -> None:
+        with self._changed:
+            self._live.pop(association, None)
+            self._changed.notify_all()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror:
+        raise UnavailableError(
+            f"{host!r} is no address that can be listened on",
+            remedy="set dicom.host to an address of this machine",
+        ) from None
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        raise _cannot_listen(host, port, error) from None
+    return listening
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> UnavailableError:
+    if error.errno == errno.EADDRINUSE:
+        return UnavailableError(
+            f"port {port} is in use (by another archive?)",
+            remedy="stop the other program, or set another dicom.port",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return UnavailableError(
+            f"this user may not listen on port {port}",
+            remedy="take a port above 1023 (the usual one is 11112), or give the program"
+            " CAP_NET_BIND_SERVICE",
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return UnavailableError(
+            f"{host} is not an address of this machine",
+            remedy="set dicom.host to one that is, or to 0.0.0.0 for all",
+        )
+    return UnavailableError(f"cannot listen on {host} port {port}: {error.strerror}")

@@ -1,0 +1,150 @@
+"""The answer to an association request: rejected with a reason, or accepted context by context."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuipacs.dimse.contract import (
+    AcceptedContext,
+    Admit,
+    Caller,
+    ListenerSettings,
+    ServiceProvider,
+)
+from tuipacs.dimse.pdu import AssociateRequest, ContextAnswer, ProposedContext
+from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT, name_of
+from tuipacs.domain.admission import Admission
+from tuipacs.domain.ae_title import strip_ae_title
+from tuipacs.domain.node import ContextOutcome
+from tuipacs.domain.safe_text import clean
+from tuipacs.errors import TuipacsError
+
+# PS3.8 9.3.3.2. A service that is there, but not for this caller, is a user rejection: 3 would tell
+# the modality's engineer that the archive lacks the SOP class, and send him to the wrong place.
+ACCEPTED, USER_REJECTION, ABSTRACT_SYNTAX, TRANSFER_SYNTAX = 0, 1, 3, 4
+
+_IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"  # stands where a refusal's syntax means nothing
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """An A-ASSOCIATE-RJ (PS3.8 9.3.4) and its reason in words for people here."""
+
+    result: int  # 1 permanent, 2 transient
+    source: int  # 1 service user, 2 provider (ACSE), 3 provider (presentation)
+    reason: int
+    words: str
+    known: bool = False
+    outcomes: tuple[ContextOutcome, ...] = ()
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What an A-ASSOCIATE-AC says, and what the association may then carry."""
+
+    admission: Admission
+    answers: tuple[ContextAnswer, ...]
+    accepted: tuple[AcceptedContext, ...]
+    outcomes: tuple[ContextOutcome, ...]
+    roles: dict[str, tuple[bool, bool]]
+
+
+def local_limit(words: str, admission: Admission) -> Rejection:
+    """Too many associations: try again later."""
+    return Rejection(2, 3, 2, words, admission.known)
+
+
+def negotiate(
+    request: AssociateRequest,
+    caller: Caller,
+    settings: ListenerSettings,
+    admit: Admit,
+    providers: Sequence[ServiceProvider],
+) -> Rejection | Acceptance:
+    """Judge an association request. Never raises for what the peer sent."""
+    if not request.protocol_version & 1:
+        return Rejection(1, 2, 2, "another version of the DICOM upper layer protocol")
+    if request.application_context != APPLICATION_CONTEXT:
+        return Rejection(1, 1, 2, "another application context than DICOM's")
+    if settings.check_called_ae and request.called_ae_title != strip_ae_title(settings.ae_title):
+        called = clean(request.called_ae_title, limit=40)
+        return Rejection(1, 1, 7, f"called AE title {called!r}, this is {settings.ae_title!r}")
+    try:
+        admission = admit(caller.calling_ae_title, caller.address)
+    except TuipacsError as error:
+        return Rejection(2, 3, 1, f"the node table cannot be read: {error.message}")
+    if not admission.services:
+        return Rejection(1, 1, 3, admission.reason or "no service is open to this node")
+    return _contexts(request, admission, providers)
+
+
+def _contexts(
+    request: AssociateRequest, admission: Admission, providers: Sequence[ServiceProvider]
+) -> Rejection | Acceptance:
+    judged = [
+        (context, *_judge(context, request, admission, providers)) for context in request.contexts
+    ]
+    outcomes = tuple(
+        ContextOutcome(
+            abstract_syntax=context.abstract_syntax[:64],
+            abstract_syntax_name=name_of(context.abstract_syntax)[:64],
+            transfer_syntax=_syntax_words(context, syntax),
+            accepted=not words,
+            reason=words,
+        )
+        for context, _, syntax, words in judged
+    )
+    accepted = tuple(
+        AcceptedContext(context.context_id, context.abstract_syntax, syntax)
+        for context, result, syntax, _ in judged
+        if result == ACCEPTED
+    )
+    if not accepted and not admission.known:
+        return Rejection(1, 1, 3, admission.reason, outcomes=outcomes)
+    taken = {context.abstract_syntax for context in accepted}
+    return Acceptance(
+        admission=admission,
+        answers=tuple(
+            ContextAnswer(context.context_id, result, syntax or _IMPLICIT_LITTLE_ENDIAN)
+            for context, result, syntax, _ in judged
+        ),
+        accepted=accepted,
+        outcomes=outcomes,
+        # We are never the SCU on an association that a peer opened: its SCP role is not taken.
+        roles={
+            uid: (True, False) for uid, (scu, _) in request.roles.items() if scu and uid in taken
+        },
+    )
+
+
+def _judge(
+    context: ProposedContext,
+    request: AssociateRequest,
+    admission: Admission,
+    providers: Sequence[ServiceProvider],
+) -> tuple[int, str, str]:
+    """(result, the transfer syntax if accepted, why not in words)."""
+    serving = [provider for provider in providers if provider.serves(context.abstract_syntax)]
+    if not serving:
+        return ABSTRACT_SYNTAX, "", "this archive does not offer this SOP class"
+    provider = serving[0]
+    if provider.right not in admission.services:
+        who = "this node" if admission.known else "unknown callers"
+        return USER_REJECTION, "", f"{provider.right.value} is not open to {who}"
+    # PS3.7 D.3.3.4: without a role item the requestor is the SCU.
+    if not request.roles.get(context.abstract_syntax, (True, False))[0]:
+        return USER_REJECTION, "", "the caller wants to be no SCU of this SOP class"
+    # The requestor's own order decides: it knows what it holds, and its first choice costs it no
+    # conversion.
+    for syntax in context.transfer_syntaxes:
+        if provider.takes(syntax):
+            return ACCEPTED, syntax, ""
+    return TRANSFER_SYNTAX, "", "none of the proposed transfer syntaxes is one"
+
+
+def _syntax_words(context: ProposedContext, accepted: str) -> str:
+    if accepted:
+        return name_of(accepted)[:64]
+    names = ", ".join(name_of(syntax) for syntax in context.transfer_syntaxes[:4])
+    return names[:200] + (", ..." if len(context.transfer_syntaxes) > 4 else "")

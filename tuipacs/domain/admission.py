@@ -1,0 +1,30 @@
+"""What a calling AE may do here: decided once by the node table, obeyed by the listener."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from tuipacs.domain.actor import Actor
+from tuipacs.domain.permissions import NodeService
+
+
+class UnknownCallers(StrEnum):
+    """What a caller that is no known node may do (``dicom.unknown_callers``)."""
+
+    ECHO = "echo"
+    STORE = "store"  # and echo
+    REFUSE = "refuse"
+
+
+class Admission(Struct, frozen=True, kw_only=True):
+    """A calling AE at an address, and the DIMSE services that are open to it.
+
+    ``reason`` says in words why the caller is not a known node; empty if it is one.
+    """
+
+    actor: Actor
+    known: bool
+    services: frozenset[NodeService]
+    reason: str = ""

@@ -1,0 +1,60 @@
+"""Rows of the known nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tuipacs.domain.node import NodeRecord
+from tuipacs.domain.permissions import NodeService
+from tuipacs.index.database import Reader, Transaction
+
+_SELECT = "SELECT id, ae_title, address, services, description, created_at FROM node"
+
+
+def all_nodes(reader: Reader) -> tuple[NodeRecord, ...]:
+    """All nodes by AE title."""
+    return tuple(_record(row) for row in reader.all(f"{_SELECT} ORDER BY ae_title, address, id"))
+
+
+def node(reader: Reader, key: int) -> NodeRecord | None:
+    """One node."""
+    row = reader.one(f"{_SELECT} WHERE id = ?", (key,))
+    return None if row is None else _record(row)
+
+
+def node_exists(reader: Reader, ae_title: str, address: str) -> bool:
+    """Whether this very pair is there already."""
+    sql = "SELECT 1 FROM node WHERE ae_title = ? AND address = ?"
+    return reader.one(sql, (ae_title, address)) is not None
+
+
+def add_node(
+    tx: Transaction,
+    ae_title: str,
+    address: str,
+    services: tuple[NodeService, ...],
+    description: str,
+    created_at: float,
+) -> int:
+    """Insert a node and return its key."""
+    return tx.insert(
+        "INSERT INTO node (ae_title, address, services, description, created_at)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (ae_title, address, ",".join(services), description, created_at),
+    )
+
+
+def remove_node(tx: Transaction, key: int) -> None:
+    """Delete a node."""
+    tx.change("DELETE FROM node WHERE id = ?", (key,))
+
+
+def _record(row: tuple[Any, ...]) -> NodeRecord:
+    return NodeRecord(
+        key=row[0],
+        ae_title=row[1],
+        address=row[2],
+        services=tuple(NodeService(name) for name in row[3].split(",") if name),
+        description=row[4],
+        created_at=row[5],
+    )

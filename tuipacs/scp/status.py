@@ -1,0 +1,31 @@
+"""The one place where an error becomes a DIMSE status (PS3.4 B.2.3, PS3.7 C)."""
+
+from __future__ import annotations
+
+from tuipacs.dimse.contract import Answer, Outcome
+from tuipacs.dimse.messages import comment_text
+from tuipacs.errors import (
+    ForbiddenError,
+    InvalidObjectError,
+    TuipacsError,
+    UidMismatchError,
+    UnavailableError,
+)
+
+SUCCESS = "Success"
+
+_STATUSES: tuple[tuple[type[TuipacsError], int, str], ...] = (  # the first that fits
+    (ForbiddenError, 0x0124, "not authorized"),
+    (UidMismatchError, 0xA900, "data set does not match SOP class"),
+    (InvalidObjectError, 0xC000, "cannot understand"),
+    (UnavailableError, 0xA700, "out of resources"),  # full, failed or busy: try again later
+    (TuipacsError, 0x0110, "processing failure"),
+)
+
+
+def refusal(error: TuipacsError) -> Answer:
+    """The answer to a request that ended in ``error``, whose message carries no PHI."""
+    for kind, status, meaning in _STATUSES:
+        if isinstance(error, kind):
+            return Answer(status, meaning, comment_text(error.message), Outcome.REFUSED)
+    raise AssertionError("the table ends with the root of all errors")
