@@ -101,6 +101,13 @@ def start_logging(path: Path, level: str, *, to_stderr: bool) -> list[logging.Ha
     return handlers
 
 
+def append_line(path: Path, level: int, name: str, message: str) -> None:
+    """Add one line to a log that another process may have open. Raises `OSError`."""
+    record = logging.LogRecord(name, level, "", 0, "%s", (message,), None)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(SafeFormatter().format(record) + "\n")
+
+
 def set_level(level: str) -> None:
     """Set how much is logged: a name as ``archive.toml`` has it."""
     logging.getLogger().setLevel(level.upper())

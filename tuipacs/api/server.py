@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import grp
 import os
 import socket
 import stat
@@ -21,6 +20,7 @@ from uvicorn import Config, Server
 
 from tuipacs.api.peer import PeerProtocol
 from tuipacs.errors import ConfigError, ConflictError, StorageFailedError
+from tuipacs.folder import group_id
 
 KEEP_ALIVE = 75  # seconds; longer than a client keeps an idle connection (httpx: 5)
 MAX_CONNECTIONS = 256
@@ -28,13 +28,13 @@ _PROBE_SECONDS = 1.0
 
 
 def bind_control_socket(path: Path, group: str = "") -> socket.socket:
-    """Make the listening socket at ``path``: mode 0600, or 0660 for ``group``.
+    """Make the socket at ``path``, not listening yet: mode 0600, or 0660 for ``group``.
 
     Call it only while holding the archive's lock: a dead socket in the way is removed. Raises
     `ConflictError` if somebody answers there, `ConfigError` for a group that is not known or not
     ours, `StorageFailedError` if the place cannot be used.
     """
-    gid = _group_id(group) if group else -1
+    gid = group_id(group) if group else -1
     _make_room(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
@@ -43,7 +43,6 @@ def bind_control_socket(path: Path, group: str = "") -> socket.socket:
         if group:
             os.chown(path, -1, gid)
             path.chmod(0o660)
-        listener.listen(128)
     except PermissionError as error:
         listener.close()
         raise ConfigError(
@@ -59,13 +58,6 @@ def bind_control_socket(path: Path, group: str = "") -> socket.socket:
         os.umask(before)
     listener.setblocking(False)
     return listener
-
-
-def _group_id(group: str) -> int:
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError:
-        raise ConfigError(f"there is no Unix group {group} ([control] socket_group)") from None
 
 
 def _make_room(path: Path) -> None:

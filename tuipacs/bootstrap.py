@@ -1,0 +1,142 @@
+"""The one place that picks concrete classes: an archive from its folder and its settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tuipacs import __version__
+from tuipacs.config import Config, render
+from tuipacs.domain.clock import Clock, system_clock
+from tuipacs.domain.system import Health
+from tuipacs.folder import make_folder, write_private
+from tuipacs.index.database import Index
+from tuipacs.index.migrations import migrate
+from tuipacs.lock import ArchiveLock
+from tuipacs.paths import ArchivePaths
+from tuipacs.services.alerts import Alerts
+from tuipacs.services.incoming import Incoming
+from tuipacs.services.incoming_board import IncomingBoard
+from tuipacs.services.ingest import Ingest
+from tuipacs.services.nodes import Nodes
+from tuipacs.services.password_hash import PasswordHasher
+from tuipacs.services.sessions import Sessions
+from tuipacs.services.users import Users
+from tuipacs.services.wakeups import Wakeups
+from tuipacs.storage.local import LocalStore
+from tuipacs.storage.quarantine import Quarantine
+
+
+class _System:
+    def __init__(self, health: Callable[[], Health]) -> None:
+        self._health = health
+
+    def health(self, request: Any) -> Health:
+        return self._health()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Operation ``x.y`` of `tuipacs.schema.operations` is method ``y`` of attribute ``x``."""
+
+    sessions: Sessions
+    users: Users
+    nodes: Nodes
+    incoming: Incoming
+    system: Any
+    objects: Any = None
+
+
+class Archive:
+    """Everything of one archive, built but not started. The caller holds the archive's lock."""
+
+    def __init__(
+        self,
+        paths: ArchivePaths,
+        config: Config,
+        *,
+        login_hint: str = "",
+        clock: Clock = system_clock,
+        hasher: PasswordHasher | None = None,
+    ) -> None:
+        self.paths = paths
+        self.config = config
+        self.wakeups = Wakeups()
+        self.on_stop: Callable[[], None] = lambda: None  # what `system.stop` asks for
+        self._login_hint = login_hint
+        self._started_at = clock()
+        hasher = hasher or PasswordHasher()
+        self._index = Index(paths.index)
+        migrate(self._index)
+        index = self._index
+        store = LocalStore(paths.objects, reserve=config.storage.reserve_mb << 20)
+        quarantine = Quarantine(paths.quarantine)
+        sessions = Sessions(
+            index,
+            clock,
+            hasher,
+            lock_after=config.security.lock_after_minutes * 60.0,
+            command_seconds=config.security.command_session_hours * 3600.0,
+        )
+        self._ingest = Ingest(index, clock, store, quarantine, self.wakeups)
+        board = IncomingBoard(Alerts(index, clock), clock, self.wakeups.incoming)
+        self.services = Services(
+            sessions=sessions,
+            users=Users(index, clock, hasher, sessions),
+            nodes=Nodes(index, clock),
+            incoming=Incoming(index, clock, board),
+            system=_System(self._health),
+        )
+
+    def _health(self) -> Health:
+        return Health(
+            version=__version__,
+            pid=os.getpid(),
+            ae_title=self.config.dicom.ae_title,
+            host=self.config.dicom.host,
+            port=self.config.dicom.port,
+            receiving=False,
+            started_at=self._started_at,
+            login_hint=self._login_hint,
+        )
+
+    def recover(self) -> None:
+        """Bring files and rows together after a crash."""
+        self._ingest.recover()
+
+    def start(self) -> None:
+        """Receive, and run jobs. Raises `UnavailableError` when the DICOM port is taken."""
+
+    def stop(self, seconds: float) -> None:
+        """Finish what is being received, let jobs note how far they are; at most ``seconds``."""
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index.close()
+
+
+def create_archive(
+    paths: ArchivePaths, config: Config, admin_name: str, admin_password: str
+) -> None:
+    """Make a new archive with its first administrator.
+
+    Raises `ConflictError` for a folder in use, `UsageError` for a name or password that will not
+    do, `StorageFailedError` when the place cannot be written. ``archive.toml`` comes last: without
+    it the folder is no archive, and a failed attempt can be repeated.
+    """
+    make_folder(paths)
+    before = os.umask(0o077)
+    try:
+        with ArchiveLock(paths.lock):
+            for stale in (paths.index, *(paths.root.glob(f"{paths.index.name}-*"))):
+                stale.unlink(missing_ok=True)
+            archive = Archive(paths, config)
+            try:
+                archive.services.users.create_first_admin(admin_name, admin_password)
+            finally:
+                archive.close()
+            write_private(paths.config, render(config))
+    finally:
+        os.umask(before)
