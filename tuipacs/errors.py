@@ -1,20 +1,21 @@
 """The error tree. Each edge (DIMSE, HTTP, toast, exit code) maps it once.
 
-    TuipacsError
-    ├── UsageError            the caller asked for something that makes no sense
-    │   └── ConfigError       archive.toml is wrong; carries the line
-    ├── NotFoundError         nothing has that key or UID
-    ├── ConflictError         it exists already, or is in the wrong state
-    ├── AuthenticationError   who are you? (never says which part was wrong)
-    │   ├── SessionLockedError    the session waits for its password
-    │   └── ThrottledError        too many wrong passwords; carries the delay
-    ├── ForbiddenError        you are known, and may not
-    ├── UnavailableError      try again later
-    │   ├── StorageFullError      the reserve is reached
-    │   ├── StorageFailedError    a write or fsync failed; the archive is read-only
-    │   └── DaemonUnreachableError  no daemon, or it went away
-    ├── InvalidObjectError    bytes that cannot be kept as a DICOM object
-    └── DecodeError           pixels or a document that cannot be shown; says why
+TuipacsError
+├── UsageError            the caller asked for something that makes no sense
+│   └── ConfigError       archive.toml is wrong; carries the line
+├── NotFoundError         nothing has that key or UID
+├── ConflictError         it exists already, or is in the wrong state
+├── AuthenticationError   who are you? (never says which part was wrong)
+│   ├── SessionLockedError    the session waits for its password
+│   └── ThrottledError        too many wrong passwords; carries the delay
+├── ForbiddenError        you are known, and may not
+├── UnavailableError      try again later
+│   ├── StorageFullError      the reserve is reached
+│   ├── StorageFailedError    a write or fsync failed; the archive is read-only
+│   └── DaemonUnreachableError  no daemon, or it went away
+├── InvalidObjectError    bytes that cannot be kept as a DICOM object
+│   └── UidMismatchError      the command names other UIDs than the dataset
+└── DecodeError           pixels or a document that cannot be shown; says why
 """
 
 from __future__ import annotations
@@ -114,6 +115,12 @@ class InvalidObjectError(TuipacsError):
     """The bytes cannot be kept as a DICOM object; DIMSE status 0xC000."""
 
     code = "invalid-object"
+
+
+class UidMismatchError(InvalidObjectError):
+    """The command names another SOP class or instance than the dataset; DIMSE status 0xA900."""
+
+    code = "uid-mismatch"
 
 
 class DecodeError(TuipacsError):

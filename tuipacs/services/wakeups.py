@@ -1,27 +1,23 @@
-"""What is newer than what clients have: told after the commit, listened to by the event stream.
-
-Nothing but numbers travels here; a client that is woken asks for what it may see.
-"""
+"""Telling those who listen that something is newer; only ever after the commit."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Versions:
-    """``seq`` is the change feed's; the others grow with every change of their list."""
+    """What a listener compares: the change feed's seq, and versions of the two live lists."""
 
     seq: int = 0
     incoming: int = 0
     jobs: int = 0
-    sessions: int = 0
 
 
 class Wakeups:
-    """The newest versions, and whoever waits for newer ones. Thread-safe."""
+    """Holds the newest versions and calls the listeners. Thread-safe; listeners must be quick."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,41 +26,45 @@ class Wakeups:
 
     @property
     def versions(self) -> Versions:
-        """The newest versions. Read them before the data they stand for: then none is missed."""
+        """The newest versions."""
         return self._versions
 
-    def notify(
-        self,
-        *,
-        seq: int = 0,
-        incoming: bool = False,
-        jobs: bool = False,
-        sessions: bool = False,
-    ) -> None:
-        """Tell that something is newer, after it was committed. Cheap; never waits for a client."""
-        with self._lock:
-            now = self._versions
-            self._versions = replace(
-                now,
-                seq=max(now.seq, seq),
-                incoming=now.incoming + incoming,
-                jobs=now.jobs + jobs,
-                sessions=now.sessions + sessions,
-            )
-            listeners = tuple(self._listeners)
-        for listener in listeners:
-            listener()
-
-    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call ``listener`` after each `notify`, in the notifying thread; return how to stop that.
-
-        A listener must return at once and must not raise.
-        """
+    def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call ``listener`` at each change; return the function that ends it."""
         with self._lock:
             self._listeners.append(listener)
 
-        def unsubscribe() -> None:
+        def stop() -> None:
             with self._lock:
                 self._listeners.remove(listener)
 
-        return unsubscribe
+        return stop
+
+    def content(self, seq: int) -> None:
+        """The change feed has grown to ``seq``."""
+        with self._lock:
+            old = self._versions
+            self._versions = Versions(max(seq, old.seq), old.incoming, old.jobs)
+            listeners = tuple(self._listeners)
+        _call(listeners)
+
+    def incoming(self) -> None:
+        """An association came, went or counted."""
+        with self._lock:
+            old = self._versions
+            self._versions = Versions(old.seq, old.incoming + 1, old.jobs)
+            listeners = tuple(self._listeners)
+        _call(listeners)
+
+    def jobs(self) -> None:
+        """A job changed."""
+        with self._lock:
+            old = self._versions
+            self._versions = Versions(old.seq, old.incoming, old.jobs + 1)
+            listeners = tuple(self._listeners)
+        _call(listeners)
+
+
+def _call(listeners: tuple[Callable[[], None], ...]) -> None:
+    for listener in listeners:
+        listener()

@@ -1,0 +1,356 @@
+"""One object enters the index: rows, counters, change, all in the caller's transaction.
+
+A patient is a PatientID with its issuer; without an ID each study is a patient of its own, for
+nobody may be merged by accident. A study is its UID under one patient: if the same UID comes with
+another patient, there are two rows, both flagged, and no name stands over another's pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tuipacs.domain.attributes import IndexedAttributes, PatientAttributes
+from tuipacs.domain.blob import StoredBlob
+from tuipacs.domain.query import fold
+from tuipacs.domain.records import Flag
+from tuipacs.index.database import Reader, Transaction
+from tuipacs.index.flags import BIT
+from tuipacs.index.search import replace_modalities, text_of
+
+_NO_ID = "PatientID is missing"  # a remark of the attribute reader that has a flag of its own
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What is written of one object."""
+
+    attributes: IndexedAttributes
+    blob: StoredBlob
+    calling_ae_title: str
+    at: float
+
+
+def known(reader: Reader, sop_instance_uid: str, dataset_sha256: bytes) -> tuple[int, bool]:
+    """(how many versions are kept, whether these very bytes are among them)."""
+    rows = reader.all(
+        "SELECT dataset_sha256 FROM instance WHERE sop_instance_uid = ?", (sop_instance_uid,)
+    )
+    return len(rows), any(row[0] == dataset_sha256 for row in rows)
+
+
+def add(tx: Transaction, arrival: Arrival) -> bool:
+    """Insert all rows of one object; return True if its UID was known with other bytes."""
+    instance = arrival.attributes.instance
+    versions, _ = known(tx, instance.sop_instance_uid, b"")
+    flags = BIT[Flag.CONFLICT] if versions else 0
+    if any(remark != _NO_ID for remark in arrival.attributes.remarks):
+        flags |= BIT[Flag.REMARK]
+    patient, patient_flags, patient_modalities = _patient(tx, arrival)
+    study, study_flags, study_modalities = _study(tx, arrival, patient, patient_flags)
+    series = _series(tx, arrival, patient, study)
+    instance_id = _instance(tx, arrival, series, versions + 1, flags)
+    if versions:
+        _flag_versions(tx, instance.sop_instance_uid)
+    _count(tx, arrival, patient, study, series, flags | study_flags)
+    modality = arrival.attributes.series.modality
+    _note_modality(tx, "patient", patient, patient_modalities, modality)
+    if merged := _note_modality(tx, "study", study, study_modalities, modality):
+        text = tx.scalar("SELECT text FROM study_search WHERE study = ?", (study,))
+        tx.execute(
+            "UPDATE study_search SET text = ? WHERE study = ?",
+            (replace_modalities(text, merged), study),
+        )
+    tx.execute(
+        "INSERT INTO change (at, kind, patient, study, series, instance) VALUES (?, ?, ?, ?, ?, ?)",
+        (arrival.at, "conflict" if versions else "stored", patient, study, series, instance_id),
+    )
+    return bool(versions)
+
+
+def identity_of(patient: PatientAttributes, study_instance_uid: str) -> str:
+    """What makes two objects one patient's."""
+    if patient.patient_id:
+        return f"id\x1f{patient.patient_id}\x1f{patient.issuer_of_patient_id}"
+    return f"study\x1f{study_instance_uid}"
+
+
+def _patient(tx: Transaction, arrival: Arrival) -> tuple[int, int, str]:
+    patient = arrival.attributes.patient
+    study = arrival.attributes.study
+    identity = identity_of(patient, study.study_instance_uid)
+    row = tx.one(
+        "SELECT id, patient_name, patient_birth_date, patient_sex, modalities, flags"
+        " FROM patient WHERE identity = ?",
+        (identity,),
+    )
+    if row is not None:
+        mismatch = any(
+            old and new and fold(old) != fold(new)
+            for old, new in zip(
+                row[1:4],
+                (patient.patient_name, patient.patient_birth_date, patient.patient_sex),
+                strict=True,
+            )
+        )
+        return row[0], row[5] | (BIT[Flag.PATIENT_MISMATCH] if mismatch else 0), row[4]
+    flags = 0 if patient.patient_id else BIT[Flag.NO_PATIENT_ID]
+    key = tx.insert(
+        "INSERT INTO patient (identity, patient_id, issuer_of_patient_id, patient_name,"
+        " patient_birth_date, patient_sex, other_patient_ids, patient_comments, sort_name, sort_id,"
+        " sort_date, received_at, modalities, flags)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)",
+        (
+            identity,
+            patient.patient_id,
+            patient.issuer_of_patient_id,
+            patient.patient_name,
+            patient.patient_birth_date,
+            patient.patient_sex,
+            patient.other_patient_ids,
+            patient.patient_comments,
+            fold(patient.patient_name),
+            fold(patient.patient_id),
+            study.study_date + study.study_time,
+            arrival.at,
+            flags,
+        ),
+    )
+    tx.execute("UPDATE total SET patients = patients + 1")
+    return key, flags, ""
+
+
+def _study(
+    tx: Transaction, arrival: Arrival, patient: int, patient_flags: int
+) -> tuple[int, int, str]:
+    study = arrival.attributes.study
+    person = arrival.attributes.patient
+    inherited = patient_flags & (BIT[Flag.PATIENT_MISMATCH] | BIT[Flag.NO_PATIENT_ID])
+    row = tx.one(
+        "SELECT id, modalities, sop_classes FROM study"
+        " WHERE study_instance_uid = ? AND patient = ?",
+        (study.study_instance_uid, patient),
+    )
+    sop_class = arrival.attributes.instance.sop_class_uid
+    if row is not None:
+        if sop_class not in row[2].split("\\"):
+            classes = "\\".join(sorted({*row[2].split("\\"), sop_class}))
+            tx.execute("UPDATE study SET sop_classes = ? WHERE id = ?", (classes, row[0]))
+        return row[0], inherited, row[1]
+    others = [
+        other[0]
+        for other in tx.execute(
+            "SELECT id FROM study WHERE study_instance_uid = ?", (study.study_instance_uid,)
+        )
+    ]
+    flags = inherited | (BIT[Flag.UID_SHARED] if others else 0)
+    for other in others:
+        _flag_study(tx, other, BIT[Flag.UID_SHARED])
+    sort_date = study.study_date + study.study_time
+    key = tx.insert(
+        "INSERT INTO study (patient, study_instance_uid, patient_name, patient_birth_date,"
+        " patient_sex, study_date, study_time, accession_number, study_id, study_description,"
+        " referring_physician_name, name_of_physicians_reading_study, patient_age, patient_size,"
+        " patient_weight, admission_id, sort_name, sort_id, sort_date, first_received_at,"
+        " received_at, calling_ae_title, modalities, sop_classes, flags) VALUES"
+        " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?)",
+        (
+            patient,
+            study.study_instance_uid,
+            person.patient_name,
+            person.patient_birth_date,
+            person.patient_sex,
+            study.study_date,
+            study.study_time,
+            study.accession_number,
+            study.study_id,
+            study.study_description,
+            study.referring_physician_name,
+            study.name_of_physicians_reading_study,
+            study.patient_age,
+            study.patient_size,
+            study.patient_weight,
+            study.admission_id,
+            fold(person.patient_name),
+            fold(person.patient_id),
+            sort_date,
+            arrival.at,
+            arrival.at,
+            arrival.calling_ae_title,
+            sop_class,
+            flags,
+        ),
+    )
+    tx.execute(
+        "INSERT INTO study_search (study, patient, received_at, sort_date, flags, text)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (key, patient, arrival.at, sort_date, flags,
+         text_of(person, study, "", arrival.calling_ae_title)),
+    )  # fmt: skip
+    tx.execute(
+        "UPDATE patient SET studies = studies + 1, sort_date = max(sort_date, ?) WHERE id = ?",
+        (sort_date, patient),
+    )
+    tx.execute("UPDATE total SET studies = studies + 1")
+    return key, flags, ""
+
+
+def _series(tx: Transaction, arrival: Arrival, patient: int, study: int) -> int:
+    series = arrival.attributes.series
+    row = tx.one(
+        "SELECT id FROM series WHERE series_instance_uid = ? AND study = ?",
+        (series.series_instance_uid, study),
+    )
+    if row is not None:
+        return int(row[0])
+    fields = {name: getattr(series, name) for name in series.__struct_fields__}
+    columns = ", ".join(fields)
+    key = tx.insert(
+        f"INSERT INTO series (study, sort_number, received_at, {columns})"  # noqa: S608
+        f" VALUES (?, ?, ?, {', '.join('?' * len(fields))})",
+        (study, _number(series.series_number), arrival.at, *fields.values()),
+    )
+    tx.execute("UPDATE study SET series = series + 1 WHERE id = ?", (study,))
+    tx.execute("UPDATE patient SET series = series + 1 WHERE id = ?", (patient,))
+    tx.execute("UPDATE total SET series = series + 1")
+    tx.execute(
+        "INSERT INTO modality_use VALUES (?, 1, 0, 0)"
+        " ON CONFLICT (modality) DO UPDATE SET series = series + 1",
+        (series.modality,),
+    )
+    return key
+
+
+_INSTANCE_FIELDS = (
+    "sop_instance_uid",
+    "sop_class_uid",
+    "transfer_syntax_uid",
+    "specific_character_set",
+    "instance_number",
+    "content_date",
+    "content_time",
+    "acquisition_number",
+    "acquisition_date",
+    "acquisition_time",
+    "image_type",
+    "number_of_frames",
+    "rows",
+    "columns",
+    "bits_allocated",
+    "photometric_interpretation",
+    "instance_creation_date",
+    "instance_creation_time",
+    "document_title",
+)
+_INSERT_INSTANCE = (
+    "INSERT INTO instance (series, version, sort_number, blob_key, header_size, header_sha256,"  # noqa: S608
+    " dataset_size, dataset_sha256, received_at, calling_ae_title, remarks, flags, "
+    f"{', '.join(_INSTANCE_FIELDS)}) VALUES ({', '.join('?' * (12 + len(_INSTANCE_FIELDS)))})"
+)
+
+
+def _instance(tx: Transaction, arrival: Arrival, series: int, version: int, flags: int) -> int:
+    instance, blob = arrival.attributes.instance, arrival.blob
+    return tx.insert(
+        _INSERT_INSTANCE,
+        (
+            series,
+            version,
+            _number(instance.instance_number),
+            blob.key,
+            blob.header_size,
+            blob.header_sha256,
+            blob.dataset_size,
+            blob.dataset_sha256,
+            arrival.at,
+            arrival.calling_ae_title,
+            "\n".join(arrival.attributes.remarks),
+            flags,
+            *(getattr(instance, name) for name in _INSTANCE_FIELDS),
+        ),
+    )
+
+
+def _count(
+    tx: Transaction, arrival: Arrival, patient: int, study: int, series: int, flags: int
+) -> None:
+    size, at = arrival.blob.header_size + arrival.blob.dataset_size, arrival.at
+    upward = flags & ~BIT[Flag.REMARK]  # an odd header is news of the study, not of the person
+    for table, key, mask in (("series", series, flags), ("patient", patient, upward)):
+        tx.execute(
+            f"UPDATE {table} SET instances = instances + 1, bytes = bytes + ?, received_at = ?,"  # noqa: S608
+            " flags = flags | ? WHERE id = ?",
+            (size, at, mask, key),
+        )
+    tx.execute(
+        "UPDATE study SET instances = instances + 1, bytes = bytes + ?, received_at = ?,"
+        " flags = flags | ?, calling_ae_title = ? WHERE id = ?",
+        (size, at, flags, arrival.calling_ae_title, study),
+    )
+    tx.execute(
+        "UPDATE study_search SET received_at = ?, flags = flags | ? WHERE study = ?",
+        (at, flags, study),
+    )
+    tx.execute("UPDATE total SET instances = instances + 1, bytes = bytes + ?", (size,))
+    tx.execute(
+        "UPDATE modality_use SET instances = instances + 1, bytes = bytes + ? WHERE modality = ?",
+        (size, arrival.attributes.series.modality),
+    )
+
+
+def _note_modality(tx: Transaction, table: str, key: int, before: str, modality: str) -> str:
+    """Add a modality to a row's set; return the new set, or "" if it was in."""
+    present = set(before.split("\\")) - {""}
+    if not modality or modality in present:
+        return ""
+    merged = "\\".join(sorted(present | {modality}))
+    tx.execute(f"UPDATE {table} SET modalities = ? WHERE id = ?", (merged, key))  # noqa: S608
+    return merged
+
+
+def _flag_study(tx: Transaction, study: int, bit: int) -> None:
+    tx.execute("UPDATE study SET flags = flags | ? WHERE id = ?", (bit, study))
+    tx.execute("UPDATE study_search SET flags = flags | ? WHERE study = ?", (bit, study))
+    tx.execute(
+        "UPDATE patient SET flags = flags | ? WHERE id = (SELECT patient FROM study WHERE id = ?)",
+        (bit, study),
+    )
+    tx.execute(
+        "INSERT INTO change (at, kind, patient, study, series, instance)"
+        " SELECT received_at, 'flagged', patient, id, 0, 0 FROM study WHERE id = ?",
+        (study,),
+    )
+
+
+def _flag_versions(tx: Transaction, sop_instance_uid: str) -> None:
+    """Flag all versions of one SOP Instance UID and the rows above them."""
+    bit = BIT[Flag.CONFLICT]
+    tx.execute(
+        "UPDATE instance SET flags = flags | ? WHERE sop_instance_uid = ?", (bit, sop_instance_uid)
+    )
+    rows = tx.all(
+        "SELECT DISTINCT s.id, s.study FROM instance i JOIN series s ON s.id = i.series"
+        " WHERE i.sop_instance_uid = ?",
+        (sop_instance_uid,),
+    )
+    for series, study in rows:
+        tx.execute("UPDATE series SET flags = flags | ? WHERE id = ?", (bit, series))
+        _flag_study(tx, study, bit)
+
+
+def _number(text: str) -> int:
+    """A sort key from an IS value; what is no number comes last."""
+    try:
+        value = int(text.split("\\")[0])
+    except ValueError:
+        return 1 << 31
+    return max(-(1 << 31), min(value, 1 << 31))
+
+
+def last_seq(reader: Reader) -> int:
+    """The newest number of the change feed; 0 for an empty archive."""
+    return int(reader.scalar("SELECT max(seq) FROM change") or 0)
+
+
+def has_blob(reader: Reader, key: str) -> bool:
+    """True if an instance has that file."""
+    return reader.one("SELECT 1 FROM instance WHERE blob_key = ?", (key,)) is not None

@@ -1,0 +1,274 @@
+"""Objects come in: from peers, from files, and from what a crash left behind.
+
+The order is the promise: the file is durable, then the rows, the change and the audit record commit
+together, and only then does anyone hear that it was stored (PS3.4 B.2.3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from typing import BinaryIO
+
+import msgspec
+
+from tuipacs.dicom.attributes import read_attributes
+from tuipacs.dicom.part10 import Part10Parts, encode_header, read_part10
+from tuipacs.domain.actor import Actor, ActorKind
+from tuipacs.domain.attributes import IndexedAttributes, InstanceAttributes
+from tuipacs.domain.audit import AuditEvent
+from tuipacs.domain.blob import StoredBlob
+from tuipacs.domain.clock import Clock
+from tuipacs.domain.ingest import IngestResult, ReceivedObject
+from tuipacs.domain.permissions import Permission
+from tuipacs.domain.uid import strip_uid
+from tuipacs.errors import InvalidObjectError, TuipacsError, UidMismatchError
+from tuipacs.index import ingest as rows
+from tuipacs.index.database import Index, Transaction
+from tuipacs.index.ingest import Arrival
+from tuipacs.services.guard import Service, about, before_login, guarded
+from tuipacs.services.mapped import mapped
+from tuipacs.services.wakeups import Wakeups
+from tuipacs.storage.blob import BlobStore, Spool
+from tuipacs.storage.quarantine import Quarantine
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 1 << 20
+InTransaction = Callable[[Transaction, IngestResult], None]
+
+
+class Ingest(Service):
+    """The only writer of objects."""
+
+    def __init__(
+        self,
+        index: Index,
+        clock: Clock,
+        store: BlobStore,
+        quarantine: Quarantine,
+        wakeups: Wakeups,
+    ) -> None:
+        super().__init__(index, clock)
+        self._store = store
+        self._quarantine = quarantine
+        self._wakeups = wakeups
+
+    @guarded(Permission.DICOM_STORE, AuditEvent.INSTANCES_TRANSFERRED)
+    def store(self, actor: Actor, received: ReceivedObject) -> IngestResult:
+        """Keep one object as a peer sent it; durable when this returns.
+
+        Raises `InvalidObjectError` (the bytes are in quarantine), `UidMismatchError` when the
+        command names other UIDs than the dataset, `StorageFullError` and `StorageFailedError`.
+        """
+        try:
+            attributes = read_attributes(received.dataset, received.transfer_syntax_uid)
+            _check_command(attributes, received)
+        except InvalidObjectError as error:
+            name = self._quarantine.put(received.dataset, error.message)
+            about(sop_instance_uid=received.sop_instance_uid[:64], detail=error.message)
+            log.warning("object refused: %s (quarantine %s)", error.message, name or "not kept")
+            raise
+        _about(attributes)
+        instance = attributes.instance
+        digest = hashlib.sha256(received.dataset).digest()
+        with self._index.read() as reader:
+            if rows.known(reader, instance.sop_instance_uid, digest)[1]:
+                about(detail="identical object received again")
+                return IngestResult.DUPLICATE
+        header = encode_header(
+            sop_class_uid=instance.sop_class_uid,
+            sop_instance_uid=instance.sop_instance_uid,
+            transfer_syntax_uid=instance.transfer_syntax_uid,
+            calling_ae_title=received.calling_ae_title,
+            called_ae_title=received.called_ae_title,
+        )
+        spool = self._store.spool(header)
+        try:
+            spool.write(received.dataset)
+        except TuipacsError:
+            spool.discard()
+            raise
+        return self._keep(spool, attributes, received.calling_ae_title)
+
+    @guarded(Permission.IMPORT, AuditEvent.IMPORT)
+    def import_file(
+        self, actor: Actor, file: BinaryIO, in_transaction: InTransaction | None = None
+    ) -> IngestResult:
+        """Keep the object in an open file, which is stored byte for byte.
+
+        A dataset without preamble and meta information gets them. ``in_transaction`` runs in the
+        transaction that stores it, or in one of its own for a duplicate. Raises as `store` does.
+        """
+        parts = read_part10(file)
+        if parts.is_directory:
+            raise InvalidObjectError("this is a DICOMDIR: an index of other files, no object")
+        file.seek(0)
+        head = file.read(parts.dataset_offset)
+        is_complete = parts.has_preamble and bool(parts.media_storage_sop_instance_uid)
+        spool = self._store.spool(head if is_complete else b"")
+        try:
+            while chunk := file.read(_CHUNK):
+                spool.write(chunk)
+            with spool.view() as dataset:
+                attributes = _attributes_of_file(dataset, parts)
+                _about(attributes)
+                instance = attributes.instance
+                with self._index.read() as reader:
+                    duplicate = rows.known(reader, instance.sop_instance_uid, spool.digest())[1]
+                if not duplicate and not is_complete:
+                    spool = self._with_header(spool, dataset, instance)
+        except BaseException:
+            spool.discard()
+            raise
+        if not duplicate:
+            return self._keep(spool, attributes, "", in_transaction)
+        spool.discard()
+        about(detail="identical object imported again")
+        with self.transaction() as tx:
+            if in_transaction is not None:
+                in_transaction(tx, IngestResult.DUPLICATE)
+        return IngestResult.DUPLICATE
+
+    def _with_header(self, bare: Spool, dataset: memoryview, instance: InstanceAttributes) -> Spool:
+        header = encode_header(
+            sop_class_uid=instance.sop_class_uid,
+            sop_instance_uid=instance.sop_instance_uid,
+            transfer_syntax_uid=instance.transfer_syntax_uid,
+        )
+        spool = self._store.spool(header)
+        try:
+            for start in range(0, len(dataset), _CHUNK):
+                spool.write(dataset[start : start + _CHUNK])
+        except BaseException:
+            spool.discard()
+            raise
+        bare.discard()
+        return spool
+
+    def _keep(
+        self,
+        spool: Spool,
+        attributes: IndexedAttributes,
+        calling_ae_title: str,
+        in_transaction: InTransaction | None = None,
+    ) -> IngestResult:
+        blob = spool.keep()
+        try:
+            result, seq = self._commit(blob, attributes, calling_ae_title, in_transaction)
+        except BaseException:
+            self._forget(blob.key)
+            raise
+        if result is IngestResult.DUPLICATE:
+            self._forget(blob.key)
+        else:
+            self._wakeups.content(seq)
+        return result
+
+    def _commit(
+        self,
+        blob: StoredBlob,
+        attributes: IndexedAttributes,
+        calling_ae_title: str,
+        in_transaction: InTransaction | None,
+    ) -> tuple[IngestResult, int]:
+        arrival = Arrival(attributes, blob, calling_ae_title, self._clock())
+        with self.transaction() as tx:
+            uid = attributes.instance.sop_instance_uid
+            if rows.known(tx, uid, blob.dataset_sha256)[1]:  # another association was quicker
+                result = IngestResult.DUPLICATE
+            else:
+                conflict = rows.add(tx, arrival)
+                result = IngestResult.CONFLICT if conflict else IngestResult.STORED
+                if conflict:
+                    about(detail="other bytes under a known SOP Instance UID: both are kept")
+            if in_transaction is not None:
+                in_transaction(tx, result)
+            seq = rows.last_seq(tx)
+        return result, seq
+
+    def _forget(self, key: str) -> None:
+        try:
+            self._store.remove(key)
+        except OSError as error:  # an orphan: the next start finds it known and removes it
+            log.warning("object %s could not be removed: %s", key, error.strerror)
+
+    @before_login("runs at start, before anyone can log in")
+    def recover(self) -> tuple[int, int]:
+        """Adopt finished objects that lost their row in a crash, and sweep unfinished ones.
+
+        Returns (adopted, swept). An object that cannot be indexed goes to quarantine.
+        """
+        swept = self._store.sweep()
+        with self._index.read() as reader:
+            orphans = [key for key in self._store.recent() if not rows.has_blob(reader, key)]
+        adopted = sum(self._adopt(key) for key in orphans)
+        with self._index.read() as reader:
+            self._wakeups.content(rows.last_seq(reader))
+        if orphans or swept:
+            log.warning("recovery: %d objects adopted, %d unfinished ones swept", adopted, swept)
+        return adopted, swept
+
+    def _adopt(self, key: str) -> bool:
+        with self._store.open(key) as file, mapped(file) as data:
+            try:
+                parts = read_part10(file)
+                with data[parts.dataset_offset :] as dataset:
+                    attributes = read_attributes(dataset, parts.transfer_syntax_uid)
+                    blob = StoredBlob(
+                        key=key,
+                        header_size=parts.dataset_offset,
+                        header_sha256=hashlib.sha256(data[: parts.dataset_offset]).digest(),
+                        dataset_size=len(dataset),
+                        dataset_sha256=hashlib.sha256(dataset).digest(),
+                    )
+            except InvalidObjectError as error:
+                self._quarantine.put(data, f"found at start: {error.message}")
+                self._store.remove(key)
+                return False
+        return self._index_orphan(_SYSTEM, blob, attributes, parts.source_ae_title)
+
+    @guarded(Permission.DICOM_STORE, AuditEvent.INSTANCES_TRANSFERRED)
+    def _index_orphan(
+        self, actor: Actor, blob: StoredBlob, attributes: IndexedAttributes, source: str
+    ) -> bool:
+        _about(attributes)
+        about(detail="found at start without a row")
+        result, _ = self._commit(blob, attributes, source, None)
+        if result is IngestResult.DUPLICATE:
+            self._forget(blob.key)
+            return False
+        return True
+
+
+_SYSTEM = Actor(
+    kind=ActorKind.SYSTEM, name="tuipacs", permissions=frozenset({Permission.DICOM_STORE})
+)
+
+
+def _about(attributes: IndexedAttributes) -> None:
+    about(
+        patient_id=attributes.patient.patient_id[:64],
+        study_instance_uid=attributes.study.study_instance_uid,
+        sop_instance_uid=attributes.instance.sop_instance_uid,
+    )
+
+
+def _check_command(attributes: IndexedAttributes, received: ReceivedObject) -> None:
+    instance = attributes.instance
+    if (strip_uid(received.sop_class_uid), strip_uid(received.sop_instance_uid)) != (
+        instance.sop_class_uid,
+        instance.sop_instance_uid,
+    ):
+        raise UidMismatchError("the command names another SOP class or instance than the dataset")
+
+
+def _attributes_of_file(dataset: memoryview, parts: Part10Parts) -> IndexedAttributes:
+    """What the dataset says, with what is odd about the file around it."""
+    attributes = read_attributes(dataset, parts.transfer_syntax_uid)
+    remarks = (*parts.remarks, *attributes.remarks)
+    meta_uid = strip_uid(parts.media_storage_sop_instance_uid)
+    if meta_uid and meta_uid != attributes.instance.sop_instance_uid:
+        remarks = (*remarks, "the file meta information names another SOP instance")
+    return msgspec.structs.replace(attributes, remarks=remarks)

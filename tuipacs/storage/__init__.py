@@ -1,0 +1,1 @@
+"""The bytes: kept as received, under random names, durable before anyone is told."""

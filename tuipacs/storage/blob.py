@@ -1,0 +1,70 @@
+"""What a store of bytes promises. A second implementation (encrypted) wraps any first one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import BinaryIO, Protocol
+
+from tuipacs.domain.blob import StoredBlob
+
+
+class Spool(Protocol):
+    """An object on its way in; ends in `keep`, in `discard`, or with the process."""
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append dataset bytes. Raises `StorageFullError` or `StorageFailedError`."""
+        ...
+
+    def digest(self) -> bytes:
+        """SHA-256 of the dataset bytes written so far."""
+        ...
+
+    def view(self) -> AbstractContextManager[memoryview]:
+        """The dataset bytes written so far, to be read while the block lasts."""
+        ...
+
+    def keep(self) -> StoredBlob:
+        """Make it durable: file, name and folder are on the disk when this returns."""
+        ...
+
+    def discard(self) -> None:
+        """Forget it. Never raises; may be called after `keep` failed."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Immutable objects under keys that the store makes up. Thread-safe."""
+
+    def spool(self, header: bytes) -> Spool:
+        """Begin an object whose file starts with ``header``.
+
+        Raises `StorageFullError` when the free space is below the reserve, and `StorageFailedError`
+        when an earlier write failed and nobody has looked since.
+        """
+        ...
+
+    def open(self, key: str) -> BinaryIO:
+        """Open an object for reading. Raises `NotFoundError`."""
+        ...
+
+    def remove(self, key: str) -> None:
+        """Remove an object that no row names. A missing one is no error."""
+        ...
+
+    def recent(self) -> Iterator[str]:
+        """Keys of the objects young enough to have lost their row in a crash."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove what was never kept; return how many."""
+        ...
+
+    @property
+    def failure(self) -> str:
+        """Why nothing is stored any more; empty when all is well."""
+        ...
+
+    def free(self) -> tuple[int, int]:
+        """(bytes free, bytes in all) of the disk."""
+        ...
