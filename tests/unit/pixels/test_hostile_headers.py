@@ -219,7 +219,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path, name: str) -> None:
     source = get_testdata_file(name, download=False)
     assert isinstance(source, str)
     content = Path(source).read_bytes()
-    last = len(content) - 2
+    last = len(content) - 9  # checksum and padding follow the deflated bytes
     if b"\xfe\xff\xdd\xe0" in content:
         last = content.rindex(b"\xfe\xff\xdd\xe0") + 7
     if name == "CT_small.dcm":  # private padding follows its pixels

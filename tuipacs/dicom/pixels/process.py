@@ -82,9 +82,9 @@ class PixelWorker:
     ) -> Frame:
         """Return a frame of a stored Part 10 file, given by path or as an open descriptor.
 
-        A descriptor stays the caller's. Raises NotFoundError (no such frame), UsageError
-        (impossible window), DecodeError with the reason, UnavailableError (closed, or the process
-        cannot be started) and OSError (the file cannot be opened).
+        A descriptor stays the caller's, and its position where it is. Raises NotFoundError (no such
+        frame), UsageError (impossible window), DecodeError with the reason, UnavailableError
+        (closed, or the process cannot be started) and OSError (the file cannot be opened).
         """
         request = Request(
             frame_number=frame_number, window=window, cpu_seconds=int(self._timeout) + 1

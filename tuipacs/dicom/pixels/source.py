@@ -7,7 +7,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.filereader import read_dataset
@@ -18,6 +18,9 @@ from tuipacs.dicom.part10 import read_part10
 from tuipacs.dicom.pixels import limits
 from tuipacs.dicom.pixels.values import BAD_VALUE
 from tuipacs.errors import DecodeError, InvalidObjectError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _WANTED = (
     "SOPClassUID",
@@ -103,6 +106,38 @@ class Bytes:
         return found
 
 
+class _Positioned(io.RawIOBase):
+    """A file read by its own position: a descriptor that was handed over shares its owner's."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        found = os.preadv(self._descriptor, [buffer], self._position)
+        self._position += found
+        return found
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        if whence == os.SEEK_END:
+            offset += os.fstat(self._descriptor).st_size
+        elif whence == os.SEEK_CUR:
+            offset += self._position
+        if offset < 0:
+            raise ValueError("a position before the file")
+        self._position = offset
+        return offset
+
+    def tell(self) -> int:
+        return self._position
+
+
 class Source:
     """One opened object: ``dataset`` holds what describes its picture, nothing of it is decoded.
 
@@ -112,7 +147,7 @@ class Source:
 
     def __init__(self, descriptor: int) -> None:
         """Read the header of the file open on ``descriptor``, which stays the caller's."""
-        with open(descriptor, "rb", closefd=False) as file:
+        with io.BufferedReader(_Positioned(descriptor), 1 << 16) as file:
             try:
                 self._read(file, descriptor)
             except InvalidObjectError as error:
