@@ -1,0 +1,55 @@
+"""The entry of the terminal UI. Nothing heavy is imported before the terminal was asked."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from tuipacs.paths import ArchivePaths, theme_dirs, user_config_dir
+
+if TYPE_CHECKING:
+    from tuipacs.ui.desk import ArchiveLink
+
+
+def run(archive: ArchivePaths, *, graphics: str = "auto") -> int:
+    """Show the UI of one archive until the person leaves; returns the exit code.
+
+    ``graphics`` is auto, kitty, sixel, half or off. The archive is made and its daemon started
+    when they are not there.
+    """
+    if not (_is_terminal(sys.__stdin__) and _is_terminal(sys.__stdout__)):
+        sys.stderr.write(
+            "tuipacs: the screens need a terminal; without one use the commands,"
+            " for example: tuipacs find\n"
+        )
+        return 2
+    from tuipacs.ui.graphics.choice import Protocol
+    from tuipacs.ui.graphics.probe import probe_terminal
+
+    probe = probe_terminal(Protocol(graphics))
+    os.environ["TEXTUAL_COLOR_SYSTEM"] = probe.choice.colour_depth.value  # read at its import
+
+    from tuipacs.ui.application import TuipacsApp
+    from tuipacs.ui.launcher import Launcher
+
+    app = TuipacsApp(
+        Launcher(archive),
+        probe=probe,
+        make_link=lambda: _connect(archive),
+        theme_folders=theme_dirs(),
+        preferences_file=user_config_dir() / "screens.json",
+    )
+    app.run()
+    return app.return_code or 0
+
+
+def _is_terminal(stream: object) -> bool:
+    isatty = getattr(stream, "isatty", None)
+    return bool(isatty and isatty())
+
+
+def _connect(archive: ArchivePaths) -> ArchiveLink:
+    from tuipacs.client.async_connection import AsyncConnection  # imports httpx, after first paint
+
+    return AsyncConnection(archive.socket)

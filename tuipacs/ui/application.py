@@ -1,0 +1,513 @@
+"""The application: modes, keys, and news from the archive to the screens."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+from textual import events, work
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from tuipacs.domain.permissions import Permission
+from tuipacs.domain.user import Session
+from tuipacs.errors import (
+    AuthenticationError,
+    DaemonUnreachableError,
+    SessionLockedError,
+    TuipacsError,
+)
+from tuipacs.schema.messages import Changes
+from tuipacs.ui import actions, command_words, deeds, feed
+from tuipacs.ui.actions import Action
+from tuipacs.ui.desk import ArchiveLink, Desk
+from tuipacs.ui.graphics.choice import GraphicsChoice
+from tuipacs.ui.graphics.probe import ProbeResult
+from tuipacs.ui.keeper import IDLE_CHECK, Keeper
+from tuipacs.ui.launcher import Launcher
+from tuipacs.ui.leader import KEY, POPUP_AFTER, Leader, choices
+from tuipacs.ui.looks import Looks
+from tuipacs.ui.opening import Opening
+from tuipacs.ui.palette import ActionProvider
+from tuipacs.ui.preferences import Preferences
+from tuipacs.ui.safety import TextWall
+from tuipacs.ui.screens.start import StartScreen
+from tuipacs.ui.screens.work import WorkScreen
+from tuipacs.ui.theme_files import row_colors
+from tuipacs.ui.widgets.line_view import LineView
+
+STATUS_EVERY = 15.0  # seconds
+THEMES_EVERY = 1.0  # seconds
+
+WORK_MODES: dict[str, tuple[str, Permission]] = {
+    "archive": ("ArchiveScreen", Permission.BROWSE),
+    "incoming": ("IncomingScreen", Permission.VIEW_INCOMING),
+    "jobs": ("JobsScreen", Permission.VIEW_JOBS),
+    "nodes": ("NodesScreen", Permission.VIEW_NODES),
+    "users": ("UsersScreen", Permission.MANAGE_USERS),
+    "audit": ("AuditScreen", Permission.READ_AUDIT),
+    "system": ("SystemScreen", Permission.VIEW_SYSTEM),
+}
+"""Mode → (screen class in the module of that name, permission to go there)."""
+
+
+def _maker(mode: str) -> Callable[[], Screen[Any]]:
+    def make() -> Screen[Any]:
+        module = import_module(f"tuipacs.ui.screens.{mode}")
+        return cast("Screen[Any]", getattr(module, WORK_MODES[mode][0])())
+
+    return make
+
+
+class TuipacsApp(App[int]):
+    """One person at one terminal, working in one archive."""
+
+    TITLE = "tuipacs"  # never a patient's name: terminals put it into logs and task bars
+    MODES: ClassVar[dict[str, Any]] = {
+        "start": StartScreen,
+        **{mode: _maker(mode) for mode in WORK_MODES},
+    }
+    DEFAULT_MODE = "start"
+    COMMANDS = {ActionProvider}
+    BINDINGS = actions.bindings(actions.GLOBAL)
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    ESCAPE_TO_MINIMIZE = False
+    CSS = """
+    Toast { background: $surface; }
+    CommandPalette { background: $background 65%; }
+    """
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        *,
+        probe: ProbeResult,
+        make_link: Callable[[], ArchiveLink],
+        theme_folders: Iterable[Path],
+        preferences_file: Path | None,
+    ) -> None:
+        self.desk = Desk()
+        super().__init__()
+        self._filters.append(TextWall())
+        self.launcher = launcher
+        self.probe = probe
+        self.make_link = make_link
+        self.commands = command_words.CommandSuggester(self)
+        self.leader = Leader()
+        self.keeper = Keeper(self)
+        self.looks = Looks(self, theme_folders, preferences_file)
+        self.looks.load()
+
+    # --- what others need
+
+    @property
+    def graphics(self) -> GraphicsChoice:
+        """How pictures are shown on this terminal."""
+        return self.probe.choice
+
+    @property
+    def preferences(self) -> Preferences:
+        """What this person likes."""
+        return self.looks.preferences
+
+    def remember(self, **changes: object) -> None:
+        """Keep a preference."""
+        self.looks.remember(**changes)
+
+    def theme_names(self) -> tuple[str, ...]:
+        """Themes from files."""
+        return self.looks.names
+
+    def choose_theme(self, name: str) -> None:
+        """Use a theme and remember it."""
+        self.looks.choose(name)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return row_colors(self.current_theme)
+
+    def apply_theme_again(self) -> None:
+        """The theme in use has other colors now."""
+        self._watch_theme(self.theme)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        return ()  # the registry has all; Textual's own would take screenshots of patients
+
+    # --- start
+
+    def on_mount(self) -> None:
+        """First paint, then everything else."""
+        self.looks.tell_complaints()
+        self.set_interval(THEMES_EVERY, self.looks.reload_if_changed)
+        self.set_interval(STATUS_EVERY, self.refresh_status)
+        self.set_interval(IDLE_CHECK, self._check_idle)
+        if not self.is_headless:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                self._loop_signal(number)
+        self.call_after_refresh(self.open_archive)
+        if self.probe.typed and self._driver is not None:
+            from tuipacs.ui.graphics.typeahead import replay
+
+            replay(self._driver, self.probe.typed)
+
+    def _loop_signal(self, number: signal.Signals) -> None:
+        import asyncio
+
+        asyncio.get_running_loop().add_signal_handler(number, self.exit, 128 + number)
+
+    @work(exclusive=True, group="opening")
+    async def open_archive(self, reason: str = "") -> None:
+        """Make, start, reach, log in."""
+        screen = self.get_screen_stack("start")[0]
+        await Opening(self).run(cast(StartScreen, screen), reason)
+
+    def on_start_screen_retry(self) -> None:
+        """Try again after a failed start."""
+        self.open_archive()
+
+    # --- session
+
+    def enter(self, session: Session) -> None:
+        """Logged in: go to work."""
+        self.keeper.begin(session)
+        mode = next(
+            (name for name, (_, right) in WORK_MODES.items() if self.desk.may(right)), "start"
+        )
+        if mode == "start":
+            self.leave_work("This account has no screens; use the command line.")
+            return
+        self.switch_mode(mode)
+        self.follow()
+        self.refresh_status()
+
+    @work(exclusive=True, group="feed")
+    async def follow(self) -> None:
+        """Follow the archive's events."""
+        await feed.Feed(self.desk, self.post_message).run()
+
+    def leave_work(self, reason: str = "") -> None:
+        """Throw away all screens with patient data and ask for a login."""
+        for group in ("feed", "dialog", "status"):
+            self.workers.cancel_group(self, group)
+        for screen in self.work_screens():
+            screen.wipe()
+        self.keeper.locked = False
+        self.desk.forget()
+        self.clear_notifications()
+        self.switch_mode("start")
+        for mode in WORK_MODES:
+            self.remove_mode(mode)
+            self.add_mode(mode, _maker(mode))
+        self.open_archive(reason)
+
+    def lock_screen(self) -> None:
+        """Cover everything; pictures are removed from the terminal."""
+        if self.keeper.locked or self.desk.session is None:
+            return
+        from tuipacs.ui.screens.lock import LockScreen
+
+        self.keeper.locked = True
+        self.leader.end()
+        self.clear_notifications()
+        for screen in self.work_screens():
+            screen.wipe()
+        self.push_screen(LockScreen(self.desk), self._unlocked)
+
+    def _unlocked(self, answer: str | None) -> None:
+        self.keeper.locked = False
+        if answer != "unlocked":
+            self.log_out()
+            return
+        self.keeper.key_pressed()
+        self.follow()
+        for screen in self.work_screens():
+            screen.unwiped()
+
+    @work(group="session")
+    async def log_out(self) -> None:
+        """End the session, then ask for a login."""
+        await self.keeper.log_out()
+        self.leave_work()
+
+    @work(group="session")
+    async def touch(self) -> None:
+        """Tell the archive that someone is here."""
+        await self.keeper.touch()
+
+    @work(group="session")
+    async def tell_locked(self) -> None:
+        """Lock the session in the archive too."""
+        await self.keeper.tell_locked()
+
+    def _check_idle(self) -> None:
+        if self.keeper.idle_too_long():
+            self.lock_screen()
+            self.tell_locked()
+
+    # --- news
+
+    def work_screens(self) -> Iterator[WorkScreen]:
+        """All screens that may show patient data, visible or not."""
+        for stack in self._screen_stacks.values():
+            for screen in stack:
+                if isinstance(screen, WorkScreen):
+                    yield screen
+
+    def _tell(self, kind: str, changes: Changes | None = None) -> None:
+        for screen in self.work_screens():
+            screen.news(kind, changes)
+
+    def on_archive_changed(self, event: feed.ArchiveChanged) -> None:
+        """Rows changed."""
+        self._tell("archive", event.changes)
+
+    def on_incoming_changed(self) -> None:
+        """Associations changed."""
+        self.refresh_incoming()
+
+    def on_jobs_changed(self) -> None:
+        """Jobs changed."""
+        self.refresh_jobs()
+
+    def on_session_locked(self) -> None:
+        """The archive locked the session."""
+        self.lock_screen()
+
+    def on_session_over(self) -> None:
+        """The session ended."""
+        if self.desk.session is not None:
+            self.leave_work("Your session has ended.")
+
+    def on_link_lost(self) -> None:
+        """The archive does not answer."""
+        for screen in self.work_screens():
+            screen.link_changed()
+
+    def on_link_back(self) -> None:
+        """The archive answers again."""
+        for screen in self.work_screens():
+            screen.link_changed()
+            screen.news("archive")
+        self.notify("the archive is reachable again", markup=False)
+        self.refresh_status()
+
+    @work(exclusive=True, group="incoming")
+    async def refresh_incoming(self) -> None:
+        """Fetch the associations."""
+        if await deeds.fetch_incoming(self):
+            self._tell("incoming")
+
+    @work(exclusive=True, group="jobs")
+    async def refresh_jobs(self) -> None:
+        """Fetch the jobs."""
+        if await deeds.fetch_jobs(self):
+            self._tell("jobs")
+
+    @work(exclusive=True, group="status")
+    async def refresh_status(self) -> None:
+        """Fetch what the header and the system screen show."""
+        if await deeds.fetch_status(self):
+            self._tell("status")
+            for screen in self.work_screens():
+                screen.link_changed()
+
+    def report(self, error: TuipacsError, *, quietly: bool = False) -> None:
+        """Show an error where it belongs: banner, lock, login, or a message."""
+        if isinstance(error, DaemonUnreachableError):
+            return  # the feed notices too, and shows the banner
+        if isinstance(error, SessionLockedError):
+            self.lock_screen()
+        elif isinstance(error, AuthenticationError):
+            self.on_session_over()
+        elif not quietly:
+            text = "\n".join(part for part in (error.message, error.remedy) if part)
+            self.notify(text, severity="error", timeout=8, markup=False)
+
+    # --- keys
+
+    async def on_event(self, event: events.Event) -> None:
+        """The leader comes first, so that keys typed ahead keep their order."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            if self.keeper.key_pressed():
+                self.touch()
+            if self._leader_takes(event):
+                return
+        await super().on_event(event)
+
+    def _leader_takes(self, event: events.Key) -> bool:
+        screen = self.screen
+        if not isinstance(screen, WorkScreen):
+            self.leader.end()
+            return False
+        if self.leader.waiting:
+            self.leader.end()
+            screen.hide_which_key()
+            if event.key == KEY:
+                screen.go_to_top()
+            elif action := self.leader.resolve(event):
+                self.perform(action)
+            return True
+        focused = screen.focused
+        if event.key != KEY or (focused is not None and focused.check_consume_key(KEY, KEY)):
+            return False
+        self.leader.begin()
+        rows = [(a.shown.split()[-1], a.title, self.why_not(a, screen)) for a in choices()]
+        rows.append(("g", "First line", ""))
+        self.leader.timer = self.set_timer(POPUP_AFTER, lambda: screen.show_which_key(rows))
+        return True
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that did nothing: if its action is disabled, say why."""
+        screen = self.screen
+        if isinstance(screen, WorkScreen):
+            binding = screen.active_bindings.get(event.key)
+            if binding is not None and not binding.enabled and binding.binding.id:
+                action = actions.BY_ID.get(binding.binding.id)
+                if action is not None and (reason := self.why_not(action, screen)):
+                    self.tell_why_not(action, reason)
+
+    def tell_why_not(self, action: Action, reason: str) -> None:
+        """One message at a time, however often the key is pressed."""
+        self.clear_notifications()
+        self.notify(f"{action.title}: {reason}", severity="warning", timeout=4, markup=False)
+
+    def why_not(self, action: Action, screen: Screen[Any]) -> str:
+        """Why an action cannot be done now; empty when it can."""
+        if action.scope not in (actions.GLOBAL, actions.LIST) and isinstance(screen, WorkScreen):
+            return screen.why_not(action)
+        if action.permission is not None and not self.desk.may(action.permission):
+            return actions.needs_role(action.permission)
+        if action.needs == "unreachable" and self.desk.reachable:
+            return "the archive runs"
+        return ""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        known = actions.find(actions.GLOBAL, action)
+        if known is None:
+            return True
+        if not isinstance(self.screen, WorkScreen):
+            return False
+        return None if self.why_not(known, self.screen) else True
+
+    def perform(self, action: Action) -> None:
+        """Do an action from the palette, the help, the footer or the leader."""
+        screen = self.screen
+        if reason := self.why_not(action, screen):
+            self.tell_why_not(action, reason)
+            return
+        target: App[int] | Screen[Any] | LineView = screen
+        if action.scope == actions.GLOBAL:
+            target = self
+        elif action.scope == actions.LIST and isinstance(screen.focused, LineView):
+            target = screen.focused
+        result = getattr(target, f"action_{action.method}")()
+        if result is not None and hasattr(result, "__await__"):
+            self.run_worker(result, group="action")
+
+    def run_command(self, text: str) -> None:
+        """Carry out a command line."""
+        command_words.run(self, text)
+
+    def go(self, mode: str) -> None:
+        """To another screen; one that is open there stays open."""
+        self.switch_mode(mode)
+
+    def archive_command(self, word: str, rest: str) -> None:
+        """``:filter`` and ``:sort``."""
+        deeds.archive_command(self, word, rest)
+
+    def import_files(self, path: str = "") -> None:
+        """Ask for paths, or take one from the command line."""
+        deeds.import_files(self, path)
+
+    # --- actions
+
+    def action_go_archive(self) -> None:
+        self.go("archive")
+
+    def action_go_incoming(self) -> None:
+        self.go("incoming")
+
+    def action_go_jobs(self) -> None:
+        self.go("jobs")
+
+    def action_go_nodes(self) -> None:
+        self.go("nodes")
+
+    def action_go_users(self) -> None:
+        self.go("users")
+
+    def action_go_audit(self) -> None:
+        self.go("audit")
+
+    def action_go_system(self) -> None:
+        self.go("system")
+
+    async def action_back(self) -> None:
+        """One step back: within the screen, then to the screen below."""
+        screen = self.screen
+        if isinstance(screen, WorkScreen) and not screen.step_back():
+            if len(self.screen_stack) > 1:
+                self.pop_screen()
+            elif self.current_mode != "archive" and self.desk.may(Permission.BROWSE):
+                self.go("archive")
+
+    def action_command(self) -> None:
+        """Type a command."""
+        if isinstance(self.screen, WorkScreen):
+            self.screen.open_command()
+
+    def action_palette(self) -> None:
+        """Textual's palette with our actions."""
+        self.action_command_palette()
+
+    def action_help(self) -> None:
+        """All actions, searchable."""
+        deeds.help(self)
+
+    def action_theme(self) -> None:
+        """Choose a theme."""
+        deeds.choose_theme(self)
+
+    def action_password(self) -> None:
+        """Change one's own password."""
+        deeds.change_password(self)
+
+    def action_doctor(self) -> None:
+        """Explain the terminal and the pictures."""
+        deeds.doctor(self)
+
+    def action_lock(self) -> None:
+        """Lock at once."""
+        self.lock_screen()
+        self.tell_locked()
+
+    def action_logout(self) -> None:
+        """End the session."""
+        self.log_out()
+
+    def action_start_archive(self) -> None:
+        """Start a daemon for an archive that does not answer."""
+        deeds.start_archive(self)
+
+    async def action_quit(self) -> None:
+        """Ask whether the archive keeps receiving; in a view on top, step back."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        else:
+            deeds.leave(self)
+
+    async def action_leave(self) -> None:
+        """Leave before the login: nothing to ask."""
+        self.exit(0)
+
+    # --- the end
+
+    def _fatal_error(self) -> None:
+        """A crash shows where, and never what: locals and messages may hold patient data."""
+        from tuipacs.ui.crash import crash_report
+
+        self._exit_renderables.append(crash_report())
+        self._close_messages_no_wait()

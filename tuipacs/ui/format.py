@@ -1,0 +1,145 @@
+"""Values as people read them. No terminal in sight: records in, plain text out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from rich.cells import cell_len, set_cell_size
+
+from tuipacs.domain.records import Flag
+
+ELLIPSIS = "…"
+FLAG_MARK = "⚑"
+
+FLAG_WORDS: dict[Flag, tuple[str, str]] = {
+    Flag.CONFLICT: (
+        "conflict",
+        "one SOP Instance UID arrived with different bytes; both versions are kept",
+    ),
+    Flag.PATIENT_MISMATCH: (
+        "patient mismatch",
+        "name, birth date or sex differ under one patient ID: is this one person?",
+    ),
+    Flag.UID_SHARED: ("shared UID", "one Study Instance UID appears under two patients"),
+    Flag.NO_PATIENT_ID: ("no patient ID", "cannot be matched with other studies of the person"),
+    Flag.REMARK: ("remark", "the header had oddities; the instance's details name them"),
+}
+"""Flag → (short name, explanation)."""
+
+
+def fit(text: str, width: int, align: str = "left") -> str:
+    """Return ``text`` in exactly ``width`` cells, cut with an ellipsis where it is longer."""
+    if width <= 0:
+        return ""
+    length = len(text) if text.isascii() else cell_len(text)
+    if length > width:
+        return set_cell_size(set_cell_size(text, width - 1).rstrip() + ELLIPSIS, width)
+    if align == "right":
+        return " " * (width - length) + text
+    return text + " " * (width - length)
+
+
+def person_name(value: str) -> str:
+    """A Person Name (PS3.5 6.2.1.1) on one line: ideographic group first, then alphabetic.
+
+    Components keep their carets, since they say which part is the family name.
+    """
+    groups = [group.strip().rstrip("^").strip() for group in value.split("=")]
+    alphabetic, ideographic = groups[0], groups[1] if len(groups) > 1 else ""
+    if ideographic and alphabetic and ideographic != alphabetic:
+        return f"{ideographic} ({alphabetic})"
+    return ideographic or alphabetic or (groups[2] if len(groups) > 2 else "")
+
+
+def date(value: str) -> str:
+    """A DICOM date as ISO 8601; what is none stays as it is."""
+    if len(value) == 8 and value.isascii() and value.isdigit():
+        return f"{value[:4]}-{value[4:6]}-{value[6:]}"
+    return value
+
+
+def time(value: str) -> str:
+    """A DICOM time to the minute; what is none stays as it is."""
+    if len(value) >= 4 and value[:4].isascii() and value[:4].isdigit():
+        return f"{value[:2]}:{value[2:4]}"
+    return value
+
+
+def age(birth_date: str, on_date: str) -> str:
+    """Whole years between two DICOM dates as ``54 y``; empty when either is no date."""
+    try:
+        born = dt.datetime.strptime(birth_date, "%Y%m%d").date()  # noqa: DTZ007
+        then = dt.datetime.strptime(on_date, "%Y%m%d").date()  # noqa: DTZ007
+    except ValueError:
+        return ""
+    years = then.year - born.year - ((then.month, then.day) < (born.month, born.day))
+    return f"{years} y" if years >= 0 else ""
+
+
+def moment(seconds: float | None) -> str:
+    """A point in time, local, to the second: ``2026-11-20 09:14:05``."""
+    if not seconds:
+        return "–"
+    return dt.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def clock(seconds: float | None) -> str:
+    """A point in time, local: the time alone when it is today, else the date."""
+    if not seconds:
+        return "–"
+    then = dt.datetime.fromtimestamp(seconds).astimezone()
+    if then.date() == dt.datetime.now().astimezone().date():
+        return then.strftime("%H:%M:%S")
+    return then.strftime("%Y-%m-%d %H:%M")
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in its two largest units: ``2 m 05 s``."""
+    if seconds is None:
+        return "–"
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} m {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
+    return f"{whole // 86400} d {whole % 86400 // 3600:02d} h"
+
+
+def size(count: int) -> str:
+    """Bytes in decimal units with three significant digits: ``161 MB``."""
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if value < 999.5 or unit == "PB":
+            break
+        value /= 1000
+    if unit == "B" or value >= 99.95:
+        return f"{value:.0f} {unit}"
+    return f"{value:.1f} {unit}"
+
+
+def number(count: int) -> str:
+    """A count with separators of thousands: ``98,311``."""
+    return f"{count:,}"
+
+
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """``1 study``, ``2 studies``."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def modalities(values: Iterable[str]) -> str:
+    """Modalities as one short text: ``CT/SR``."""
+    return "/".join(values)
+
+
+def percent(part: float, whole: float) -> str:
+    """``41%``; a dash when there is no whole."""
+    return f"{100 * part / whole:.0f}%" if whole > 0 else "–"
+
+
+def window_value(value: float) -> str:
+    """A window centre or width without needless digits."""
+    return f"{value:.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3g}"

@@ -1,0 +1,94 @@
+"""Making and starting an archive from the UI, through the same commands a person would type."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from tuipacs.errors import UnavailableError
+from tuipacs.paths import ArchivePaths
+
+START_LIMIT = 15.0  # seconds until a daemon that does not answer is called stuck
+_LOG_TAIL = 4096  # bytes
+
+
+@dataclass(frozen=True)
+class NewArchive:
+    """The answers of the first-run form."""
+
+    ae_title: str
+    port: int
+    unknown_callers: str  # "refuse", "echo" or "store"
+    admin: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"NewArchive({self.ae_title!r}, {self.port}, {self.admin!r})"  # never the password
+
+
+class Launcher:
+    """Runs ``tuipacs init`` and ``tuipacs serve`` for one archive folder."""
+
+    def __init__(self, archive: ArchivePaths) -> None:
+        self.archive = archive
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    @property
+    def exists(self) -> bool:
+        """True when the folder holds an archive."""
+        return self.archive.exists
+
+    @property
+    def place(self) -> str:
+        """The folder, for people."""
+        return str(self.archive.root)
+
+    def _command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "tuipacs", "--archive", str(self.archive.root), *words]
+
+    async def initialise(self, new: NewArchive) -> None:
+        """Make the archive. Raises `UnavailableError` with what the command said."""
+        process = await asyncio.create_subprocess_exec(
+            *self._command(
+                "init",
+                *("--admin", new.admin, "--password-stdin", "--ae-title", new.ae_title),
+                *("--port", str(new.port), "--unknown-callers", new.unknown_callers),
+            ),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await process.communicate(new.password.encode() + b"\n")
+        if process.returncode != 0:
+            lines = [line.strip() for line in said.decode(errors="replace").splitlines()]
+            message = " ".join(line for line in lines if line)[-400:]
+            raise UnavailableError(message or f"tuipacs init failed ({process.returncode})")
+
+    def start(self) -> None:
+        """Start the daemon, detached: it lives on when the terminal goes away."""
+        self._daemon = subprocess.Popen(  # noqa: S603
+            self._command("serve"),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def died(self) -> str:
+        """Why the daemon that was started has ended already; empty while it runs."""
+        if self._daemon is None or self._daemon.poll() is None:
+            return ""
+        code = self._daemon.returncode
+        return f"the archive stopped while starting (exit code {code}): {self._last_words()}"
+
+    def _last_words(self) -> str:
+        try:
+            with self.archive.log.open("rb") as log:
+                log.seek(0, 2)
+                log.seek(max(0, log.tell() - _LOG_TAIL))
+                lines = log.read().decode(errors="replace").splitlines()
+        except OSError:
+            return "it left no log"
+        return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")

@@ -1,0 +1,107 @@
+"""A line to type into at the edge of a screen: the filter, the command line, a search."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Input, Static
+
+
+class PromptLine(Horizontal):
+    """Hidden until opened. Says what is typed as it is typed, and why it is wrong."""
+
+    DEFAULT_CSS = """
+    PromptLine {
+        height: 1;
+        display: none;
+        background: $surface;
+        & > .prompt--sign { width: auto; color: $text-accent; text-style: bold; padding: 0 0 0 1; }
+        & > Input {
+            width: 1fr; height: 1; border: none; padding: 0 1; background: $surface;
+            &:focus { border: none; background-tint: $surface 0%; }
+        }
+        & > .prompt--error { width: auto; max-width: 60%; color: $text-error; padding: 0 1; }
+    }
+    """
+
+    class Typed(Message):
+        """The text changed."""
+
+        def __init__(self, line: PromptLine, text: str) -> None:
+            super().__init__()
+            self.line, self.text = line, text
+
+        @property
+        def control(self) -> PromptLine:
+            """The line."""
+            return self.line
+
+    class Entered(Message):
+        """Enter was pressed."""
+
+        def __init__(self, line: PromptLine, text: str) -> None:
+            super().__init__()
+            self.line, self.text = line, text
+
+        @property
+        def control(self) -> PromptLine:
+            """The line."""
+            return self.line
+
+    def __init__(
+        self, sign: str, placeholder: str, *, id: str, suggester: Suggester | None = None
+    ) -> None:
+        super().__init__(id=id)
+        self._sign = Static(sign, markup=False, classes="prompt--sign")
+        self.input = Input(placeholder=placeholder, suggester=suggester, max_length=500)
+        self._error = Static("", markup=False, classes="prompt--error")
+
+    def compose(self) -> ComposeResult:
+        yield self._sign
+        yield self.input
+        yield self._error
+
+    @property
+    def text(self) -> str:
+        """What is typed."""
+        return self.input.value
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has the focus."""
+        return self.display and self.screen.focused is self.input
+
+    def open(self, text: str | None = None) -> None:
+        """Show the line and type into it."""
+        self.display = True
+        if text is not None:
+            self.set_text(text)
+        self.input.cursor_position = len(self.input.value)
+        self.screen.set_focus(self.input)
+
+    def set_text(self, text: str) -> None:
+        """Put a text without telling that it was typed."""
+        with self.input.prevent(Input.Changed):
+            self.input.value = text
+
+    def close(self) -> None:
+        """Hide the line and forget its text."""
+        self.set_text("")
+        self.complain("")
+        self.display = False
+
+    def complain(self, reason: str) -> None:
+        """Say what is wrong with the text; empty for nothing."""
+        self._error.update(reason)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Pass it on under our own name."""
+        event.stop()
+        self.post_message(self.Typed(self, event.value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Pass it on under our own name."""
+        event.stop()
+        self.post_message(self.Entered(self, event.value))
