@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tuipacs import __version__
-from tuipacs.config import Config, render
+from tuipacs.config import Config, DicomSettings, render
+from tuipacs.dimse.contract import ListenerSettings
+from tuipacs.dimse.listener import Listener
+from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.clock import Clock, system_clock
 from tuipacs.domain.system import Health
 from tuipacs.folder import make_folder, write_private
@@ -16,6 +20,8 @@ from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
 from tuipacs.lock import ArchiveLock
 from tuipacs.paths import ArchivePaths
+from tuipacs.scp.c_echo import EchoProvider
+from tuipacs.scp.c_store import StoreProvider
 from tuipacs.services.alerts import Alerts
 from tuipacs.services.incoming import Incoming
 from tuipacs.services.incoming_board import IncomingBoard
@@ -24,9 +30,12 @@ from tuipacs.services.nodes import Nodes
 from tuipacs.services.password_hash import PasswordHasher
 from tuipacs.services.sessions import Sessions
 from tuipacs.services.users import Users
+from tuipacs.services.verification import Verification
 from tuipacs.services.wakeups import Wakeups
 from tuipacs.storage.local import LocalStore
 from tuipacs.storage.quarantine import Quarantine
+
+log = logging.getLogger(__name__)
 
 
 class _System:
@@ -82,10 +91,22 @@ class Archive:
         )
         self._ingest = Ingest(index, clock, store, quarantine, self.wakeups)
         board = IncomingBoard(Alerts(index, clock), clock, self.wakeups.incoming)
+        nodes = Nodes(index, clock, unknown_callers=UnknownCallers(config.dicom.unknown_callers))
+        self._listener = Listener(
+            _listener_settings(config.dicom),
+            admit=nodes.peer,
+            providers=(
+                EchoProvider(nodes, Verification(index, clock)),
+                StoreProvider(nodes, self._ingest, config.dicom.refuse_sop_classes),
+            ),
+            observer=board,
+            on_thread_end=index.close,
+        )
+        nodes.on_change = self._listener.recheck
         self.services = Services(
             sessions=sessions,
             users=Users(index, clock, hasher, sessions),
-            nodes=Nodes(index, clock),
+            nodes=nodes,
             incoming=Incoming(index, clock, board),
             system=_System(self._health),
         )
@@ -96,8 +117,8 @@ class Archive:
             pid=os.getpid(),
             ae_title=self.config.dicom.ae_title,
             host=self.config.dicom.host,
-            port=self.config.dicom.port,
-            receiving=False,
+            port=self._listener.port,
+            receiving=self._listener.receiving,
             started_at=self._started_at,
             login_hint=self._login_hint,
         )
@@ -108,13 +129,32 @@ class Archive:
 
     def start(self) -> None:
         """Receive, and run jobs. Raises `UnavailableError` when the DICOM port is taken."""
+        self._listener.start()
 
     def stop(self, seconds: float) -> None:
         """Finish what is being received, let jobs note how far they are; at most ``seconds``."""
+        cut = self._listener.drain(seconds)
+        if cut:
+            log.warning("%d associations were cut off: they took too long to finish", cut)
 
     def close(self) -> None:
         """Close the index."""
         self._index.close()
+
+
+def _listener_settings(dicom: DicomSettings) -> ListenerSettings:
+    return ListenerSettings(
+        ae_title=dicom.ae_title,
+        host=dicom.host,
+        port=dicom.port,
+        check_called_ae=dicom.check_called_ae,
+        max_associations=dicom.max_associations,
+        max_associations_per_ae=dicom.max_associations_per_ae,
+        max_pdu=dicom.max_pdu,
+        acse_timeout=dicom.acse_timeout,
+        dimse_timeout=dicom.dimse_timeout,
+        idle_timeout=dicom.idle_timeout,
+    )
 
 
 def create_archive(
