@@ -162,6 +162,15 @@ def terminal(brand: Brand, *, rows: int = 24, columns: int = 80) -> Iterator[Ter
         played.close()
 
 
+def read_events(log: Path, kind: str) -> list[dict[str, object]]:
+    """The events of one kind that ``picture_app.py`` has logged so far."""
+    if not log.exists():
+        return []
+    lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+    whole = (json.loads(line) for line in lines if line.endswith("\n"))
+    return [event for event in whole if event["event"] == kind]
+
+
 class PictureProgram:
     """``picture_app.py`` running on a played terminal."""
 
@@ -171,10 +180,7 @@ class PictureProgram:
         self._log = log
 
     def events(self, kind: str) -> list[dict[str, object]]:
-        if not self._log.exists():
-            return []
-        lines = self._log.read_text(encoding="utf-8").splitlines()
-        return [event for event in map(json.loads, lines) if event["event"] == kind]
+        return read_events(self._log, kind)
 
     def wait_for_event(self, kind: str, count: int = 1) -> dict[str, object]:
         deadline = time.monotonic() + 30
