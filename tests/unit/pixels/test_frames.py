@@ -15,6 +15,7 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import generate_frames
 
 from tuipacs.dicom.pixels.codecs import decode_frame
+from tuipacs.dicom.pixels.encapsulated import FrameTable
 from tuipacs.dicom.pixels.header import read_header
 from tuipacs.dicom.pixels.render import render_frame
 from tuipacs.dicom.pixels.rle import decode_rle
@@ -76,7 +77,12 @@ def test_frames_are_found_by_the_basic_offset_table(tmp_path: Path) -> None:
     values = [rle(one) for one in PLANES]
     first = [values[0][:40], values[0][40:]]
     offsets = [0, 16 + len(values[0]), 24 + len(values[0]) + len(values[1])]
-    assert shown(rle_object(tmp_path, fragments([*first, *values[1:]], offsets))) == PLANES
+    path = rle_object(tmp_path, fragments([*first, *values[1:]], offsets))
+    assert shown(path) == PLANES
+    with path.open("rb") as file:
+        source = Source(file.fileno())
+        table = FrameTable(source, read_header(source))
+        assert [table.frame(index) for index in range(3)] == values  # and nothing else
 
 
 def test_frames_are_found_by_the_extended_offset_table(tmp_path: Path) -> None:
