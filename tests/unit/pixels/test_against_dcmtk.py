@@ -177,6 +177,18 @@ SYNTHETIC = {
     "monochrome 1, inverse": image(
         RAMP, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="INVERSE"
     ),
+    "monochrome 1, identity": image(
+        RAMP, PhotometricInterpretation="MONOCHROME1", PresentationLUTShape="IDENTITY"
+    ),
+    "monochrome 2, inverse": image(RAMP, PresentationLUTShape="INVERSE"),
+    "X-ray, logarithmic": image(
+        RAMP,
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.12.1",
+        Modality="XA",
+        PixelIntensityRelationship="LOG",
+        RescaleSlope=-1,
+        RescaleIntercept=0,
+    ),
     "modality table": image(
         RAMP, ModalityLUTSequence=[_table([1000, 500, 12], [n * n % 4096 for n in range(1000)])]
     ),

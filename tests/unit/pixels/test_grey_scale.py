@@ -294,9 +294,9 @@ def test_monochrome1_shows_the_lowest_value_white(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("photometric", "shape", "expected"),
-    [("MONOCHROME1", "IDENTITY", [255, 0]), ("MONOCHROME2", "INVERSE", [0, 255])],
+    [("MONOCHROME1", "IDENTITY", [0, 255]), ("MONOCHROME2", "INVERSE", [255, 0])],
 )
-def test_a_shape_that_contradicts_the_photometric_interpretation_is_said(
+def test_a_shape_that_contradicts_the_photometric_interpretation_wins_and_is_said(
     tmp_path: Path, photometric: str, shape: str, expected: list[int]
 ) -> None:
     picture = image([[0, 100]], PhotometricInterpretation=photometric, PresentationLUTShape=shape)

@@ -92,15 +92,20 @@ def _can_be_negative(modality: Modality, header: PixelHeader) -> bool:
 
 
 def _inverted(dataset: Dataset, header: PixelHeader, notes: list[str]) -> bool:
-    """MONOCHROME1 shows the lowest value white (C.7.6.3.1.2); INVERSE says the same, not twice."""
+    """Whether the lowest value is white: MONOCHROME1 (C.7.6.3.1.2) or the shape INVERSE, not twice.
+
+    A shape that contradicts the photometric interpretation (PS3.3 allows neither) wins, as in
+    DCMTK: it describes the output of the pipeline.
+    """
     shape = text(dataset, "PresentationLUTShape")
-    dark_is_high = header.photometric == "MONOCHROME1"
-    if shape in {"IDENTITY", "INVERSE"} and (shape == "INVERSE") != dark_is_high:
+    inverted = header.photometric == "MONOCHROME1"
+    if shape in {"IDENTITY", "INVERSE"} and (shape == "INVERSE") != inverted:
         notes.append(
             f"{header.photometric} and the presentation shape {shape} contradict each other:"
-            f" shown as {header.photometric}"
+            " shown by the shape"
         )
-    return dark_is_high
+        return shape == "INVERSE"
+    return inverted
 
 
 def _padding(stored: Array, dataset: Dataset) -> tuple[float, float] | None:
