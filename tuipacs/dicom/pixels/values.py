@@ -24,6 +24,7 @@ BAD_VALUE = (
     ArithmeticError,  # decimal
     struct.error,
     OSError,  # "no tag to read" in a sequence
+    RecursionError,  # sequences are read when they are asked for
     EOFError,
 )
 
