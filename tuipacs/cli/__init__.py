@@ -1,0 +1,1 @@
+"""The command line: the same services, roles and audit as the screens; one file per command."""

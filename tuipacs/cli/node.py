@@ -1,0 +1,102 @@
+"""``tuipacs node``: known remote AEs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tuipacs.cli.output import print_json, print_lines, print_table
+from tuipacs.cli.session import connected
+from tuipacs.cli.state import JsonOption
+from tuipacs.client.connection import Connection
+from tuipacs.domain.node import NodeRecord
+from tuipacs.domain.permissions import NodeService
+from tuipacs.errors import NotFoundError, UsageError
+from tuipacs.schema import messages as m
+from tuipacs.schema import operations as op
+
+app = typer.Typer(help="Known remote AEs: add, list, remove.", no_args_is_help=True)
+
+
+@app.command("add")
+def add(
+    ctx: typer.Context,
+    ae_title: Annotated[str, typer.Argument(metavar="AE_TITLE")],
+    address: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="IP address or CIDR; any if left out")
+    ] = "",
+    service: Annotated[
+        list[NodeService] | None,
+        typer.Option(case_sensitive=False, help="May be repeated [echo and store]"),
+    ] = None,
+    description: Annotated[str, typer.Option(metavar="TEXT")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Let an AE use this archive."""
+    request = m.NodeAddRequest(
+        ae_title=ae_title,
+        address=address,
+        services=tuple(service or (NodeService.ECHO, NodeService.STORE)),
+        description=description,
+    )
+    with connected(ctx) as connection:
+        node = connection.call(op.NODE_ADD, request)
+    if as_json:
+        print_json(node)
+    else:
+        print_lines([f"node {node.key}: {_words(node)}"])
+
+
+@app.command("list")
+def list_nodes(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """All known nodes."""
+    with connected(ctx) as connection:
+        nodes = connection.call(op.NODES, m.Empty()).nodes
+    if as_json:
+        print_json(nodes)
+        return
+    print_table(
+        ("KEY", "AE TITLE", "ADDRESS", "SERVICES", "DESCRIPTION"),
+        (
+            (
+                node.key,
+                node.ae_title,
+                node.address or "any",
+                ",".join(service.value for service in node.services),
+                node.description,
+            )
+            for node in nodes
+        ),
+    )
+
+
+@app.command("remove")
+def remove(
+    ctx: typer.Context,
+    node: Annotated[str, typer.Argument(metavar="AE_TITLE|KEY")],
+) -> None:
+    """Forget a node; its associations end."""
+    with connected(ctx) as connection:
+        found = _only(connection, node)
+        connection.call(op.NODE_REMOVE, m.NodeRemoveRequest(key=found.key))
+    print_lines([f"forgot {_words(found)}"])
+
+
+def _only(connection: Connection, wanted: str) -> NodeRecord:
+    """The node of that title, or of that key if no title is like it."""
+    nodes = connection.call(op.NODES, m.Empty()).nodes
+    found = [node for node in nodes if node.ae_title == wanted]
+    if not found and wanted.isdecimal():
+        found = [node for node in nodes if node.key == int(wanted)]
+    if not found:
+        raise NotFoundError(f"no such node: {wanted}", remedy="tuipacs node list")
+    if len(found) > 1:
+        keys = ", ".join(str(node.key) for node in found)
+        raise UsageError(f"{wanted} names several nodes", remedy=f"give one of the keys {keys}")
+    return found[0]
+
+
+def _words(node: NodeRecord) -> str:
+    services = " and ".join(service.value for service in node.services)
+    return f"{node.ae_title} from {node.address or 'any address'} may {services}"

@@ -1,0 +1,43 @@
+"""What all commands of one call share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from tuipacs.paths import ArchivePaths
+
+
+@dataclass
+class State:
+    """The chosen archive and how answers are wanted."""
+
+    archive: ArchivePaths
+    graphics: str = "auto"
+    as_json: bool = False
+
+
+def _remember(ctx: typer.Context, value: bool) -> bool:
+    state: Any = ctx.find_object(State)
+    if value and state is not None:
+        state.as_json = True
+    return value
+
+
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Print one JSON value; errors are JSON on stderr", callback=_remember
+    ),
+]
+PasswordStdinOption = Annotated[
+    bool, typer.Option("--password-stdin", help="Read the password from standard input")
+]
+
+
+def state_of(ctx: typer.Context) -> State:
+    """The state that the root made."""
+    state: State = ctx.obj
+    return state
