@@ -158,7 +158,12 @@ def _listener_settings(dicom: DicomSettings) -> ListenerSettings:
 
 
 def create_archive(
-    paths: ArchivePaths, config: Config, admin_name: str, admin_password: str
+    paths: ArchivePaths,
+    config: Config,
+    admin_name: str,
+    admin_password: str,
+    *,
+    hasher: PasswordHasher | None = None,
 ) -> None:
     """Make a new archive with its first administrator.
 
@@ -172,7 +177,7 @@ def create_archive(
         with ArchiveLock(paths.lock):
             for stale in (paths.index, *(paths.root.glob(f"{paths.index.name}-*"))):
                 stale.unlink(missing_ok=True)
-            archive = Archive(paths, config)
+            archive = Archive(paths, config, hasher=hasher)
             try:
                 archive.services.users.create_first_admin(admin_name, admin_password)
             finally:

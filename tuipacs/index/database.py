@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import peewee
 from playhouse.apsw_ext import APSWDatabase
 
 from tuipacs.errors import StorageFailedError, StorageFullError, TuipacsError, UnavailableError
@@ -86,7 +87,7 @@ class Index:
         self._writer = threading.Lock()
         self.database = APSWDatabase(str(path), pragmas=_PRAGMAS, timeout=BUSY_TIMEOUT)
         with storage_errors():
-            self.database.connect()
+            self._connect()
 
     def close(self) -> None:
         """Close this thread's connection; other threads' close with them."""
@@ -95,7 +96,15 @@ class Index:
 
     def _open_here(self) -> None:
         if self.database.is_closed():  # peewee keeps one connection a thread
+            self._connect()
+
+    def _connect(self) -> None:
+        try:
             self.database.connect()
+        except peewee.PeeweeException as error:  # only here does peewee stand in between
+            if isinstance(error.__context__, apsw.Error):
+                raise error.__context__ from None
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
