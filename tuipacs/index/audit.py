@@ -17,7 +17,7 @@ _COLUMNS = (
     " ssh_client, address, patient_id, study_instance_uid, sop_instance_uid, detail"
 )
 _MEANINGS = {event.code: event.meaning for event in AuditEvent}
-_INSERT = f"INSERT INTO audit ({_COLUMNS}, hash) VALUES ({', '.join('?' * 17)})"  # noqa: S608
+_INSERT = f"INSERT INTO audit ({_COLUMNS}, hash) VALUES ({', '.join('?' * 17)})"
 _VERIFY_BATCH = 2000
 
 
@@ -75,7 +75,7 @@ def page(reader: Reader, words: tuple[str, ...], before_seq: int, limit: int) ->
     )
     condition = "".join(f" AND instr(lower({haystack}), ?)" for _ in words)
     rows = reader.execute(
-        f"SELECT {_COLUMNS}, hash FROM audit WHERE seq < ?{condition} ORDER BY seq DESC LIMIT ?",  # noqa: S608
+        f"SELECT {_COLUMNS}, hash FROM audit WHERE seq < ?{condition} ORDER BY seq DESC LIMIT ?",
         (before_seq or 1 << 62, *(word.lower() for word in words), limit),
     )
     return [_record(row) for row in rows]
@@ -109,7 +109,7 @@ def verify(reader: Reader) -> tuple[int, int | None, str]:
     previous, expected = bytes(32), 1
     while True:
         rows = reader.all(
-            f"SELECT {_COLUMNS}, hash FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?",  # noqa: S608
+            f"SELECT {_COLUMNS}, hash FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?",
             (expected, _VERIFY_BATCH),
         )
         for row in rows:

@@ -205,7 +205,7 @@ def _series(tx: Transaction, arrival: Arrival, patient: int, study: int) -> int:
     fields = {name: getattr(series, name) for name in series.__struct_fields__}
     columns = ", ".join(fields)
     key = tx.insert(
-        f"INSERT INTO series (study, sort_number, received_at, {columns})"  # noqa: S608
+        f"INSERT INTO series (study, sort_number, received_at, {columns})"
         f" VALUES (?, ?, ?, {', '.join('?' * len(fields))})",
         (study, _number(series.series_number), arrival.at, *fields.values()),
     )
@@ -242,7 +242,7 @@ _INSTANCE_FIELDS = (
     "document_title",
 )
 _INSERT_INSTANCE = (
-    "INSERT INTO instance (series, version, sort_number, blob_key, header_size, header_sha256,"  # noqa: S608
+    "INSERT INTO instance (series, version, sort_number, blob_key, header_size, header_sha256,"
     " dataset_size, dataset_sha256, received_at, calling_ae_title, remarks, flags, "
     f"{', '.join(_INSTANCE_FIELDS)}) VALUES ({', '.join('?' * (12 + len(_INSTANCE_FIELDS)))})"
 )
@@ -277,7 +277,7 @@ def _count(
     upward = flags & ~BIT[Flag.REMARK]  # an odd header is news of the study, not of the person
     for table, key, mask in (("series", series, flags), ("patient", patient, upward)):
         tx.execute(
-            f"UPDATE {table} SET instances = instances + 1, bytes = bytes + ?, received_at = ?,"  # noqa: S608
+            f"UPDATE {table} SET instances = instances + 1, bytes = bytes + ?, received_at = ?,"
             " flags = flags | ? WHERE id = ?",
             (size, at, mask, key),
         )
@@ -303,7 +303,7 @@ def _note_modality(tx: Transaction, table: str, key: int, before: str, modality:
     if not modality or modality in present:
         return ""
     merged = "\\".join(sorted(present | {modality}))
-    tx.execute(f"UPDATE {table} SET modalities = ? WHERE id = ?", (merged, key))  # noqa: S608
+    tx.execute(f"UPDATE {table} SET modalities = ? WHERE id = ?", (merged, key))
     return merged
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from tuipacs.domain.blob import StoredBlob
@@ -46,6 +47,10 @@ class BlobStore(Protocol):
 
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading. Raises `NotFoundError`."""
+        ...
+
+    def path(self, key: str) -> Path:
+        """A file with the plain bytes, for programs that read files. Raises `NotFoundError`."""
         ...
 
     def remove(self, key: str) -> None:

@@ -1,0 +1,191 @@
+"""Pages of patients and studies, and where a row stands in them.
+
+Without a filter an index gives the order; with one, ``study_search`` is scanned once. Both stay
+under 50 ms with 1,000,000 instances (docs/adr/0002 has the plans).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tuipacs.domain.query import SortKey, Term
+from tuipacs.domain.records import PatientRecord, StudyRecord
+from tuipacs.domain.system import ModalityUse, Totals
+from tuipacs.index import rows
+from tuipacs.index.database import Reader
+from tuipacs.index.search import condition
+
+_COLUMN = {
+    SortKey.RECEIVED: "received_at",
+    SortKey.DATE: "sort_date",
+    SortKey.NAME: "sort_name",
+    SortKey.ID: "sort_id",
+}
+# Of the matching studies of a patient, the one that decides where the patient stands.
+_OF_MATCHES = {
+    SortKey.RECEIVED: "max(h.received_at)",
+    SortKey.DATE: "max(h.sort_date)",
+    SortKey.NAME: "p.sort_name",
+    SortKey.ID: "p.sort_id",
+}
+
+
+def totals(reader: Reader) -> Totals:
+    """The counters of the whole archive."""
+    row = reader.one("SELECT patients, studies, series, instances, bytes FROM total")
+    if row is None:
+        raise AssertionError("the archive has lost its counters")
+    return Totals(
+        patients=row[0], studies=row[1], series=row[2], instances=row[3], size_bytes=row[4]
+    )
+
+
+def modality_use(reader: Reader) -> tuple[ModalityUse, ...]:
+    """Use by modality, largest first."""
+    return tuple(
+        ModalityUse(modality=row[0], series=row[1], instances=row[2], size_bytes=row[3])
+        for row in reader.execute(
+            "SELECT modality, series, instances, bytes FROM modality_use ORDER BY bytes DESC"
+        )
+    )
+
+
+def patients(
+    reader: Reader,
+    terms: tuple[Term, ...],
+    sort: SortKey,
+    *,
+    descending: bool,
+    offset: int,
+    limit: int,
+) -> tuple[tuple[PatientRecord, ...], int]:
+    """One page, and how many match in all."""
+    if not terms:
+        keys, matched = _plain(reader, "patient", sort, descending, offset, limit)
+    else:
+        matches, parameters = _matching_patients(terms, sort)
+        keys, matched = _counted(reader, matches, parameters, descending, offset, limit)
+    return rows.patients(reader, keys), matched
+
+
+def studies(
+    reader: Reader,
+    terms: tuple[Term, ...],
+    sort: SortKey,
+    *,
+    descending: bool,
+    offset: int,
+    limit: int,
+) -> tuple[tuple[StudyRecord, ...], int]:
+    """One page, and how many match in all."""
+    if not terms:
+        keys, matched = _plain(reader, "study", sort, descending, offset, limit)
+    else:
+        matches, parameters = _matching_studies(terms, sort)
+        keys, matched = _counted(reader, matches, parameters, descending, offset, limit)
+    return rows.studies(reader, keys), matched
+
+
+def position(
+    reader: Reader,
+    table: str,
+    key: int,
+    terms: tuple[Term, ...],
+    sort: SortKey,
+    *,
+    descending: bool,
+) -> int | None:
+    """How many rows of ``table`` (patient or study) come before ``key``; None if it is not in."""
+    if terms:
+        by_level = _matching_patients if table == "patient" else _matching_studies
+        matches, parameters = by_level(terms, sort)
+    else:
+        matches, parameters = f"SELECT id, {_COLUMN[sort]} AS k FROM {table}", []
+    own = reader.scalar(f"SELECT k FROM ({matches}) WHERE id = ?", [*parameters, key])
+    if own is None:
+        return None
+    before = ">" if descending else "<"
+    return int(
+        reader.scalar(
+            f"SELECT count(*) FROM ({matches}) WHERE (k, id) {before} (?, ?)",
+            [*parameters, own, key],
+        )
+    )
+
+
+def study_keys_of(reader: Reader, patient: int, terms: tuple[Term, ...]) -> list[int]:
+    """Keys of a patient's studies that match, newest first."""
+    where, parameters = condition(terms)
+    found = reader.execute(
+        f"SELECT study FROM study_search WHERE study IN (SELECT id FROM study WHERE patient = ?)"
+        f" AND {where} ORDER BY sort_date DESC, study DESC",
+        [patient, *parameters],
+    )
+    return [row[0] for row in found]
+
+
+def matching_study_keys(reader: Reader, terms: tuple[Term, ...]) -> list[int]:
+    """Keys of all studies that match, newest received first."""
+    where, parameters = condition(terms)
+    found = reader.execute(
+        f"SELECT study FROM study_search WHERE {where} ORDER BY received_at DESC, study DESC",
+        parameters,
+    )
+    return [row[0] for row in found]
+
+
+def _plain(
+    reader: Reader, table: str, sort: SortKey, descending: bool, offset: int, limit: int
+) -> tuple[list[int], int]:
+    direction = "DESC" if descending else "ASC"
+    found = reader.execute(
+        f"SELECT id FROM {table} ORDER BY {_COLUMN[sort]} {direction}, id {direction}"
+        " LIMIT ? OFFSET ?",
+        (limit, offset),
+    )
+    keys = [row[0] for row in found]
+    everything = totals(reader)
+    return keys, everything.patients if table == "patient" else everything.studies
+
+
+def _counted(
+    reader: Reader,
+    matches: str,
+    parameters: list[Any],
+    descending: bool,
+    offset: int,
+    limit: int,
+) -> tuple[list[int], int]:
+    direction = "DESC" if descending else "ASC"
+    found = reader.all(
+        f"SELECT id, count(*) OVER () FROM ({matches}) ORDER BY k {direction}, id {direction}"
+        " LIMIT ? OFFSET ?",
+        [*parameters, limit, offset],
+    )
+    if found:
+        return [row[0] for row in found], found[0][1]
+    count = reader.scalar(f"SELECT count(*) FROM ({matches})", parameters) if offset else 0
+    return [], int(count)
+
+
+def _matching_patients(terms: tuple[Term, ...], sort: SortKey) -> tuple[str, list[Any]]:
+    where, parameters = condition(terms)
+    join = " JOIN patient p ON p.id = h.patient" if sort in (SortKey.NAME, SortKey.ID) else ""
+    hits = f"SELECT patient, received_at, sort_date FROM study_search WHERE {where}"
+    return (
+        f"SELECT h.patient AS id, {_OF_MATCHES[sort]} AS k FROM ({hits}) h{join}"
+        " GROUP BY h.patient",
+        parameters,
+    )
+
+
+def _matching_studies(terms: tuple[Term, ...], sort: SortKey) -> tuple[str, list[Any]]:
+    where, parameters = condition(terms)
+    if sort in (SortKey.RECEIVED, SortKey.DATE):
+        columns = f"study AS id, {_COLUMN[sort]} AS k"
+        return f"SELECT {columns} FROM study_search WHERE {where}", parameters
+    hits = f"SELECT study FROM study_search WHERE {where}"
+    return (
+        f"SELECT s.id AS id, s.{_COLUMN[sort]} AS k FROM ({hits}) h JOIN study s ON s.id = h.study",
+        parameters,
+    )
