@@ -19,8 +19,8 @@ from tuipacs.dicom.encoding import (
     REFERENCED,
     Buffer,
     is_vr_letters,
-    looks_big_endian,
 )
+from tuipacs.dicom.form import Form, form_of
 from tuipacs.dicom.indexed_tags import (
     CHARSET_TAG,
     DIRECTORY_RECORDS_TAG,
@@ -61,14 +61,6 @@ class _Keys(NamedTuple):
     item: bytes
 
 
-class _Form(NamedTuple):
-    """How the bytes of a dataset are really laid out."""
-
-    start: int
-    implicit: bool
-    big_endian: bool
-
-
 def read_attributes(
     dataset: Buffer, transfer_syntax_uid: str, *, assumed_character_set: str = ""
 ) -> IndexedAttributes:
@@ -90,15 +82,17 @@ def read_attributes(
         form, walked = _walk_deflated(dataset, remarks)
         actual = claimed
     else:
-        form = _form_of(dataset, claimed, remarks)
+        form = form_of(dataset, 0, claimed)
         walked = _walk(dataset, form)
         actual = _actual_syntax(claimed, form, remarks)
+    if form.start:
+        remarks["command elements (group 0000) stand before the dataset"] = None
     remarks.update(dict.fromkeys(walked.remarks))
     return _build(walked, form, actual, assumed_character_set, remarks)
 
 
 def _build(
-    walked: Walked, form: _Form, syntax: str, assumed: str, remarks: dict[str, None]
+    walked: Walked, form: Form, syntax: str, assumed: str, remarks: dict[str, None]
 ) -> IndexedAttributes:
     keys = _KEYS[form.big_endian]
     values = walked.values
@@ -165,7 +159,7 @@ def _charset(stored: tuple[bytes, bytes] | None, assumed: str, remarks: dict[str
 def _read_request(
     raw: bytes,
     vr: bytes,
-    form: _Form,
+    form: Form,
     charset: Charset,
     fields: dict[str, str],
     remarks: dict[str, None],
@@ -214,7 +208,7 @@ def _expected_length(instance: InstanceAttributes, samples: int) -> int:
     return (pixels * samples * instance.bits_allocated + 7) // 8
 
 
-def _walk(dataset: Buffer, form: _Form) -> Walked:
+def _walk(dataset: Buffer, form: Form) -> Walked:
     return walk(
         dataset,
         form.start,
@@ -224,11 +218,11 @@ def _walk(dataset: Buffer, form: _Form) -> Walked:
     )
 
 
-def _walk_deflated(dataset: Buffer, remarks: dict[str, None]) -> tuple[_Form, Walked]:
+def _walk_deflated(dataset: Buffer, remarks: dict[str, None]) -> tuple[Form, Walked]:
     """Walk a deflated dataset: inflate little, and more only if that did not suffice."""
     for limit in (deflated.FIRST_BYTES, deflated.MAX_BYTES):
         inflated = deflated.inflate(dataset, limit)
-        form = _form_of(inflated.data, EXPLICIT_LE, {})
+        form = form_of(inflated.data, 0, EXPLICIT_LE)
         try:
             walked = _walk(inflated.data, form)
         except InvalidObjectError:
@@ -246,40 +240,7 @@ def _walk_deflated(dataset: Buffer, remarks: dict[str, None]) -> tuple[_Form, Wa
     return form, walked
 
 
-def _form_of(dataset: Buffer, claimed: str, remarks: dict[str, None]) -> _Form:
-    """How the dataset is laid out: as claimed, unless its first element says otherwise."""
-    if bytes(dataset[128:132]) == b"DICM":
-        raise InvalidObjectError("the dataset is a whole file with preamble, not a dataset")
-    start = _skip_command_elements(dataset)
-    if start:
-        remarks["command elements (group 0000) stand before the dataset"] = None
-    first = bytes(dataset[start : start + 8])
-    if len(first) < 8:
-        raise InvalidObjectError("the dataset is empty")
-    implicit = not is_vr_letters(first[4:6])
-    big_endian = claimed == EXPLICIT_BE
-    if not implicit:
-        if looks_big_endian(first):
-            big_endian = True
-        elif big_endian and first[1] == 0 and first[0] != 0:
-            big_endian = False
-    elif big_endian and first[1] == 0 and first[0] != 0:
-        big_endian = False
-    return _Form(start, implicit, big_endian)
-
-
-def _skip_command_elements(dataset: Buffer) -> int:
-    """Offset behind elements of group 0000, always implicit VR little endian (PS3.7 6.3)."""
-    position = 0
-    for _ in range(64):
-        header = bytes(dataset[position : position + 8])
-        if len(header) < 8 or header[:2] != b"\0\0" or is_vr_letters(header[4:6]):
-            break
-        position += 8 + int.from_bytes(header[4:8], "little")
-    return position
-
-
-def _actual_syntax(claimed: str, form: _Form, remarks: dict[str, None]) -> str:
+def _actual_syntax(claimed: str, form: Form, remarks: dict[str, None]) -> str:
     actual = EXPLICIT_BE if form.big_endian else IMPLICIT_LE if form.implicit else EXPLICIT_LE
     expected = claimed if claimed in NATIVE else EXPLICIT_LE
     if actual == expected:
