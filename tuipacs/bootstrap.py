@@ -14,21 +14,29 @@ from tuipacs.dimse.contract import ListenerSettings
 from tuipacs.dimse.listener import Listener
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.clock import Clock, system_clock
+from tuipacs.domain.job import JobKind
 from tuipacs.domain.system import Health
 from tuipacs.folder import make_folder, write_private
 from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
+from tuipacs.jobs.import_files import ImportFiles
+from tuipacs.jobs.runner import JobRunner
 from tuipacs.lock import ArchiveLock
 from tuipacs.paths import ArchivePaths
 from tuipacs.scp.c_echo import EchoProvider
 from tuipacs.scp.c_store import StoreProvider
 from tuipacs.services.alerts import Alerts
+from tuipacs.services.audit import Audit
+from tuipacs.services.browse import Browse
+from tuipacs.services.imports import Imports
 from tuipacs.services.incoming import Incoming
 from tuipacs.services.incoming_board import IncomingBoard
 from tuipacs.services.ingest import Ingest
+from tuipacs.services.jobs import Jobs
 from tuipacs.services.nodes import Nodes
 from tuipacs.services.password_hash import PasswordHasher
 from tuipacs.services.sessions import Sessions
+from tuipacs.services.system import System
 from tuipacs.services.users import Users
 from tuipacs.services.verification import Verification
 from tuipacs.services.wakeups import Wakeups
@@ -36,14 +44,6 @@ from tuipacs.storage.local import LocalStore
 from tuipacs.storage.quarantine import Quarantine
 
 log = logging.getLogger(__name__)
-
-
-class _System:
-    def __init__(self, health: Callable[[], Health]) -> None:
-        self._health = health
-
-    def health(self, request: Any) -> Health:
-        return self._health()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,11 @@ class Services:
     users: Users
     nodes: Nodes
     incoming: Incoming
-    system: Any
+    browse: Browse
+    imports: Imports
+    jobs: Jobs
+    audit: Audit
+    system: System
     objects: Any = None
 
 
@@ -103,12 +107,38 @@ class Archive:
             on_thread_end=index.close,
         )
         nodes.on_change = self._listener.recheck
+        self._runner = JobRunner(
+            index,
+            clock,
+            sessions,
+            self.wakeups,
+            {JobKind.IMPORT: ImportFiles(index, self._ingest)},
+        )
+        imports = Imports(index, clock, self.wakeups)
+        imports.on_submit = self._runner.wake
+        jobs = Jobs(index, clock, self.wakeups)
+        jobs.on_cancel = self._runner.cancel
         self.services = Services(
             sessions=sessions,
             users=Users(index, clock, hasher, sessions),
             nodes=nodes,
             incoming=Incoming(index, clock, board),
-            system=_System(self._health),
+            browse=Browse(index, clock),
+            imports=imports,
+            jobs=jobs,
+            audit=Audit(index, clock),
+            system=System(
+                index,
+                clock,
+                paths=paths,
+                store=store,
+                quarantine=quarantine,
+                health=self._health,
+                associations=lambda: self._listener.associations_open,
+                stop=lambda: self.on_stop(),
+                reserve=config.storage.reserve_mb << 20,
+                unknown_callers=config.dicom.unknown_callers,
+            ),
         )
 
     def _health(self) -> Health:
@@ -130,10 +160,12 @@ class Archive:
     def start(self) -> None:
         """Receive, and run jobs. Raises `UnavailableError` when the DICOM port is taken."""
         self._listener.start()
+        self._runner.start()
 
     def stop(self, seconds: float) -> None:
         """Finish what is being received, let jobs note how far they are; at most ``seconds``."""
         cut = self._listener.drain(seconds)
+        self._runner.stop(seconds)
         if cut:
             log.warning("%d associations were cut off: they took too long to finish", cut)
 
