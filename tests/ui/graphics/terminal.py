@@ -204,7 +204,7 @@ def picture_program(
     np.savez(folder / "frames.npz", *frames)
     log = folder / "log.jsonl"
     program = Path(__file__).with_name("picture_app.py")
-    keep = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    keep = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     process = subprocess.Popen(
         [sys.executable, program, "--frames", folder / "frames.npz", "--log", log, *arguments],
         stdin=played.slave,

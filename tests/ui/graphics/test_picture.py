@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from threading import Event
+
 import numpy as np
 import pytest
 from rich.segment import Segment
+from textual._compositor import LayoutUpdate
 from textual.app import App, ComposeResult
 from textual.color import Color
 from textual.filter import LineFilter
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
+from textual.strip import Strip
 from textual.widgets import Static
 
 from tests.ui.graphics.picture_app import frame_of
 from tuipacs.domain.frame import Frame
-from tuipacs.ui.graphics import encode as encoding
 from tuipacs.ui.graphics.choice import ColourDepth, GraphicsChoice, Protocol
+from tuipacs.ui.graphics.encode import Encoded, EncodeRequest, encode, place
 from tuipacs.ui.graphics.segments import is_image_segment
 from tuipacs.ui.widgets.picture import Picture
 
@@ -35,9 +41,15 @@ class Painted(LineFilter):
 class PictureApp(App[None]):
     CSS = "Picture { width: 100%; height: 100%; }"
 
-    def __init__(self, choice: GraphicsChoice, *, wall: bool = False) -> None:
+    def __init__(
+        self,
+        choice: GraphicsChoice,
+        *,
+        wall: bool = False,
+        encoder: Callable[[EncodeRequest], Encoded] = encode,
+    ) -> None:
         super().__init__()
-        self.picture = Picture(choice, empty_text="nothing\x1b here")
+        self.picture = Picture(choice, empty_text="nothing\x1b here", encoder=encoder)
         self.seen: list[Frame] = []
         if wall:
             self._filters.append(Painted())
@@ -55,14 +67,21 @@ async def settle(pilot: Pilot[None]) -> None:
     await pilot.pause()
 
 
+def screen_strips(app: App[None]) -> list[Strip]:
+    """The whole screen as it would be written, with what shines through from screens below."""
+    update = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
+    assert isinstance(update, LayoutUpdate)
+    return [Strip.join(strips) for strips in update.strips]
+
+
 def screen_text(app: App[None]) -> list[str]:
-    return [strip.text for strip in app.screen._compositor.render_strips()]
+    return [strip.text for strip in screen_strips(app)]
 
 
 def screen_pixels(app: App[None], rows: int) -> np.ndarray:
     """The colours of the first ``rows`` lines, two pixels a cell."""
     lines = []
-    for strip in app.screen._compositor.render_strips()[:rows]:
+    for strip in screen_strips(app)[:rows]:
         upper, lower = [], []
         for segment in strip:
             style = segment.style
@@ -149,10 +168,19 @@ async def test_a_burst_ends_with_the_newest_frame_and_its_caption() -> None:
 
 
 async def test_a_wiped_picture_does_not_come_back_from_the_encoder() -> None:
-    app = PictureApp(HALF)
+    started, wiped = Event(), Event()
+
+    def slow(request: EncodeRequest) -> Encoded:
+        started.set()
+        assert wiped.wait(30)
+        return encode(request)
+
+    app = PictureApp(HALF, encoder=slow)
     async with app.run_test(size=(80, 24)) as pilot:
-        app.picture.set_frame(random_frame(2000, 2000))
+        app.picture.set_frame(random_frame(64, 64))
+        assert await asyncio.to_thread(started.wait, 30)
         app.picture.wipe()
+        wiped.set()
         await settle(pilot)
         assert app.picture.frame is None
         assert app.seen == []
@@ -242,10 +270,10 @@ def test_text_cannot_pass_for_a_picture() -> None:
 def test_256_colours_are_used_where_there_are_no_more() -> None:
     choice = GraphicsChoice(protocol=Protocol.HALF, reason="", colour_depth=ColourDepth.INDEXED)
     frame = random_frame(10, 10)
-    placement = encoding.place(frame, 10, 10, choice)
+    placement = place(frame, 10, 10, choice)
     assert placement is not None
-    request = encoding.EncodeRequest(frame=frame, serial=1, placement=placement, choice=choice)
-    style = encoding.encode(request).rows[0][0].style
+    request = EncodeRequest(frame=frame, serial=1, placement=placement, choice=choice)
+    style = encode(request).rows[0][0].style
     assert style is not None
     assert style.color is not None
     assert style.color.number is not None

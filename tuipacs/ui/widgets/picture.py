@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 from rich.segment import Segment
@@ -67,6 +68,7 @@ class Picture(Widget, can_focus=False):
         *,
         enlarge: Enlarge = Enlarge.BILINEAR,
         empty_text: str = "",
+        encoder: Callable[[EncodeRequest], Encoded] = encode,
         name: str | None = None,
         id: str | None = None,
         classes: str | None = None,
@@ -74,6 +76,7 @@ class Picture(Widget, can_focus=False):
         super().__init__(name=name, id=id, classes=classes)
         self._choice = choice
         self._enlarge = enlarge
+        self._encoder = encoder  # runs in a thread
         self._empty_text = clean(empty_text)
         self._frame: Frame | None = None
         self._caption = ""
@@ -198,7 +201,7 @@ class Picture(Widget, can_focus=False):
 
     async def _show(self, request: EncodeRequest) -> None:
         try:
-            encoded = await asyncio.to_thread(encode, request)
+            encoded = await asyncio.to_thread(self._encoder, request)
         except DecodeError as error:
             if request.serial == self._serial:
                 self.wipe()
