@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -110,13 +111,17 @@ class Association:
         self._assembler = Assembler(engine.settings.max_object_bytes)
         self.caller = Caller("", "", address)
         self.info: AssociationInfo | None = None  # once accepted
+        self._lock = threading.Lock()  # guards the next two
         self._dismissed = ""  # why we end it ourselves
+        self._between = True  # two messages, or before the first: nothing would be lost
         self._peer_max_length = 0
 
     def dismiss(self, reason: str) -> None:
         """End it as soon as the request that is being received or served has its answer."""
-        self._dismissed = self._dismissed or reason
-        self._channel.interrupt()
+        with self._lock:
+            self._dismissed = self._dismissed or reason
+            if self._between:
+                self._channel.interrupt()
 
     def cut(self) -> None:
         """End it now, in the middle of whatever it does."""
@@ -235,8 +240,6 @@ class Association:
             if kind is PduType.P_DATA:
                 for context_id, header, fragment in data_values(body):
                     self._take(context_id, header, fragment)
-                if self._dismissed and not self._assembler.unfinished:
-                    raise PeerGoneError
             elif kind is PduType.RELEASE_RQ:
                 self._send(encode_release_response())
                 unfinished = self._assembler.unfinished
@@ -246,7 +249,13 @@ class Association:
 
     def _next_header(self) -> tuple[PduType, int]:
         idle = self._settings.idle_timeout
+        with self._lock:
+            self._between = not self._assembler.unfinished
+            if self._dismissed and self._between:
+                raise PeerGoneError
         self._channel.wait(idle, f"sent nothing for {idle:g} s")
+        with self._lock:
+            self._between = False
         deadline = time.monotonic() + self._settings.dimse_timeout
         header = self._channel.read(HEADER_SIZE, deadline, "sent no whole PDU in time")
         try:

@@ -48,16 +48,17 @@ class Listener:
         self._on_thread_end = on_thread_end
         self._slots = AssociationSlots(settings)
         self._engine = Engine(settings, admit, tuple(providers), observer, self._slots)
-        self._socket: socket.socket | None = None
         self._accepting: threading.Thread | None = None
         self._stop = threading.Event()
+        self._wake_up: socket.socket | None = None  # ends the accepting thread's wait
+        self._port = settings.port
         self._changed = threading.Condition()  # guards _live
         self._live: dict[Association, threading.Thread] = {}
 
     @property
     def port(self) -> int:
         """The port that is listened on; the settings' own before `start`."""
-        return self._socket.getsockname()[1] if self._socket else self._settings.port
+        return self._port
 
     @property
     def receiving(self) -> bool:
@@ -74,8 +75,12 @@ class Listener:
 
         Raises `UnavailableError`, with a remedy, when the address cannot be listened on.
         """
-        self._socket = _listen(self._settings.host, self._settings.port)
-        self._accepting = threading.Thread(target=self._accept, name="dicom-listener", daemon=True)
+        listening = _listen(self._settings.host, self._settings.port)
+        self._port = int(listening.getsockname()[1])
+        self._wake_up, woken = socket.socketpair()
+        self._accepting = threading.Thread(
+            target=self._accept, args=(listening, woken), name="dicom-listener", daemon=True
+        )
         self._accepting.start()
         log.info("listening on %s port %d", self._settings.host, self.port)
 
@@ -116,7 +121,8 @@ class Listener:
 
     def _stop_accepting(self) -> None:
         self._stop.set()
-        if self._accepting is not None:
+        if self._accepting is not None and self._wake_up is not None:
+            self._wake_up.close()  # readable at the other end
             self._accepting.join()
             self._accepting = None
 
@@ -131,19 +137,23 @@ class Listener:
 
     # -- the accepting thread
 
-    def _accept(self) -> None:
-        listening = self._socket
-        if listening is None:
-            raise AssertionError("accepting before listening")
-        with listening, selectors.DefaultSelector() as selector:
+    def _accept(self, listening: socket.socket, woken: socket.socket) -> None:
+        with listening, woken, selectors.DefaultSelector() as selector:
             selector.register(listening, selectors.EVENT_READ)
+            selector.register(woken, selectors.EVENT_READ)
             next_tick = time.monotonic() + TICK
             while not self._stop.is_set():
-                if selector.select(TICK / 2):
-                    self._accept_one(listening)
-                if time.monotonic() >= next_tick:
-                    self._observer.tick()
-                    next_tick = time.monotonic() + TICK
+                ready = selector.select(max(0.0, next_tick - time.monotonic()))
+                try:
+                    if ready:
+                        self._accept_one(listening)
+                    if time.monotonic() >= next_tick:
+                        next_tick = time.monotonic() + TICK
+                        self._observer.tick()
+                except Exception:
+                    # Whatever it is: an archive that has silently stopped receiving is worse.
+                    log.exception("the listener goes on after an error")
+                    self._stop.wait(TICK)
 
     def _accept_one(self, listening: socket.socket) -> None:
         try:

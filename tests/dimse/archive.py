@@ -1,0 +1,130 @@
+"""A listening archive with everything real but the bytes' keeper."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from tuipacs.dimse.contract import ListenerSettings
+from tuipacs.dimse.listener import Listener
+from tuipacs.domain.actor import Actor, ActorKind
+from tuipacs.domain.admission import UnknownCallers
+from tuipacs.domain.clock import system_clock
+from tuipacs.domain.ingest import IngestResult, ReceivedObject
+from tuipacs.domain.node import AssociationRecord, AssociationState
+from tuipacs.domain.permissions import MATRIX, NODE_RIGHTS, NodeService, Role
+from tuipacs.errors import ForbiddenError
+from tuipacs.index import audit
+from tuipacs.index.database import Index
+from tuipacs.index.migrations import migrate
+from tuipacs.schema.messages import NodeAddRequest
+from tuipacs.scp.c_echo import EchoProvider
+from tuipacs.scp.c_store import StoreProvider
+from tuipacs.services.alerts import Alerts
+from tuipacs.services.incoming_board import IncomingBoard
+from tuipacs.services.nodes import Nodes
+from tuipacs.services.verification import Verification
+
+T = TypeVar("T")
+ADMIN = Actor(kind=ActorKind.USER, name="admin", role=Role.ADMIN, permissions=MATRIX[Role.ADMIN])
+
+
+class Keeper:
+    """Stands for ingest: remembers what came, and fails or waits as told."""
+
+    def __init__(self) -> None:
+        self.received: list[ReceivedObject] = []
+        self.result: IngestResult | Exception = IngestResult.STORED
+        self.entered = threading.Event()
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+
+    def store(self, actor: Actor, received: ReceivedObject, /) -> IngestResult:
+        if NODE_RIGHTS[NodeService.STORE] not in actor.permissions:
+            raise ForbiddenError("this caller may not store")
+        self.entered.set()
+        assert self.may_go_on.wait(20)
+        if isinstance(self.result, Exception):
+            raise self.result
+        kept = ReceivedObject(
+            dataset=bytes(received.dataset),
+            transfer_syntax_uid=received.transfer_syntax_uid,
+            sop_class_uid=received.sop_class_uid,
+            sop_instance_uid=received.sop_instance_uid,
+            calling_ae_title=received.calling_ae_title,
+            called_ae_title=received.called_ae_title,
+        )
+        self.received.append(kept)
+        return self.result
+
+
+class Archive:
+    """Listener, node table, board and audit log, wired as the daemon does it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        unknown: UnknownCallers = UnknownCallers.STORE,
+        refuse: tuple[str, ...] = (),
+        **settings: object,
+    ) -> None:
+        self.index = Index(folder / "index.db")
+        migrate(self.index)
+        self.nodes = Nodes(self.index, system_clock, unknown_callers=unknown)
+        self.board = IncomingBoard(Alerts(self.index, system_clock), system_clock)
+        self.keeper = Keeper()
+        self.listener = Listener(
+            ListenerSettings(port=0, **settings),  # type: ignore[arg-type]
+            admit=self.nodes.peer,
+            providers=[
+                EchoProvider(self.nodes, Verification(self.index, system_clock)),
+                StoreProvider(self.nodes, self.keeper, refuse),
+            ],
+            observer=self.board,
+            on_thread_end=self.index.close,
+        )
+        self.nodes.on_change = self.listener.recheck
+        self.listener.start()
+
+    @property
+    def port(self) -> int:
+        return self.listener.port
+
+    def know(self, ae_title: str, *services: NodeService, address: str = "") -> int:
+        """Add a node; all services if none is named."""
+        request = NodeAddRequest(
+            ae_title=ae_title, address=address, services=services or tuple(NodeService)
+        )
+        return self.nodes.add(ADMIN, request).key
+
+    def records(self) -> tuple[AssociationRecord, ...]:
+        return self.board.snapshot()[1]
+
+    def record(self, state: AssociationState) -> AssociationRecord:
+        """The newest one in that state, once there is one."""
+        return eventually(lambda: next((row for row in self.records() if row.state is state), None))
+
+    def audited(self, words: str) -> list[str]:
+        """Details of the audit records that hold ``words``."""
+        with self.index.read() as reader:
+            return [r.detail for r in audit.page(reader, (words,), 0, 1000)]
+
+    def close(self) -> None:
+        self.keeper.may_go_on.set()
+        self.listener.stop()
+        self.index.close()
+
+
+def eventually(look: Callable[[], T | None]) -> T:
+    """What ``look`` finds, as soon as it finds something."""
+    deadline = time.monotonic() + 10
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
