@@ -20,21 +20,24 @@ def make_folder(paths: ArchivePaths) -> None:
     Raises `ConflictError` when it holds something already, `StorageFailedError` when it cannot be
     made or written.
     """
-    root = paths.root
-    if paths.exists:
-        raise ConflictError(f"there is an archive in {root} already")
     try:
-        root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-        foreign = sorted(entry.name for entry in root.iterdir() if entry.name != paths.lock.name)
-        root.chmod(_PRIVATE)
+        paths.root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        check_empty(paths)
+        paths.root.chmod(_PRIVATE)
     except OSError as error:
         raise StorageFailedError(
-            f"the folder {root} cannot be made: {error.strerror}",
+            f"the folder {paths.root} cannot be made: {error.strerror}",
             remedy="choose another one with --archive, or give this user the right to write there",
         ) from None
-    if foreign:
+
+
+def check_empty(paths: ArchivePaths) -> None:
+    """Raise `ConflictError` unless the folder is free for a new archive."""
+    if paths.exists:
+        raise ConflictError(f"there is an archive in {paths.root} already")
+    if any(entry.name != paths.lock.name for entry in paths.root.iterdir()):
         raise ConflictError(
-            f"the folder {root} is not empty", remedy="an archive needs a folder of its own"
+            f"the folder {paths.root} is not empty", remedy="an archive needs a folder of its own"
         )
 
 

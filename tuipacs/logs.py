@@ -7,6 +7,7 @@ appear as type and frames: their messages quote values. A trace never holds loca
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import traceback
@@ -22,7 +23,7 @@ MAX_BYTES = 5 * 1024 * 1024
 KEPT_FILES = 5
 MAX_MESSAGE = 2000  # cells
 
-_OURS = ("tuipacs", "uvicorn.error")
+_OURS = ("tuipacs.", "uvicorn.error")
 _QUIET = {
     "pydicom": logging.ERROR,
     "pynetdicom": logging.WARNING,
@@ -44,7 +45,7 @@ class SafeFormatter(logging.Formatter):
 
     @staticmethod
     def _words(record: logging.LogRecord) -> str:
-        if record.name.startswith(_OURS):
+        if record.name.startswith(_OURS) or record.name == "tuipacs":
             return clean(record.getMessage(), limit=MAX_MESSAGE)
         return f"(a message of {clean(record.module)}:{record.lineno}, left out)"
 
@@ -117,5 +118,6 @@ def stop_logging(handlers: list[logging.Handler]) -> None:
     """Take the handlers away and close them."""
     for handler in handlers:
         logging.getLogger().removeHandler(handler)
-        handler.close()
+        with contextlib.suppress(OSError):  # lines that found no room on the disk
+            handler.close()
     logging.captureWarnings(False)
