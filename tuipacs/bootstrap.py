@@ -16,7 +16,7 @@ from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.clock import Clock, system_clock
 from tuipacs.domain.job import JobKind
 from tuipacs.domain.system import Health
-from tuipacs.folder import make_folder, write_private
+from tuipacs.folder import check_empty, make_folder, write_private
 from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
 from tuipacs.jobs.import_files import ImportFiles
@@ -201,19 +201,31 @@ def create_archive(
 
     Raises `ConflictError` for a folder in use, `UsageError` for a name or password that will not
     do, `StorageFailedError` when the place cannot be written. ``archive.toml`` comes last: without
-    it the folder is no archive, and a failed attempt can be repeated.
+    it the folder is no archive. A failed attempt leaves an empty folder.
     """
     make_folder(paths)
     before = os.umask(0o077)
     try:
         with ArchiveLock(paths.lock):
-            for stale in (paths.index, *(paths.root.glob(f"{paths.index.name}-*"))):
-                stale.unlink(missing_ok=True)
-            archive = Archive(paths, config, hasher=hasher)
+            check_empty(paths)  # again: nobody else can have come in from here on
             try:
-                archive.services.users.create_first_admin(admin_name, admin_password)
-            finally:
-                archive.close()
-            write_private(paths.config, render(config))
+                archive = Archive(paths, config, hasher=hasher)
+                try:
+                    archive.services.users.create_first_admin(admin_name, admin_password)
+                finally:
+                    archive.close()
+                write_private(paths.config, render(config))
+            except BaseException:
+                _remove_unfinished(paths)
+                raise
     finally:
         os.umask(before)
+
+
+def _remove_unfinished(paths: ArchivePaths) -> None:
+    """Take away what a failed `create_archive` has made; nothing was ever stored there."""
+    for path in paths.root.glob(f"{paths.index.name}*"):
+        path.unlink()
+    for folder in (paths.objects, paths.quarantine):
+        if folder.is_dir():
+            folder.rmdir()
