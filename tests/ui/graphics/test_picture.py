@@ -236,7 +236,7 @@ async def test_kitty_cells_vanish_under_a_dialog_and_return() -> None:
         def compose(self) -> ComposeResult:
             yield Static("dialog")
 
-    app = PictureApp(KITTY, wall=True)
+    app = PictureApp(KITTY)
     async with app.run_test(size=(80, 24)) as pilot:
         app.picture.set_frame(random_frame(64, 64))
         await settle(pilot)
@@ -248,6 +248,24 @@ async def test_kitty_cells_vanish_under_a_dialog_and_return() -> None:
         app.pop_screen()
         await settle(pilot)
         assert screen_text(app) == before
+
+
+async def test_kitty_cells_pass_a_wall_that_cleans_text() -> None:
+    app = PictureApp(KITTY, wall=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.picture.set_frame(random_frame(64, 64))
+        await settle(pilot)
+        assert sum(line.count("\U0010eeee") for line in screen_text(app)) == 48 * 24
+
+
+async def test_half_blocks_stay_under_a_dialog() -> None:
+    app = PictureApp(HALF)
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.picture.set_frame(random_frame(64, 64))
+        await settle(pilot)
+        app.push_screen(ModalScreen())
+        await settle(pilot)
+        assert sum(line.count("▀") for line in screen_text(app)) == 48 * 24
 
 
 async def test_hiding_keeps_the_frame() -> None:
