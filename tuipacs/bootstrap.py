@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,8 @@ from tuipacs.storage.local import LocalStore
 from tuipacs.storage.quarantine import Quarantine
 
 log = logging.getLogger(__name__)
+
+_JOB_SECONDS = 5.0  # for the object a job is at, however long the associations took
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,8 +167,9 @@ class Archive:
 
     def stop(self, seconds: float) -> None:
         """Finish what is being received, let jobs note how far they are; at most ``seconds``."""
+        deadline = time.monotonic() + seconds
         cut = self._listener.drain(seconds)
-        self._runner.stop(seconds)
+        self._runner.stop(max(_JOB_SECONDS, deadline - time.monotonic()))
         if cut:
             log.warning("%d associations were cut off: they took too long to finish", cut)
 

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 API_THREADS = 8
 DRAIN_SECONDS = 30.0  # for objects and jobs in progress
-LAST_RESORT = DRAIN_SECONDS + 15.0  # then the process ends, whatever still runs
+LAST_RESORT = DRAIN_SECONDS + 30.0  # then the process ends, whatever still runs
 
 
 def run_daemon(paths: ArchivePaths, *, login_hint: str = "", foreground: bool = True) -> int:
