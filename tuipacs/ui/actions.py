@@ -17,8 +17,8 @@ P = Permission
 class Action:
     """One thing to do. ``keys`` are Textual key names; ``shown`` is how a person reads them.
 
-    ``needs`` names a condition that the screen judges (`WorkScreen.lacks`); ``footer`` ranks the action
-    in the footer (1 first, 0 not shown).
+    ``needs`` names a condition that the screen judges (`WorkScreen.lacks`); ``footer`` ranks the
+    action in the footer (1 first, 0 not shown).
     """
 
     id: str
@@ -99,12 +99,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("elements.search", "Search", "slash", "/", footer=1),
     Action("elements.next", "Next hit", "n", "n", needs="search", footer=2),
     Action("elements.previous", "Previous hit", "N", "N", needs="search", footer=3),
-    Action("elements.toggle", "Fold or unfold", "enter,right,l", "⏎", footer=4),
+    Action("elements.fold-line", "Fold or unfold", "enter,right,l", "⏎", footer=4),
     Action("elements.fold", "Fold", "left,h", "h"),
     Action("elements.fold-all", "Fold or unfold all", "z", "z", footer=5),
     Action("elements.yank", "Yank value", "y", "y", needs="row", footer=6),
     # --- incoming
-    Action("incoming.toggle", "Contexts", "enter,right,l,left,h", "⏎", P.VIEW_INCOMING, "row", 1),
+    Action("incoming.contexts", "Contexts", "enter,right,l,left,h", "⏎", P.VIEW_INCOMING, "row", 1),
     Action("incoming.add-node", "Add this node", "a", "a", P.MANAGE_NODES, "unknown-caller", 2),
     Action("incoming.other-pane", "Other list", "tab", "tab", footer=3),
     # --- jobs

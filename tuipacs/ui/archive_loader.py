@@ -1,4 +1,4 @@
-"""Brings rows from the archive into the archive table, and keeps them true while the archive changes."""
+"""Brings rows into the archive table, and keeps them true while the archive changes."""
 
 from __future__ import annotations
 

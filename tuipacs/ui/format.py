@@ -11,6 +11,7 @@ from tuipacs.domain.records import Flag
 
 ELLIPSIS = "…"
 FLAG_MARK = "⚑"
+NONE = "-"
 
 FLAG_WORDS: dict[Flag, tuple[str, str]] = {
     Flag.CONFLICT: (
@@ -80,14 +81,14 @@ def age(birth_date: str, on_date: str) -> str:
 def moment(seconds: float | None) -> str:
     """A point in time, local, to the second: ``2026-11-20 09:14:05``."""
     if not seconds:
-        return "–"
+        return NONE
     return dt.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def clock(seconds: float | None) -> str:
     """A point in time, local: the time alone when it is today, else the date."""
     if not seconds:
-        return "–"
+        return NONE
     then = dt.datetime.fromtimestamp(seconds).astimezone()
     if then.date() == dt.datetime.now().astimezone().date():
         return then.strftime("%H:%M:%S")
@@ -97,7 +98,7 @@ def clock(seconds: float | None) -> str:
 def duration(seconds: float | None) -> str:
     """A length of time in its two largest units: ``2 m 05 s``."""
     if seconds is None:
-        return "–"
+        return NONE
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -137,7 +138,7 @@ def modalities(values: Iterable[str]) -> str:
 
 def percent(part: float, whole: float) -> str:
     """``41%``; a dash when there is no whole."""
-    return f"{100 * part / whole:.0f}%" if whole > 0 else "–"
+    return f"{100 * part / whole:.0f}%" if whole > 0 else NONE
 
 
 def window_value(value: float) -> str:

@@ -13,7 +13,7 @@ POPUP_AFTER = 0.25  # seconds
 
 
 class Leader:
-    """Takes part in key handling before any widget does, so that keys typed ahead cannot pass it."""
+    """Handles keys before any widget does, so that keys typed ahead cannot pass it."""
 
     def __init__(self) -> None:
         self.waiting = False

@@ -1,7 +1,8 @@
-"""The archive as lines: a paged top level with branches opened here and there. No terminal in sight.
+"""The archive as lines: a paged top level with branches opened here and there.
 
-Lines are numbered from 0 over the whole list, loaded or not. The top level (patients, or studies when
-flat) is known page by page; what is below an opened row is loaded as a whole up to a cap.
+No terminal in sight. Lines are numbered from 0 over the whole list, loaded or not. The top level
+(patients, or studies when flat) is known page by page; what is below an opened row is loaded as a
+whole up to a cap.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class LineKind(Enum):
 
 
 class Line(NamedTuple):
-    """One line. ``lasts`` says for each depth below the top whether the ancestor there is the last one."""
+    """One line. ``lasts`` says for each depth whether the ancestor there is the last."""
 
     kind: LineKind
     key: RowKey | None = None

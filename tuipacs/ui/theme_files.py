@@ -30,7 +30,7 @@ _TOP = ("name", "dark", "colors", "variables")
 
 
 def read_theme(path: Path) -> Theme:
-    """Read one theme. Raises `ConfigError` that names the file, the key and the nearest valid one."""
+    """Read one theme. Raises `ConfigError` with file, key and the nearest valid key."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -59,7 +59,7 @@ def read_theme(path: Path) -> Theme:
 
 
 def _muted(colors: Mapping[str, str]) -> dict[str, str]:
-    """Quiet text in exact colors: Textual's own depend on what is behind and come out too bright."""
+    """Quiet text in exact colors: Textual's own come out too bright in styled text."""
     background, foreground = Color.parse(colors["background"]), Color.parse(colors["foreground"])
     return {
         "text-muted": background.blend(foreground, 0.6).hex,

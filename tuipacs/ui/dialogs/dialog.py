@@ -1,4 +1,4 @@
-"""The base of all dialogs: a card in the middle, esc cancels, keys of the screen below do not act."""
+"""The base of all dialogs: a card in the middle; esc cancels, no key reaches what is below."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Static
@@ -62,7 +63,7 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog--card") as card:
-            card.border_title = self.heading
+            card.border_title = Content(self.heading)
             yield from self.compose_form()
             yield Static("", markup=False, classes="dialog--error", id="error")
             with Horizontal(classes="dialog--buttons"):

@@ -26,6 +26,7 @@ from tuipacs.ui.widgets.archive_table import ArchiveTable
 from tuipacs.ui.widgets.details import Details
 from tuipacs.ui.widgets.line_view import LineView
 from tuipacs.ui.widgets.object_view import ObjectView
+from tuipacs.ui.widgets.panel import Panel
 from tuipacs.ui.widgets.prompt_line import PromptLine
 
 PREVIEW_AFTER = 0.04  # seconds the cursor must rest
@@ -47,18 +48,14 @@ class ArchiveScreen(WorkScreen):
 
     DEFAULT_CSS = """
     ArchiveScreen {
-        & #list { width: 1fr; border: round $panel-lighten-1; border-title-color: $text-accent;
-                  border-subtitle-color: $text-muted; }
-        & #list:focus-within { border: round $primary; }
+        & #list { width: 1fr; }
         & #side { width: 40%; max-width: 74; display: none; }
-        & #side ObjectView { height: 3fr; border: round $panel-lighten-1; display: none;
-                  border-title-color: $text-muted; }
-        & #side Details { height: 2fr; border: round $panel-lighten-1;
-                  border-title-color: $text-muted; }
+        & #picture-panel { height: 3fr; display: none; }
+        & #details-panel { height: 2fr; }
         &.-medium #side { display: block; width: 36; }
-        &.-medium #side Details { height: 1fr; }
+        &.-medium #details-panel { height: 1fr; }
         &.-wide #side { display: block; }
-        &.-wide #side ObjectView { display: block; }
+        &.-wide #picture-panel { display: block; }
     }
     """
 
@@ -72,16 +69,14 @@ class ArchiveScreen(WorkScreen):
 
     def compose_body(self) -> Iterable[Widget]:
         with Horizontal():
-            with Vertical(id="list"):
+            with Panel(id="list"):
                 yield PromptLine("/", "words  mod:CT  date:-7d  id:  acc:  !not", id="filter")
                 yield ArchiveTable(id="table")
             with Vertical(id="side"):
-                view = ObjectView(self.tui.graphics)
-                view.border_title = "preview"
-                yield view
-                details = Details()
-                details.border_title = "details"
-                yield details
+                with Panel("preview", id="picture-panel"):
+                    yield ObjectView(self.tui.graphics)
+                with Panel("details", id="details-panel"):
+                    yield Details()
 
     # --- parts
 
@@ -186,9 +181,7 @@ class ArchiveScreen(WorkScreen):
         sort = next(
             text for key, down, text in _SORTS if (key, down) == (view.sort, view.descending)
         )
-        box = self.query_one("#list", Vertical)
-        box.border_title = words
-        box.border_subtitle = f"by {sort}"
+        self.query_one("#list", Panel).entitle(words, f"by {sort}")
 
     # --- cursor
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Center, Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Button, Static
@@ -62,10 +63,11 @@ class CardScreen(Screen[Result | None], Generic[Result]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False):
-            yield Static(LOGO, classes="card--logo", markup=False)
-            with Vertical(classes="card") as card:
-                card.border_title = self.title_words
-                card.border_subtitle = self.subtitle_words
+            with Center():
+                yield Static(LOGO, classes="card--logo", markup=False)
+            with Center(), Vertical(classes="card") as card:
+                card.border_title = Content(self.title_words)
+                card.border_subtitle = Content(self.subtitle_words)
                 yield from self.compose_card()
                 yield Static("", markup=False, classes="card--error", id="error")
                 with Horizontal(classes="card--buttons"):

@@ -18,6 +18,7 @@ from tuipacs.ui.format import number, plural
 from tuipacs.ui.screens.work import WorkScreen
 from tuipacs.ui.widgets.header import HeaderLine
 from tuipacs.ui.widgets.line_view import Cell, Column, LineView, Part
+from tuipacs.ui.widgets.panel import Panel
 from tuipacs.ui.widgets.prompt_line import PromptLine
 
 
@@ -161,8 +162,7 @@ class ElementsScreen(WorkScreen):
 
     DEFAULT_CSS = """
     ElementsScreen {
-        & #box { border: round $primary; border-title-color: $text-accent;
-                 border-subtitle-color: $text-muted; height: 1fr; }
+        & #box { height: 1fr; }
     }
     """
 
@@ -174,9 +174,7 @@ class ElementsScreen(WorkScreen):
         self._truncated = ""
 
     def compose_body(self) -> Iterable[Widget]:
-        from textual.containers import Vertical
-
-        with Vertical(id="box"):
+        with Panel(id="box"):
             yield PromptLine("/", "tag, name or value", id="search")
             yield ElementList()
 
@@ -214,12 +212,12 @@ class ElementsScreen(WorkScreen):
         self._tell()
 
     def _tell(self, hits: int | None = None) -> None:
-        box = self.query_one("#box")
         title = plural(self._count, "element")
         if hits is not None:
             title += f" ─ {plural(hits, 'hit')}"
-        box.border_title = title
-        box.border_subtitle = self._truncated or self._instance.sop_instance_uid
+        self.query_one("#box", Panel).entitle(
+            title, self._truncated or self._instance.sop_instance_uid
+        )
 
     def lacks(self, need: str) -> str:
         if need == "search" and not self.search_line.text:
@@ -268,7 +266,7 @@ class ElementsScreen(WorkScreen):
         """The previous hit."""
         self.elements.next_hit(-1)
 
-    def action_toggle(self) -> None:
+    def action_fold_line(self) -> None:
         """Fold or unfold."""
         self.elements.toggle()
 

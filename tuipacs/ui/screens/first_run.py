@@ -12,6 +12,7 @@ from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 from tuipacs.errors import TuipacsError
 from tuipacs.ui.launcher import Launcher, NewArchive
 from tuipacs.ui.screens.card import CardScreen, label
+from tuipacs.ui.widgets.push_button import PushButton
 
 LEAST_PASSWORD = 15
 _CALLERS = (
@@ -19,7 +20,6 @@ _CALLERS = (
     ("echo", "anyone may test the connection (C-ECHO), nobody may send"),
     ("store", "anyone may send"),
 )
-from tuipacs.ui.widgets.push_button import PushButton
 
 
 def check_ae_title(value: str) -> str:

@@ -28,7 +28,7 @@ def columns(width: int, *, flat: bool) -> Sequence[Column]:
             Column("", 1),
         )
     if width >= NARROW:
-        return (Column(name, 30, flex=1), Column("Date", 10), Column("Images", 9, align="right"))
+        return (Column(name, 30, flex=1), Column("Date", 10), Column("Images", 11, align="right"))
     return (Column(name, 20, flex=1), Column("Date", 10), Column("Img", 5, align="right"))
 
 
@@ -64,7 +64,7 @@ def cells(record: Record, width: int) -> tuple[tuple[Cell, ...], tuple[Part, ...
     if description:
         extra.append(Cell("  " + description, "dim"))
     if width >= NARROW and modality:
-        images = f"{images} {modality}".strip()
+        images = f"{modality} {images:>5}" if images else modality
     return tuple(extra), (Cell(date, "dim"), Cell(images))
 
 
@@ -122,7 +122,7 @@ _KINDS = {
 
 
 def _instance(row: InstanceRecord) -> tuple[tuple[Cell, ...], _Rest]:
-    label = f"#{row.instance_number}" if row.instance_number else "#–"
+    label = f"#{row.instance_number}" if row.instance_number else "#?"
     if row.version > 1:
         label += f" (version {row.version})"
     shape = f"{row.columns}x{row.rows}" if row.rows and row.columns else _KINDS.get(row.kind, "")

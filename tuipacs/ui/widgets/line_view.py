@@ -18,12 +18,17 @@ from tuipacs.ui.format import fit
 
 
 class Column(NamedTuple):
-    """``width`` in cells; with ``flex`` it is the least width, and spare room is shared by weight."""
+    """``width`` in cells; with ``flex`` the least width, and spare room is shared by weight.
+
+    ``source`` is the index of the part that fills it, in lists whose rows have more parts than
+    there is room for.
+    """
 
     title: str
     width: int
     flex: int = 0
     align: str = "left"
+    source: int = 0
 
 
 class Cell(NamedTuple):

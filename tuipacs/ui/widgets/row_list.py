@@ -9,7 +9,7 @@ from tuipacs.ui.widgets.line_view import Column, LineView, Part
 
 
 class Row(NamedTuple):
-    """One row: an identity, what fills the columns, and whether it is new."""
+    """One row: an identity, all its parts (`Column.source` chooses), and whether it is new."""
 
     key: Hashable
     parts: tuple[Part, ...]
@@ -42,8 +42,8 @@ class RowList(LineView):
         return self._columns_for(width)
 
     def parts(self, line: int) -> Sequence[Part]:
-        row = self._rows[line]
-        return row.parts[: len(self._widths(self.size.width)[0])]
+        parts = self._rows[line].parts
+        return [parts[column.source] for column in self._widths(self.size.width)[0]]
 
     def glows(self, line: int) -> bool:
         return self._rows[line].glow

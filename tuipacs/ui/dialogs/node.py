@@ -1,0 +1,85 @@
+"""A new known node: its AE title, where it may come from, and what it may do."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from textual.widget import Widget
+from textual.widgets import Button, Checkbox, Input
+
+from tuipacs.domain.permissions import NodeService
+from tuipacs.schema.messages import NodeAddRequest
+from tuipacs.ui.dialogs.dialog import Dialog, label
+from tuipacs.ui.screens.first_run import check_ae_title
+from tuipacs.ui.widgets.push_button import PushButton
+
+
+def check_address(value: str) -> str:
+    """Why ``value`` is neither an address nor a network; empty when it is one, or empty."""
+    if not value:
+        return ""
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return "The address is like 10.0.4.17 or 10.0.4.0/24; empty allows any."
+    return ""
+
+
+class NodeDialog(Dialog[NodeAddRequest]):
+    """Answers with the request to add it."""
+
+    heading = "Add a node"
+    AUTO_FOCUS = "#ae-title"
+
+    DEFAULT_CSS = """
+    NodeDialog Checkbox { border: none; background: $surface; padding: 0; height: 1; }
+    """
+
+    def __init__(
+        self,
+        *,
+        ae_title: str = "",
+        address: str = "",
+        services: tuple[NodeService, ...] = (NodeService.ECHO, NodeService.STORE),
+    ) -> None:
+        super().__init__()
+        self._ae_title, self._address, self._services = ae_title, address, services
+
+    def compose_form(self) -> Iterable[Widget]:
+        yield label("AE title it calls with")
+        yield Input(self._ae_title, id="ae-title", max_length=16)
+        yield label("Address it comes from (empty: any)")
+        yield Input(self._address, id="address", max_length=64)
+        yield label("Description")
+        yield Input(id="description", max_length=200)
+        yield label("It may")
+        yield Checkbox("test the connection (C-ECHO)", NodeService.ECHO in self._services, id="e")
+        yield Checkbox("send (C-STORE)", NodeService.STORE in self._services, id="s")
+
+    def buttons(self) -> Iterable[Button]:
+        yield PushButton("Cancel", id="cancel")
+        yield PushButton("Add", id="ok")
+
+    def chosen(self, button: str) -> None:
+        ae_title = self.query_one("#ae-title", Input).value.strip(" ")
+        address = self.query_one("#address", Input).value.strip()
+        services = []
+        if self.query_one("#e", Checkbox).value:
+            services.append(NodeService.ECHO)
+        if self.query_one("#s", Checkbox).value:
+            services.append(NodeService.STORE)
+        reason = check_ae_title(ae_title) or check_address(address)
+        if not reason and not services:
+            reason = "Which service may it use?"
+        if reason:
+            self.complain(reason)
+            return
+        self.dismiss(
+            NodeAddRequest(
+                ae_title=ae_title,
+                address=address,
+                services=tuple(services),
+                description=self.query_one("#description", Input).value.strip(),
+            )
+        )

@@ -1,0 +1,291 @@
+"""What modalities send right now: associations above, arrivals below."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from textual import work
+from textual.widget import Widget
+
+from tuipacs.domain.node import AssociationRecord, AssociationState
+from tuipacs.domain.permissions import NodeService, Permission
+from tuipacs.domain.query import SortKey
+from tuipacs.domain.records import StudyRecord
+from tuipacs.errors import TuipacsError
+from tuipacs.schema import operations as op
+from tuipacs.schema.messages import Changes, NodeAddRequest, PageRequest
+from tuipacs.ui import actions
+from tuipacs.ui import format as f
+from tuipacs.ui.dialogs.node import NodeDialog
+from tuipacs.ui.rates import Rates
+from tuipacs.ui.screens.work import WorkScreen
+from tuipacs.ui.widgets.line_view import Cell, Column, LineView
+from tuipacs.ui.widgets.panel import Panel
+from tuipacs.ui.widgets.row_list import Row, RowList
+
+ARRIVALS = 100
+GLOW_SECONDS = 3.0
+_TONES = {
+    AssociationState.OPEN: "good",
+    AssociationState.RELEASED: "dim",
+    AssociationState.ABORTED: "bad",
+    AssociationState.REJECTED: "bad",
+}
+_FIRST = (AssociationState.OPEN, AssociationState.REJECTED, AssociationState.ABORTED)
+
+
+def association_columns(width: int) -> Sequence[Column]:
+    """AE, state, count; rate, size, time and address where there is room."""
+    out = [Column("Calling AE", 18, source=0), Column("State", 9, source=1)]
+    out.append(Column("Stored", 7, align="right", source=2))
+    if width >= 100:
+        out += [
+            Column("Rate", 8, align="right", source=3),
+            Column("Size", 8, align="right", source=4),
+            Column("Since", 8, source=5),
+            Column("Address", 15, source=6),
+        ]
+    return [*out, Column("Last status or reason", 20, flex=1, source=7)]
+
+
+def arrival_columns(width: int) -> Sequence[Column]:
+    """When, who, what; ID and sender where there is room."""
+    out = [Column("Received", 8, source=0), Column("Patient", 20, flex=2, source=1)]
+    if width >= 100:
+        out += [Column("ID", 12, source=2), Column("From", 16, source=3)]
+    out += [Column("Mod", 5, source=4), Column("Images", 6, align="right", source=5)]
+    if width >= 70:
+        out.append(Column("Description", 16, flex=2, source=6))
+    return out
+
+
+class IncomingScreen(WorkScreen):
+    """Live: redrawn when the archive says that something came."""
+
+    SCOPE = "incoming"
+    PLACE = "Incoming"
+    BINDINGS = actions.bindings("incoming")
+
+    DEFAULT_CSS = """
+    IncomingScreen #associations { height: 1fr; }
+    IncomingScreen #arrivals { height: 1fr; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: set[int] = set()
+        self._rates = Rates()
+        self._glow: dict[int, float] = {}
+        self._arrived: tuple[StudyRecord, ...] = ()
+        self._primed = False
+
+    def compose_body(self) -> Iterable[Widget]:
+        with Panel("associations", id="associations"):
+            yield RowList(
+                association_columns, empty="no association yet: send something", id="calls"
+            )
+        with Panel("arrivals", id="arrivals"):
+            yield RowList(arrival_columns, empty="nothing has arrived yet", id="studies")
+
+    @property
+    def calls(self) -> RowList:
+        """The list of associations."""
+        return self.query_one("#calls", RowList)
+
+    @property
+    def studies(self) -> RowList:
+        """The list of arrivals."""
+        return self.query_one("#studies", RowList)
+
+    def begin(self) -> None:
+        self.set_focus(self.calls)
+        self.tui.refresh_incoming()
+        self.load_arrivals()
+        self.set_interval(1.0, self._tick)
+
+    def focus_home(self) -> None:
+        self.set_focus(self.calls)
+
+    def digest(self, kind: str, changes: Changes | None) -> None:
+        if kind == "incoming":
+            self._show_calls()
+        elif kind == "archive":
+            self.load_arrivals()
+
+    def catch_up(self) -> None:
+        self.tui.refresh_incoming()
+        self.load_arrivals()
+
+    def _tick(self) -> None:
+        """Rates fall while nothing comes, and the glow ends."""
+        if self.is_current and any(a.ended_at is None for a in self.desk.associations):
+            self._show_calls()
+
+    # --- associations
+
+    def _show_calls(self) -> None:
+        rows: list[Row] = []
+        records = sorted(
+            self.desk.associations,
+            key=lambda a: (
+                _FIRST.index(a.state) if a.state in _FIRST else len(_FIRST),
+                -(a.ended_at or a.started_at),
+            ),
+        )
+        now = time.monotonic()
+        for record in records:
+            rate = self._rates.of(record.key, record.stored + record.duplicate, now)
+            rows.append(Row(record.key, self._association(record, rate)))
+            if record.key in self._open:
+                rows += self._contexts(record)
+        self._rates.keep(record.key for record in records)
+        self.calls.set_rows(rows)
+        live = sum(record.ended_at is None for record in records)
+        total = sum(record.stored for record in records if record.ended_at is None)
+        self.query_one("#associations", Panel).entitle(
+            f"associations ─ {live} open", f"{f.number(total)} received by the open ones"
+        )
+        self.refresh_keys()
+
+    def _association(self, record: AssociationRecord, rate: float | None) -> tuple[Cell, ...]:
+        sign = "▾ " if record.key in self._open else "▸ "
+        unknown = "" if record.known_node else " ?"
+        last = record.reason or record.last_status
+        bad = record.state in (AssociationState.REJECTED, AssociationState.ABORTED)
+        tone = "bad" if bad else "dim" if record.last_status.startswith("0x0000") else "warn"
+        if record.refused:
+            last, tone = f"{f.number(record.refused)} refused · {last}", "warn"
+        live = record.state is AssociationState.OPEN and rate is not None
+        return (
+            Cell(sign + (record.calling_ae_title or "(empty)") + unknown, "name"),
+            Cell(record.state.value, _TONES[record.state]),
+            Cell(f.number(record.stored)),
+            Cell(f"{rate:.1f}/s" if live else "", "accent"),
+            Cell(f.size(record.bytes_received), "dim"),
+            Cell(f.clock(record.started_at).rpartition(" ")[2], "dim"),
+            Cell(record.address, "dim"),
+            Cell(last, tone),
+        )
+
+    @staticmethod
+    def _contexts(record: AssociationRecord) -> list[Row]:
+        blank = (Cell(""),) * 5
+        first = Cell("    context", "guide")
+        rows = []
+        for index, context in enumerate(record.contexts):
+            mark = Cell("accepted", "good") if context.accepted else Cell("refused", "bad")
+            name = context.abstract_syntax_name or context.abstract_syntax
+            words = Cell(f"{name} · {context.reason or context.transfer_syntax}", "dim")
+            rows.append(Row((record.key, index), (first, mark, *blank, words)))
+        if not rows:
+            words = Cell("no presentation context was negotiated", "dim")
+            rows.append(Row((record.key, -1), (first, Cell(""), *blank, words)))
+        return rows
+
+    @property
+    def current_association(self) -> AssociationRecord | None:
+        """The association under the cursor, or whose context is under it."""
+        key = self.calls.current_key
+        number = key[0] if isinstance(key, tuple) else key
+        return next((a for a in self.desk.associations if a.key == number), None)
+
+    # --- arrivals
+
+    @work(exclusive=True, group="arrivals", exit_on_error=True)
+    async def load_arrivals(self) -> None:
+        """The newest studies; what is new since the last time glows."""
+        if not self.desk.may(Permission.BROWSE):
+            return
+        request = PageRequest(sort=SortKey.RECEIVED, descending=True, limit=ARRIVALS)
+        try:
+            page = await self.desk.link.call(op.STUDIES, request)
+        except TuipacsError as error:
+            self.tui.report(error, quietly=True)
+            return
+        before = {row.key: row.received_at for row in self._arrived}
+        now = time.monotonic()
+        if self._primed:
+            for row in page.rows:
+                if before.get(row.key) != row.received_at:
+                    self._glow[row.key] = now + GLOW_SECONDS
+            self.set_timer(GLOW_SECONDS + 0.05, self._show_arrivals)
+        self._primed = True
+        self._arrived = page.rows
+        self._show_arrivals()
+
+    def _show_arrivals(self) -> None:
+        now = time.monotonic()
+        self._glow = {key: until for key, until in self._glow.items() if until > now}
+        self.studies.set_rows(
+            [Row(row.key, _arrival(row), glow=row.key in self._glow) for row in self._arrived]
+        )
+        self.query_one("#arrivals", Panel).entitle("arrivals, newest first")
+
+    # --- what can be done
+
+    def lacks(self, need: str) -> str:
+        record = self.current_association if self.is_mounted else None
+        if need == "row" and record is None:
+            return "there is no association"
+        if need == "unknown-caller":
+            if record is None:
+                return "there is no association"
+            if record.known_node:
+                return f"{record.calling_ae_title} is known already"
+        return ""
+
+    def on_line_view_moved(self, event: LineView.Moved) -> None:
+        """Other actions for another row."""
+        self.refresh_keys()
+
+    def on_line_view_chosen(self) -> None:
+        """A double click shows the contexts."""
+        self.action_contexts()
+
+    def action_contexts(self) -> None:
+        """Show or hide the presentation contexts."""
+        record = self.current_association
+        if record is not None and self.focused is self.calls:
+            self._open ^= {record.key}
+            self._show_calls()
+
+    def action_other_pane(self) -> None:
+        """The other list."""
+        self.set_focus(self.studies if self.focused is self.calls else self.calls)
+
+    def action_add_node(self) -> None:
+        """Make the caller a known node."""
+        record = self.current_association
+        if record is not None:
+            dialog = NodeDialog(
+                ae_title=record.calling_ae_title,
+                address=record.address,
+                services=(NodeService.ECHO, NodeService.STORE),
+            )
+            self.app.push_screen(dialog, self._add_node)
+
+    def _add_node(self, request: NodeAddRequest | None) -> None:
+        if request is not None:
+            self.submit_node(request)
+
+    @work(group="node", exit_on_error=True)
+    async def submit_node(self, request: NodeAddRequest) -> None:
+        """Tell the archive."""
+        node = await self.ask(op.NODE_ADD, request)
+        if node is not None:
+            self.notify(f"{node.ae_title} is a known node now", markup=False)
+            self.tui.refresh_incoming()
+
+
+def _arrival(row: StudyRecord) -> tuple[Cell, ...]:
+    name = f.person_name(row.patient_name) or "(no name)"
+    return (
+        Cell(f.clock(row.received_at).rpartition(" ")[2], "dim"),
+        Cell(f"{name} {f.FLAG_MARK}" if row.flags else name, "name"),
+        Cell(row.patient_id),
+        Cell(row.calling_ae_title or "import", "dim"),
+        Cell(f.modalities(row.modalities_in_study), "accent"),
+        Cell(f.number(row.number_of_study_related_instances)),
+        Cell(row.study_description),
+    )
