@@ -32,7 +32,7 @@ def frame_of(pixels: np.ndarray, aspect: float = 1.0) -> Frame:
     )
 
 
-def run(frames: list[Frame], probe: ProbeResult, log: Path) -> None:
+def run(frames: list[Frame], probe: ProbeResult, log: Path, captions: list[str]) -> None:
     from textual import events
     from textual.app import App, ComposeResult
     from textual.containers import Horizontal
@@ -68,7 +68,7 @@ def run(frames: list[Frame], probe: ProbeResult, log: Path) -> None:
 
         def on_mount(self) -> None:
             self.shown = 0
-            self.query_one(Picture).set_frame(frames[0], "frame 1")
+            self.query_one(Picture).set_frame(frames[0], captions[0])
             if probe.typed and self._driver is not None:
                 replay(self._driver, probe.typed)
 
@@ -102,7 +102,7 @@ def run(frames: list[Frame], probe: ProbeResult, log: Path) -> None:
         def next_frame(self) -> None:
             self.shown = (self.shown + 1) % len(frames)
             picture = self.screen_stack[0].query_one(Picture)
-            picture.set_frame(frames[self.shown], f"frame {self.shown + 1}")
+            picture.set_frame(frames[self.shown], captions[self.shown])
 
     PictureApp().run()
 
@@ -113,6 +113,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--graphics", type=Protocol, default=Protocol.AUTO)
     parser.add_argument("--aspect", type=float, default=1.0)
+    parser.add_argument("--no-caption", dest="with_caption", action="store_false")
     arguments = parser.parse_args()
     probe = probe_terminal(arguments.graphics)
     with arguments.log.open("w", encoding="utf-8") as file:
@@ -128,7 +129,8 @@ def main() -> None:
         os.environ["TEXTUAL_COLOR_SYSTEM"] = probe.choice.colour_depth.value
     with np.load(arguments.frames) as arrays:
         frames = [frame_of(arrays[name], arguments.aspect) for name in arrays.files]
-    run(frames, probe, arguments.log)
+    captions = [f"frame {n + 1}" if arguments.with_caption else "" for n in range(len(frames))]
+    run(frames, probe, arguments.log, captions)
 
 
 if __name__ == "__main__":

@@ -156,3 +156,14 @@ def test_a_resize_encodes_for_the_new_size(tmp_path: Path) -> None:
         assert decoded.drawn.shape[0] <= 10 * 20
         assert decoded.drawn.shape[1] <= 30 * 10
         assert (row, column) >= (2, 21)
+
+
+def test_sixels_never_touch_the_last_line_which_would_scroll(tmp_path: Path) -> None:
+    with (
+        terminal(brands.XTERM_VT340) as played,
+        picture_program(played, tmp_path, [pattern(1)], "--no-caption") as program,
+    ):
+        data = decode(wait_for_sixels(program, 1))
+        row = sixels(program)[0][0]
+        assert (row - 1) * 20 + data.drawn.shape[0] <= 23 * 20
+        assert data.drawn.shape[0] == 22 * 20

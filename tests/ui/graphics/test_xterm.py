@@ -160,3 +160,19 @@ def test_xterm_draws_half_blocks_in_true_colour(display: str, tmp_path: Path) ->
     finally:
         xterm.process.terminate()
         xterm.process.wait(10)
+
+
+def test_xterm_does_not_scroll_under_a_picture_that_reaches_the_bottom(
+    display: str, tmp_path: Path
+) -> None:
+    xterm = XTerm(display, tmp_path, frames_for(*SIZE), "--no-caption")
+    try:
+        xterm.wait_for("shown")
+        before = xterm.screenshot("bottom.png")[: CELL[1]]
+        assert before.max() > 128  # the word at the top
+        xterm.press("n", "n")
+        xterm.wait_for("shown", 3)
+        assert (xterm.screenshot("bottom-later.png")[: CELL[1]] == before).all()
+    finally:
+        xterm.process.terminate()
+        xterm.process.wait(10)

@@ -146,8 +146,8 @@ class Picture(Widget, can_focus=False):
 
     def on_resize(self, event: events.Resize) -> None:
         """Fit the frame to the new size; a changed font changes the cell too."""
-        if not self.app.is_headless and sys.__stdout__ is not None:
-            self._choice = after_resize(self._choice, window_size(sys.__stdout__.fileno()))
+        if not self.app.is_headless and sys.__stdin__ is not None:
+            self._choice = after_resize(self._choice, window_size(sys.__stdin__.fileno()))
         self._want()
 
     def on_unmount(self) -> None:
@@ -179,8 +179,12 @@ class Picture(Widget, can_focus=False):
         self._encode_soon()
 
     def _room(self) -> Size:
-        width, height = self.content_size
-        return Size(width, max(0, height - bool(self._caption)))
+        content = self.content_region
+        bottom = content.bottom - bool(self._caption)
+        if self._choice.protocol is Protocol.SIXEL:
+            # A band of sixels that leaves the last line, or ends there, scrolls the terminal.
+            bottom = min(bottom, self.app.size.height - 1)
+        return Size(content.width, max(0, bottom - content.y))
 
     def _encode_soon(self) -> None:
         if not self._is_encoding and self._wanted and self.is_attached:
@@ -318,6 +322,8 @@ class Picture(Widget, can_focus=False):
 
     def _draw(self) -> None:
         self._drawing_is_due = False
+        if self._shown and self._shown.request.placement.rows > self._room().height:
+            self._want()  # the widget has moved to the last line of the screen
         box = self._box()
         if box is None or self._shown is None or not self._shown.data:
             return
