@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,11 +86,11 @@ def user_state_dir() -> Path:
 
 
 def theme_dirs() -> tuple[Path, ...]:
-    """Folders with themes, shipped ones first: the wheel's, the checkout's, the user's."""
-    package = Path(__file__).parent
-    candidates = (
-        package / "_themes",
-        package.parent / "themes",
-        user_config_dir() / "themes",
+    """Folders with themes, the user's last: the checkout's, else those of the installed wheel."""
+    shipped = (
+        Path(__file__).parent.parent / "themes",
+        Path(sys.prefix) / "share" / "tuipacs" / "themes",
     )
-    return tuple(folder for folder in candidates if folder.is_dir())
+    first_shipped = [folder for folder in shipped if folder.is_dir()][:1]
+    users = user_config_dir() / "themes"
+    return (*first_shipped, users) if users.is_dir() else tuple(first_shipped)
