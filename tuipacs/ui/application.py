@@ -77,6 +77,12 @@ class TuipacsApp(App[int]):
     ESCAPE_TO_MINIMIZE = False
     CSS = """
     Toast { background: $surface; }
+    Panel, VerticalScroll {
+        scrollbar-color: $panel-lighten-2;
+        scrollbar-background: $background;
+        scrollbar-background-hover: $background;
+        scrollbar-background-active: $background;
+    }
     CommandPalette { background: $background 65%; }
     """
 

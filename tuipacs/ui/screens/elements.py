@@ -48,7 +48,7 @@ class ElementList(LineView):
                 Column("VR", 2),
                 Column("Name", 22, flex=2),
                 Column("Value", 20, flex=3),
-                Column("Length", 8, align="right"),
+                Column("Length", 9, align="right"),
             )
         return (Column("Tag", 13), Column("Name", 16, flex=2), Column("Value", 16, flex=3))
 
@@ -58,16 +58,19 @@ class ElementList(LineView):
         sign = ""
         if element.has_children:
             sign = "▸ " if index in self._folded else "▾ "
+        hit = bool(self._words) and self._words in self._texts[index]
+        in_value = hit and self._words in fold(element.value)
+        tone = "hit" if hit and not in_value else "accent" if element.is_private else ""
         name = (
             Cell("  " * element.depth, "guide"),
             Cell(sign, "guide"),
-            Cell(element.name, "accent" if element.is_private else ""),
+            Cell(element.name, tone),
+            Cell(""),
         )
-        hit = bool(self._words) and self._words in self._texts[index]
-        value = Cell(element.value, "hit" if hit else "")
+        value = (Cell(element.value, "hit" if in_value else ""), Cell(""))
         tag = Cell(element.tag, "dim")
         length = "undefined" if element.length < 0 else number(element.length)
-        if len(self._widths(self.size.width)[0]) == 3:
+        if len(self._widths(self.line_width)[0]) == 3:
             return tag, name, value
         return tag, Cell(element.vr, "dim"), name, value, Cell(length, "dim")
 

@@ -76,6 +76,7 @@ class HelpScreen(ModalScreen[Action | None]):
 
     def on_mount(self) -> None:
         """Everything, to begin with."""
+        self.query_one(RowList).always_lit = True
         self._search("")
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -26,14 +26,13 @@ _TONES = {
     JobState.CANCELLED: "warn",
 }
 _BAR = 16  # cells
-_EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
 def progress_bar(done: int, total: int, width: int) -> tuple[str, str]:
-    """The filled and the empty part of a bar, to an eighth of a cell."""
-    eighths = min(width * 8, done * width * 8 // total) if total > 0 else 0
-    filled = "█" * (eighths // 8) + (_EIGHTHS[eighths % 8] if eighths % 8 else "")
-    return filled, "·" * (width - len(filled))
+    """The filled and the empty part of a bar, to half a cell."""
+    halves = min(width * 2, done * width * 2 // total) if total > 0 else 0
+    filled = "━" * (halves // 2) + "╸" * (halves % 2)
+    return filled, "─" * (width - len(filled))
 
 
 def columns(width: int) -> Sequence[Column]:
@@ -192,7 +191,7 @@ class JobsScreen(WorkScreen):
 def _cells(job: JobRecord) -> tuple[Part, ...]:
     filled, rest = progress_bar(job.done, job.total, _BAR)
     if job.state is JobState.DONE:
-        filled, rest = "█" * _BAR, ""
+        filled, rest = "━" * _BAR, ""
     tone, live = _TONES[job.state], not job.state.ended
     share = f.percent(job.done, job.total) if job.total else "…" if live else ""
     done = f.number(job.done) + (f"/{f.number(job.total)}" if job.total else "")

@@ -43,7 +43,8 @@ class SystemScreen(WorkScreen):
 
     DEFAULT_CSS = """
     SystemScreen {
-        & Static { padding: 0 1; }
+        & Static { padding: 0 1; height: auto; }
+        & #archive-panel, & #storage-panel { overflow-y: auto; scrollbar-size-vertical: 1; }
         & #top { height: 2fr; }
         & #archive-panel, & #storage-panel { width: 1fr; }
         & #reception-panel { height: 5; }
@@ -161,9 +162,9 @@ def _archive(status: SystemStatus) -> Content:
         reason = f": {health.receiving_reason}" if health.receiving_reason else ""
         reception = Content.styled(f"not receiving{reason}", "$text-error")
     share = f.percent(used, status.disk_total)
-    disk = f"{f.size(used)} of {f.size(status.disk_total)} used ({share})"
+    disk = f"{f.size(used)} of {f.size(status.disk_total)} {share}"
     rows: list[tuple[str, str | Content]] = [
-        ("AE title", f"{health.ae_title} on {health.host} port {health.port}"),
+        ("AE title", f"{health.ae_title} {health.host}:{health.port}"),
         ("Reception", reception),
         (
             "Unknown",
@@ -194,17 +195,18 @@ def _storage(status: SystemStatus, width: int) -> Content:
     if not uses:
         return Content.styled("nothing is stored yet", "$text-muted")
     top = uses[0].size_bytes or 1
-    bar = max(4, width - 34)
+    counts = width >= 48
+    bar = max(4, width - (34 if counts else 17))
     lines = []
     for use in uses:
         filled = max(1, bar * use.size_bytes // top)
         lines.append(
             Content.assemble(
                 (f"{use.modality or '?':<5}", "$text-accent"),
-                ("█" * filled, "$primary"),
-                ("·" * (bar - filled), "$text-disabled"),
+                ("━" * filled, "$primary"),
+                ("─" * (bar - filled), "$row-guide"),
                 f" {f.size(use.size_bytes):>8}",
-                (f"  {f.number(use.instances):>10} img", "$text-muted"),
+                (f"  {f.number(use.instances):>10} img" if counts else "", "$text-muted"),
             )
         )
     return Content("\n").join(lines)

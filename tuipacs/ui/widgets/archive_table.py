@@ -55,7 +55,7 @@ class ArchiveTable(LineView):
 
     def parts(self, line: int) -> Sequence[Part]:
         found = self.outline.at(line)
-        others = len(self._widths(self.size.width)[0]) - 1
+        others = len(self._widths(self.line_width)[0]) - 1
         gutter = Cell("✓ " if found.key in self.marks else "  ", "good")
         guide = Cell(self._guides(found.lasts), "guide")
         if found.kind is LineKind.ROW and found.record is not None:
@@ -71,7 +71,7 @@ class ArchiveTable(LineView):
         return ((gutter, guide, Cell(words, tone)), *("" for _ in range(others)))
 
     def _row(self, line: Line, record: Record, gutter: Cell, guide: Cell) -> Sequence[Part]:
-        who, rest = archive_cells.cells(record, self.size.width)
+        who, rest = archive_cells.cells(record, self.line_width)
         if isinstance(record, StudyRecord):
             who = (*archive_cells.study_name(record, flat=self.flat), *who)
         sign = "  "

@@ -141,6 +141,7 @@ class LineView(ScrollView, can_focus=True):
         return ""
 
     has_header = True
+    always_lit = False  # the cursor is as bright without the focus
 
     # --- drawing
 
@@ -199,8 +200,13 @@ class LineView(ScrollView, can_focus=True):
             self._layout_for = (width, columns, tuple(widths))
         return self._layout_for[1], self._layout_for[2]
 
+    @property
+    def line_width(self) -> int:
+        """Cells of a line, without the scroll bar."""
+        return self.scrollable_content_region.width
+
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self.line_width
         if self.has_header and y == 0:
             return self._header_strip(width)
         line = round(self.scroll_offset.y) + y - self.has_header
@@ -230,7 +236,7 @@ class LineView(ScrollView, can_focus=True):
         if self.glows(line):
             base += self.tone("glow")
         if line == self.cursor:
-            base += self.tone("cursor" if self.has_focus else "cursor-away")
+            base += self.tone("cursor" if self.has_focus or self.always_lit else "cursor-away")
         columns, widths = self._widths(width)
         segments = [Segment(" ", base)]
         gap = " " * _GAP

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
 
-class PromptLine(Horizontal):
+class PromptLine(Vertical):
     """Hidden until opened. Says what is typed as it is typed, and why it is wrong."""
 
     DEFAULT_CSS = """
     PromptLine {
-        height: 1;
+        height: auto;
         display: none;
         background: $surface;
-        & > .prompt--sign { width: auto; color: $text-accent; text-style: bold; padding: 0 0 0 1; }
-        & > Input {
+        & > Horizontal { height: 1; }
+        & .prompt--sign { width: auto; color: $text-accent; text-style: bold; padding: 0 0 0 1; }
+        & Input {
             width: 1fr; height: 1; border: none; padding: 0 1; background: $surface;
             &:focus { border: none; background-tint: $surface 0%; }
         }
-        & > .prompt--error { width: auto; max-width: 60%; color: $text-error; padding: 0 1; }
+        & > .prompt--error { height: auto; color: $text-error; padding: 0 3; display: none; }
     }
     """
 
@@ -59,8 +60,9 @@ class PromptLine(Horizontal):
         self._error = Static("", markup=False, classes="prompt--error")
 
     def compose(self) -> ComposeResult:
-        yield self._sign
-        yield self.input
+        with Horizontal():
+            yield self._sign
+            yield self.input
         yield self._error
 
     @property
@@ -95,6 +97,7 @@ class PromptLine(Horizontal):
     def complain(self, reason: str) -> None:
         """Say what is wrong with the text; empty for nothing."""
         self._error.update(reason)
+        self._error.display = bool(reason)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Pass it on under our own name."""

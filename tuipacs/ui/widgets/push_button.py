@@ -19,7 +19,9 @@ class PushButton(Button):
         background: $panel !important;
         color: $foreground;
         text-style: none;
-        &:focus { background: $primary !important; color: $background; text-style: bold; }
+        &:focus {
+            background: $primary !important; color: $background; text-style: bold !important;
+        }
         &.-danger:focus { background: $error !important; color: $background; }
         &:disabled { color: $text-disabled; text-opacity: 100%; }
         &:hover { background: $primary 60% !important; }

@@ -43,7 +43,7 @@ class RowList(LineView):
 
     def parts(self, line: int) -> Sequence[Part]:
         parts = self._rows[line].parts
-        return [parts[column.source] for column in self._widths(self.size.width)[0]]
+        return [parts[column.source] for column in self._widths(self.line_width)[0]]
 
     def glows(self, line: int) -> bool:
         return self._rows[line].glow
