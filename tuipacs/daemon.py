@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tuipacs import logs, malloc, sd_notify
+from tuipacs import logs, sd_notify
 from tuipacs.api.app import ControlApi
 from tuipacs.api.server import ControlServer, bind_control_socket
 from tuipacs.bootstrap import Archive
@@ -46,7 +46,6 @@ def run_daemon(paths: ArchivePaths, *, login_hint: str = "", foreground: bool = 
     """
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold PHI and keys
-    malloc.use_few_arenas()
     try:
         _check_exists(paths)
         with ArchiveLock(paths.lock):
