@@ -173,15 +173,16 @@ class _Iso2022:
 
     def read(self, raw: bytes) -> tuple[str, str]:
         out: list[str] = []
-        pending = b""  # in a double-byte G0, where bytes may look like delimiters
+        pending: list[bytes] = []  # in a double-byte G0, where bytes may look like delimiters
         for token in _TOKENS.findall(raw):
             if self.g0 and token[0] < 0x80 and token[0] != 0x1B and token not in _LINE_ENDS:
-                pending += token
+                pending.append(token)
                 continue
-            out.append(self._double_bytes(pending))
-            pending = b""
+            if pending:
+                out.append(self._double_bytes(b"".join(pending)))
+                pending.clear()
             out.append(self._token(token))
-        out.append(self._double_bytes(pending))
+        out.append(self._double_bytes(b"".join(pending)))
         return "".join(out), self.remark
 
     def _double_bytes(self, raw: bytes) -> str:

@@ -11,6 +11,7 @@ from tuipacs.errors import DecodeError
 
 TITLE, DATA, MEDIA_TYPE, LENGTH = 0x00420010, 0x00420011, 0x00420012, 0x00420015
 MAX_TEXT_SIZE = 1 << 20
+MAX_LINES = 5_000
 _STL_HEADER, _STL_TRIANGLE = 84, 50
 _TEXT_TYPES = frozenset(("text/xml", "application/xml", "text/plain", "application/hl7-v3+xml"))
 _MEDIA_TYPES = {  # by SOP class, where the object does not say
@@ -20,8 +21,8 @@ _MEDIA_TYPES = {  # by SOP class, where the object does not say
     "1.2.840.10008.5.1.4.1.1.104.4": "model/obj",
     "1.2.840.10008.5.1.4.1.1.104.5": "model/mtl",
 }
-_BREAKS = re.compile(r"<(?:\w+:)?(?:paragraph|br|tr|item|title|section|list|table)\b[^>]*>")
-_MARKUP = re.compile(r"<!--.*?-->|<\?.*?\?>|<!\[CDATA\[|\]\]>|<[^>]*>", re.DOTALL)
+_BLOCKS = frozenset(("paragraph", "br", "tr", "item", "title", "section", "list", "table"))
+_MARKUP = (("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>"))
 _XML_ENCODING = re.compile(rb"""^[^>]{0,100}?encoding=["']([A-Za-z0-9._-]{1,20})["']""")
 _ENCODINGS = {"iso-8859-1": "latin_1", "us-ascii": "latin_1", "utf-16": "utf_16"}
 
@@ -68,7 +69,33 @@ def text_lines(content: OpenedContent, start: int, stop: int) -> list[str]:
     name = match[1].decode("ascii").lower() if match else "utf-8"
     text = raw.decode(_ENCODINGS.get(name, "utf_8"), "replace").lstrip("\ufeff")
     if kind != "text/plain":
-        text = _BREAKS.sub("\n", text)
-        text = html.unescape(_MARKUP.sub(" ", text))
+        text = html.unescape(_without_markup(text))
     lines = (" ".join(line.split()) for line in clean_lines(text).split("\n"))
-    return [line for line in lines if line]
+    return [line for line in lines if line][:MAX_LINES]
+
+
+def _without_markup(text: str) -> str:
+    """The character data of an XML text in one linear pass; blocks start a new line.
+
+    Not an XML parser on purpose: nothing is expanded, fetched or nested, and markup that does not
+    close ends the text.
+    """
+    out: list[str] = []
+    position = 0
+    while (start := text.find("<", position)) >= 0:
+        out.append(text[position:start])
+        opening, closing = next(
+            (pair for pair in _MARKUP if text.startswith(pair[0], start)), ("<", ">")
+        )
+        end = text.find(closing, start + len(opening))
+        if end < 0:
+            return "".join(out)
+        body = text[start + len(opening) : end]
+        position = end + len(closing)
+        if opening == "<![CDATA[":
+            out.append(body)
+        else:
+            name = body[:40].split(maxsplit=1)[0] if body[:40].split() else ""
+            out.append("\n" if name.rstrip("/").split(":")[-1] in _BLOCKS else " ")
+    out.append(text[position:])
+    return "".join(out)

@@ -12,6 +12,7 @@ from tuipacs.dicom.indexed_tags import Indexed
 # Longest texts that the index keeps, in characters: far above what each VR allows.
 MAX_TEXT = 1024
 MAX_LONG_TEXT = 10240
+MAX_RAW_TEXT = 64 << 10  # bytes that are decoded at all
 MAX_INTEGER = (1 << 31) - 1
 
 _TEXT_VRS = frozenset((b"LO", b"SH", b"PN", b"LT", b"ST"))
@@ -27,6 +28,10 @@ def text_of(indexed: Indexed, raw: bytes, charset: Charset, remarks: dict[str, N
     A text longer than the index keeps is cut and remarked.
     """
     vr = indexed.vr
+    limit = MAX_LONG_TEXT if vr == b"LT" else MAX_TEXT
+    is_cut = len(raw) > MAX_RAW_TEXT
+    if is_cut:
+        raw = raw[:MAX_RAW_TEXT]
     if vr in _TEXT_VRS:
         text, remark = charset.decode(raw, is_name=vr == b"PN")
         if remark:
@@ -40,8 +45,7 @@ def text_of(indexed: Indexed, raw: bytes, charset: Charset, remarks: dict[str, N
         text = "\\".join(part.strip() for part in text.split("\\"))
     elif "\\" in text and vr in _TEXT_VRS and vr not in _SINGLE_VRS:
         text = "\\".join(part.rstrip("\0 ") for part in text.split("\\"))
-    limit = MAX_LONG_TEXT if vr == b"LT" else MAX_TEXT
-    if len(text) > limit:
+    if is_cut or len(text) > limit:
         remarks[f"{keyword(indexed)} was cut to {limit} characters for the index"] = None
         text = text[:limit]
     return text

@@ -137,6 +137,12 @@ def test_a_backslash_inside_a_kanji_is_no_delimiter() -> None:
     assert len(text) == 3
 
 
+def test_a_long_value_of_delimiters_takes_no_time() -> None:
+    """A mebibyte of carets inside Kanji is read in one pass."""
+    text, _ = charset_of(b"\\ISO 2022 IR 87").decode(b"\x1b$B" + b"^" * (1 << 20), is_name=True)
+    assert len(text) == 1 << 19
+
+
 @pytest.mark.parametrize(
     ("charset", "remark"),
     [

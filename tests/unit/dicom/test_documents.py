@@ -214,10 +214,19 @@ def test_a_zero_at_the_end_of_a_binary_stl_is_no_padding(tmp_path: Path) -> None
 def test_the_text_of_a_clinical_document_is_shown_without_markup(tmp_path: Path) -> None:
     xml = (
         '<?xml version="1.0" encoding="ISO-8859-1"?><ClinicalDocument><!-- no -->'
-        "<title>Befund</title><paragraph>A &lt; B, M\xfcller</paragraph></ClinicalDocument>"
+        "<title>Befund</title><hl7:paragraph>A &lt; B, <![CDATA[M\xfcller]]></hl7:paragraph><br/>"
+        "Ende</ClinicalDocument>"
     ).encode("latin_1")
     document = read_document(encapsulate(tmp_path / "cda", CDA, xml, "text/xml"))
-    assert document.lines[1:] == ("Befund", "A < B, Müller")
+    assert document.lines[1:] == ("Befund", "A < B, Müller", "Ende")
+
+
+def test_markup_that_never_closes_takes_no_time(tmp_path: Path) -> None:
+    """A quarter of a million opened comments would take a quadratic stripper hours."""
+    for opening in (b"<!--", b"<", b"<![CDATA["):
+        xml = b"<title>x</title>" + opening * 100_000
+        lines = read_document(encapsulate(tmp_path / "cda", CDA, xml, "text/xml")).lines
+        assert lines[1:] == ("x",)
 
 
 def test_entities_of_a_document_are_not_expanded(tmp_path: Path) -> None:
