@@ -7,10 +7,10 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from tuipacs import __version__
 from tuipacs.config import Config, DicomSettings, render
+from tuipacs.dicom.pixels.process import PixelWorker, PixelWorkers
 from tuipacs.dimse.contract import ListenerSettings
 from tuipacs.dimse.listener import Listener
 from tuipacs.domain.admission import UnknownCallers
@@ -35,6 +35,7 @@ from tuipacs.services.incoming_board import IncomingBoard
 from tuipacs.services.ingest import Ingest
 from tuipacs.services.jobs import Jobs
 from tuipacs.services.nodes import Nodes
+from tuipacs.services.objects import Objects
 from tuipacs.services.password_hash import PasswordHasher
 from tuipacs.services.sessions import Sessions
 from tuipacs.services.system import System
@@ -46,6 +47,7 @@ from tuipacs.storage.quarantine import Quarantine
 
 log = logging.getLogger(__name__)
 
+_DECODERS = 2  # processes; each starts with the first picture that finds the others busy
 _JOB_SECONDS = 5.0  # for the object a job is at, however long the associations took
 
 
@@ -62,7 +64,7 @@ class Services:
     jobs: Jobs
     audit: Audit
     system: System
-    objects: Any = None
+    objects: Objects
 
 
 class Archive:
@@ -121,12 +123,14 @@ class Archive:
         imports.on_submit = self._runner.wake
         jobs = Jobs(index, clock, self.wakeups)
         jobs.on_cancel = self._runner.cancel
+        self._pictures = PixelWorkers([PixelWorker() for _ in range(_DECODERS)])
         self.services = Services(
             sessions=sessions,
             users=Users(index, clock, hasher, sessions),
             nodes=nodes,
             incoming=Incoming(index, clock, board),
             browse=Browse(index, clock),
+            objects=Objects(index, clock, store, self._pictures),
             imports=imports,
             jobs=jobs,
             audit=Audit(index, clock),
@@ -174,7 +178,8 @@ class Archive:
             log.warning("%d associations were cut off: they took too long to finish", cut)
 
     def close(self) -> None:
-        """Close the index."""
+        """End the decoders and close the index."""
+        self._pictures.close()
         self._index.close()
 
 

@@ -58,14 +58,8 @@ class ControlApi:
         routes = [
             Route(f"/v1/{operation.name}", self._endpoint(operation, services), methods=["POST"])
             for operation in ALL
-            if hasattr(services, operation.name.partition(".")[0])
-            and hasattr(
-                getattr(services, operation.name.partition(".")[0]),
-                operation.name.partition(".")[2],
-            )
         ]
-        if services.objects is not None:
-            routes.extend(download_routes(services.sessions, services.objects, executor))
+        routes.extend(download_routes(services.sessions, services.objects, executor))
         routes.append(Route("/v1/events", self.events.endpoint, methods=["GET"]))
         self.application: ASGIApp = _Boundary(Router(routes, redirect_slashes=False))
 
