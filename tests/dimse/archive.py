@@ -22,7 +22,7 @@ from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
 from tuipacs.schema.messages import NodeAddRequest
 from tuipacs.scp.c_echo import EchoProvider
-from tuipacs.scp.c_store import StoreProvider
+from tuipacs.scp.c_store import Store, StoreProvider
 from tuipacs.services.alerts import Alerts
 from tuipacs.services.incoming_board import IncomingBoard
 from tuipacs.services.nodes import Nodes
@@ -70,6 +70,7 @@ class Archive:
         *,
         unknown: UnknownCallers = UnknownCallers.STORE,
         refuse: tuple[str, ...] = (),
+        ingest: Callable[[Index, Path], Store] | None = None,
         **settings: object,
     ) -> None:
         self.index = Index(folder / "index.db")
@@ -82,7 +83,9 @@ class Archive:
             admit=self.nodes.peer,
             providers=[
                 EchoProvider(self.nodes, Verification(self.index, system_clock)),
-                StoreProvider(self.nodes, self.keeper, refuse),
+                StoreProvider(
+                    self.nodes, ingest(self.index, folder) if ingest else self.keeper, refuse
+                ),
             ],
             observer=self.board,
             on_thread_end=self.index.close,

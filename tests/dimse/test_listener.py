@@ -135,7 +135,8 @@ def test_a_drain_takes_the_rest_of_an_object_that_is_being_sent(archive: Archive
     with RawPeer(archive.port) as peer:
         peer.associate([CT_CONTEXT])
         peer.send(p_data(3, 3, command(1, CT, dataset=True, instance="1.2")))
-        peer.send(p_data(3, 0, b"x" * 5000))
+        for _ in range(256):  # more than the sockets buffer: so it is being received
+            peer.send(p_data(3, 0, b"x" * 65536))
         with RawPeer(archive.port) as other:
             other.associate()
             late: list[int] = []
@@ -147,7 +148,7 @@ def test_a_drain_takes_the_rest_of_an_object_that_is_being_sent(archive: Archive
         assert peer.read()[0] == 7
         drain.join()
     assert late == [0]
-    assert archive.keeper.received[0].dataset == b"x" * 5000 + b"y" * 5000
+    assert archive.keeper.received[0].dataset == b"x" * 256 * 65536 + b"y" * 5000
 
 
 def test_a_drain_that_takes_too_long_cuts_off_what_is_left(archive: Archive) -> None:
