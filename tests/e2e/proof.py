@@ -1,0 +1,144 @@
+"""What the end-to-end proofs share: commands, an independent eye for files, the whole check.
+
+Nothing of the archive is asked about its own bytes: Part 10 files are split here by hand, rows are
+recounted by a separate SQLite connection, and only then compared with what the archive says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from tests.e2e.cli_harness import Cli, Result
+from tests.e2e.daemon_fixture import ADMIN, PASSWORD, RunningArchive
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+_COUNTERS = {
+    "total": """SELECT (SELECT count(*) FROM patient), (SELECT count(*) FROM study),
+        (SELECT count(*) FROM series), (SELECT count(*) FROM instance),
+        (SELECT coalesce(sum(header_size + dataset_size), 0) FROM instance)
+        EXCEPT SELECT patients, studies, series, instances, bytes FROM total""",
+    "series": """SELECT s.id FROM series s LEFT JOIN instance i ON i.series = s.id GROUP BY s.id
+        HAVING s.instances <> count(i.id)
+            OR s.bytes <> coalesce(sum(i.header_size + i.dataset_size), 0) OR count(i.id) = 0""",
+    "study": """SELECT t.id FROM study t LEFT JOIN series s ON s.study = t.id GROUP BY t.id
+        HAVING t.series <> count(s.id) OR t.instances <> coalesce(sum(s.instances), 0)
+            OR t.bytes <> coalesce(sum(s.bytes), 0) OR count(s.id) = 0""",
+    "patient": """SELECT p.id FROM patient p LEFT JOIN study t ON t.patient = p.id GROUP BY p.id
+        HAVING p.studies <> count(t.id) OR p.series <> coalesce(sum(t.series), 0)
+            OR p.instances <> coalesce(sum(t.instances), 0)
+            OR p.bytes <> coalesce(sum(t.bytes), 0) OR count(t.id) = 0""",
+    "modality_use": """SELECT u.modality FROM modality_use u
+        LEFT JOIN series s ON s.modality = u.modality GROUP BY u.modality
+        HAVING u.series <> count(s.id) OR u.instances <> coalesce(sum(s.instances), 0)
+            OR u.bytes <> coalesce(sum(s.bytes), 0)""",
+    "study_search": """SELECT t.id FROM study t LEFT JOIN study_search x ON x.study = t.id
+        WHERE x.study IS NULL OR x.patient <> t.patient OR x.flags <> t.flags""",
+    "change": """SELECT i.id FROM instance i
+        LEFT JOIN change c ON c.instance = i.id GROUP BY i.id HAVING count(c.seq) <> 1""",
+}
+"""Queries that find what is counted wrongly; each must find nothing."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One exported object."""
+
+    path: Path
+    sop_instance_uid: str
+    dataset_sha256: str
+
+
+def cli(archive: RunningArchive) -> Cli:
+    """``tuipacs`` on this archive."""
+    return Cli(archive.paths.root, archive.paths.root.parent / "state")
+
+
+def in_background(archive: RunningArchive, *words: str) -> subprocess.Popen[str]:
+    """One command of the administrator that goes on while the test does."""
+    login = {"TUIPACS_USER": ADMIN, "TUIPACS_PASSWORD": PASSWORD}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tuipacs", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=cli(archive).environment() | login,
+    )
+
+
+def run(archive: RunningArchive, *words: str) -> Result:
+    """One command of the administrator, which has to succeed."""
+    result = cli(archive).run(*words, user=ADMIN)
+    assert result.code == 0, (words, result)
+    return result
+
+
+def dataset_of(part10: bytes) -> bytes:
+    """The dataset of a Part 10 file: what follows group 0002, walked element by element."""
+    assert part10[128:132] == b"DICM"
+    at = 132
+    while part10[at : at + 2] == b"\x02\x00":
+        long = part10[at + 4 : at + 6] in (b"OB", b"UN", b"SQ", b"UT", b"UC", b"UR", b"OW")
+        size = part10[at + 8 : at + 12] if long else part10[at + 6 : at + 8]
+        at += (12 if long else 8) + int.from_bytes(size, "little")
+    return part10[at:]
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def export(archive: RunningArchive, folder: Path, uids: Iterable[str]) -> list[Stored]:
+    """``tuipacs export`` into a new folder; every file that then lies there is one it named."""
+    told: list[dict[str, Any]] = run(archive, "export", *uids, "--to", str(folder), "--json").json
+    assert {Path(row["path"]) for row in told} == {p for p in folder.rglob("*") if p.is_file()}
+    return [
+        Stored(
+            Path(row["path"]),
+            row["SOPInstanceUID"],
+            sha256(dataset_of(Path(row["path"]).read_bytes())),
+        )
+        for row in told
+    ]
+
+
+def export_all(archive: RunningArchive, folder: Path) -> list[Stored]:
+    """Everything in the archive."""
+    studies = run(archive, "find", "--json").json
+    uids = {row["StudyInstanceUID"] for row in studies}
+    return export(archive, folder, sorted(uids)) if uids else []
+
+
+def check_whole(archive: RunningArchive, folder: Path) -> list[Stored]:
+    """Check a running archive from end to end; return every object in it.
+
+    Rows and files agree one to one, counters are what a recount gives, ``status`` says the same,
+    the audit chain verifies, and every object can be had with the bytes its row promises.
+    """
+    status = run(archive, "status", "--json").json
+    connection = apsw.Connection(str(archive.paths.index), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        for name, query in _COUNTERS.items():
+            assert connection.execute(query).fetchall() == [], f"{name} is counted wrongly"
+        rows = connection.execute("SELECT blob_key, dataset_sha256 FROM instance").fetchall()
+    finally:
+        connection.close()
+    objects = archive.paths.objects
+    files = {str(p.relative_to(objects)) for p in objects.rglob("*") if p.is_file()}
+    assert files == {key for key, _ in rows}
+    verified = run(archive, "audit", "verify", "--json").json
+    assert verified["ok"], verified
+    kept = export_all(archive, folder)
+    assert sorted(stored.dataset_sha256 for stored in kept) == sorted(h.hex() for _, h in rows)
+    assert status["totals"]["instances"] == len(rows) == len(kept)
+    assert status["read_only"] == ""
+    return kept
