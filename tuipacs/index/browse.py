@@ -21,13 +21,7 @@ _COLUMN = {
     SortKey.NAME: "sort_name",
     SortKey.ID: "sort_id",
 }
-# Of the matching studies of a patient, the one that decides where the patient stands.
-_OF_MATCHES = {
-    SortKey.RECEIVED: "max(h.received_at)",
-    SortKey.DATE: "max(h.sort_date)",
-    SortKey.NAME: "p.sort_name",
-    SortKey.ID: "p.sort_id",
-}
+_SEARCH_COLUMN = _COLUMN | {SortKey.NAME: "name", SortKey.ID: "patient_id"}
 
 
 def totals(reader: Reader) -> Totals:
@@ -169,23 +163,16 @@ def _counted(
 
 
 def _matching_patients(terms: tuple[Term, ...], sort: SortKey) -> tuple[str, list[Any]]:
+    """A patient stands where the matching study stands that comes first in descending order."""
     where, parameters = condition(terms)
-    join = " JOIN patient p ON p.id = h.patient" if sort in (SortKey.NAME, SortKey.ID) else ""
-    hits = f"SELECT patient, received_at, sort_date FROM study_search WHERE {where}"
     return (
-        f"SELECT h.patient AS id, {_OF_MATCHES[sort]} AS k FROM ({hits}) h{join}"
-        " GROUP BY h.patient",
+        f"SELECT patient AS id, max({_SEARCH_COLUMN[sort]}) AS k FROM study_search"
+        f" WHERE {where} GROUP BY patient",
         parameters,
     )
 
 
 def _matching_studies(terms: tuple[Term, ...], sort: SortKey) -> tuple[str, list[Any]]:
     where, parameters = condition(terms)
-    if sort in (SortKey.RECEIVED, SortKey.DATE):
-        columns = f"study AS id, {_COLUMN[sort]} AS k"
-        return f"SELECT {columns} FROM study_search WHERE {where}", parameters
-    hits = f"SELECT study FROM study_search WHERE {where}"
-    return (
-        f"SELECT s.id AS id, s.{_COLUMN[sort]} AS k FROM ({hits}) h JOIN study s ON s.id = h.study",
-        parameters,
-    )
+    columns = f"study AS id, {_SEARCH_COLUMN[sort]} AS k"
+    return f"SELECT {columns} FROM study_search WHERE {where}", parameters

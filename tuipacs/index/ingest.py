@@ -13,9 +13,9 @@ from tuipacs.domain.attributes import IndexedAttributes, PatientAttributes
 from tuipacs.domain.blob import StoredBlob
 from tuipacs.domain.query import fold
 from tuipacs.domain.records import Flag
+from tuipacs.index import search
 from tuipacs.index.database import Reader, Transaction
 from tuipacs.index.flags import BIT
-from tuipacs.index.search import replace_modalities, text_of
 
 _NO_ID = "PatientID is missing"  # a remark of the attribute reader that has a flag of its own
 
@@ -55,11 +55,7 @@ def add(tx: Transaction, arrival: Arrival) -> bool:
     modality = arrival.attributes.series.modality
     _note_modality(tx, "patient", patient, patient_modalities, modality)
     if merged := _note_modality(tx, "study", study, study_modalities, modality):
-        text = tx.scalar("SELECT text FROM study_search WHERE study = ?", (study,))
-        tx.execute(
-            "UPDATE study_search SET text = ? WHERE study = ?",
-            (replace_modalities(text, merged), study),
-        )
+        search.set_modalities(tx, study, merged)
     tx.execute(
         "INSERT INTO change (at, kind, patient, study, series, instance) VALUES (?, ?, ?, ?, ?, ?)",
         (arrival.at, "conflict" if versions else "stored", patient, study, series, instance_id),
@@ -180,12 +176,8 @@ def _study(
             flags,
         ),
     )
-    tx.execute(
-        "INSERT INTO study_search (study, patient, received_at, sort_date, flags, text)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (key, patient, arrival.at, sort_date, flags,
-         text_of(person, study, "", arrival.calling_ae_title)),
-    )  # fmt: skip
+    found_by = search.searchable(person, study, arrival.calling_ae_title)
+    search.insert(tx, key, patient, arrival.at, sort_date, flags, found_by)
     tx.execute(
         "UPDATE patient SET studies = studies + 1, sort_date = max(sort_date, ?) WHERE id = ?",
         (sort_date, patient),

@@ -1,60 +1,101 @@
 """The filter line as SQL over ``study_search``.
 
-A study's text holds its folded fields, each after a mark of its own, so that a bare word is looked
-for anywhere and ``name:`` only behind its mark. 100,000 studies take some 10 ms (docs/adr/0002).
+That table is narrow and holds folded texts: ``words`` for what a bare word is looked for in, and a
+column for each key. A scan of 100,000 studies takes some 20 ms (docs/adr/0002).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from tuipacs.domain.attributes import PatientAttributes, StudyAttributes
 from tuipacs.domain.query import Field, Term, fold
 from tuipacs.domain.records import Flag
 from tuipacs.errors import UsageError
+from tuipacs.index.database import Transaction
 from tuipacs.index.flags import BIT
 
-_MARK = {
-    Field.NAME: "\x01",
-    Field.PATIENT_ID: "\x02",
-    Field.ACCESSION: "\x03",
-    Field.DESCRIPTION: "\x04",
-    Field.MODALITY: "\x05",
-    Field.CALLING_AE: "\x06",
-    Field.UID: "\x07",
+_COLUMN = {
+    Field.ANY: "words",
+    Field.NAME: "name",
+    Field.PATIENT_ID: "patient_id",
+    Field.ACCESSION: "accession_number",
+    Field.DESCRIPTION: "description",
+    Field.CALLING_AE: "calling_ae_title",
+    Field.UID: "uid",
 }
-_REFERRING = "\x08"
+_BETWEEN = "\x1f"  # folded text has no control characters: no word reaches over two fields
+_AFTER_ANY_TIME = ":"  # sorts after each digit: a day with any time is before it
 _STATES = {flag.value: BIT[flag] for flag in Flag} | {"flagged": sum(BIT.values())}
 
 
-def text_of(
-    patient: PatientAttributes,
-    study: StudyAttributes,
-    modalities: str,
-    calling_ae_title: str,
-) -> str:
-    """The text to be searched for one study."""
-    parts = (
-        (_MARK[Field.NAME], patient.patient_name),
-        (_MARK[Field.PATIENT_ID], patient.patient_id),
-        (_MARK[Field.ACCESSION], study.accession_number),
-        (_MARK[Field.DESCRIPTION], study.study_description),
-        (_REFERRING, study.referring_physician_name),
-        (_MARK[Field.MODALITY], modalities.replace("\\", " ")),
-        (_MARK[Field.CALLING_AE], calling_ae_title),
-        (_MARK[Field.UID], study.study_instance_uid),
+@dataclass(frozen=True)
+class Searchable:
+    """The folded texts of one study."""
+
+    name: str
+    patient_id: str
+    accession_number: str
+    description: str
+    referring: str
+    calling_ae_title: str
+    uid: str
+
+
+def searchable(
+    patient: PatientAttributes, study: StudyAttributes, calling_ae_title: str
+) -> Searchable:
+    """What can be found of a study."""
+    return Searchable(
+        name=_folded(patient.patient_name),
+        patient_id=_folded(patient.patient_id),
+        accession_number=_folded(study.accession_number),
+        description=_folded(study.study_description),
+        referring=_folded(study.referring_physician_name),
+        calling_ae_title=_folded(calling_ae_title),
+        uid=study.study_instance_uid,
     )
-    # Control characters of a value can neither pass for a mark nor hide one.
-    return "".join(mark + fold(_printable(value)) for mark, value in parts) + "\x09"
 
 
-def replace_modalities(text: str, modalities: str) -> str:
-    """The same text with other modalities."""
-    before, _, rest = text.partition(_MARK[Field.MODALITY])
-    _, mark, after = rest.partition(_MARK[Field.CALLING_AE])
-    return f"{before}{_MARK[Field.MODALITY]}{fold(modalities.replace(chr(92), ' '))}{mark}{after}"
+def insert(
+    tx: Transaction, study: int, patient: int, at: float, sort_date: str, flags: int, of: Searchable
+) -> None:
+    """Make a new study findable; its modalities come with `set_modalities`."""
+    words = (of.name, of.patient_id, of.accession_number, of.description, of.referring)
+    tx.execute(
+        "INSERT INTO study_search (study, patient, received_at, sort_date, flags, modalities,"
+        " words, name, patient_id, accession_number, description, calling_ae_title, uid)"
+        " VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?)",
+        (
+            study,
+            patient,
+            at,
+            sort_date,
+            flags,
+            _BETWEEN.join(words) + _BETWEEN,
+            of.name,
+            of.patient_id,
+            of.accession_number,
+            of.description,
+            of.calling_ae_title,
+            of.uid,
+        ),
+    )
 
 
-def _printable(value: str) -> str:
-    return "".join(c if c >= " " else " " for c in value) if not value.isprintable() else value
+def set_modalities(tx: Transaction, study: int, modalities: str) -> None:
+    """Give a study the modalities it has now, joined with a backslash."""
+    folded = f" {_folded(modalities.replace(chr(92), ' '))} "
+    words = tx.scalar("SELECT words FROM study_search WHERE study = ?", (study,))
+    tx.execute(
+        "UPDATE study_search SET modalities = ?, words = ? WHERE study = ?",
+        (folded, words.rpartition(_BETWEEN)[0] + _BETWEEN + folded, study),
+    )
+
+
+def _folded(value: str) -> str:
+    """Folded, and without control characters that could pass for the mark between fields."""
+    return fold("".join(c if c.isprintable() else " " for c in value))
 
 
 def condition(terms: tuple[Term, ...]) -> tuple[str, list[object]]:
@@ -73,11 +114,11 @@ def _clause(term: Term) -> tuple[str, list[object]]:
         bounds: list[object] = []
         clause = "sort_date <> ''"
         if term.first:
-            clause += " AND substr(sort_date, 1, 8) >= ?"
+            clause += " AND sort_date >= ?"
             bounds.append(term.first)
         if term.last:
-            clause += " AND substr(sort_date, 1, 8) <= ?"
-            bounds.append(term.last)
+            clause += " AND sort_date < ?"
+            bounds.append(term.last + _AFTER_ANY_TIME)
         return clause, bounds
     if term.field is Field.STATE:
         state = term.value.lower()
@@ -85,27 +126,9 @@ def _clause(term: Term) -> tuple[str, list[object]]:
             raise UsageError(f"st: takes one of {', '.join(sorted(_STATES))}")
         return "flags & ?", [_STATES[state]]
     if term.field is Field.MODALITY:
-        wanted = [fold(value) for value in term.value.split(",") if value]
-        inside = _between(Field.MODALITY)
+        wanted = [fold(value) for value in term.value.split(",") if value] or [""]
         return (
-            "(" + " OR ".join(f"instr(' ' || {inside} || ' ', ?)" for _ in wanted) + ")",
+            "(" + " OR ".join("instr(modalities, ?)" for _ in wanted) + ")",
             [f" {value} " for value in wanted],
         )
-    if term.field is Field.ANY:
-        return "instr(substr(text, 1, instr(text, char(6))), ?)", [fold(term.value)]
-    return f"instr({_between(term.field)}, ?)", [fold(term.value)]
-
-
-def _between(field: Field) -> str:
-    """SQL for the part of the text that belongs to ``field``."""
-    start = f"instr(text, char({ord(_MARK[field])}))"
-    following = {
-        Field.NAME: 2,
-        Field.PATIENT_ID: 3,
-        Field.ACCESSION: 4,
-        Field.DESCRIPTION: 8,
-        Field.MODALITY: 6,
-        Field.CALLING_AE: 7,
-        Field.UID: 9,
-    }[field]
-    return f"substr(text, {start} + 1, instr(text, char({following})) - {start} - 1)"
+    return f"instr({_COLUMN[term.field]}, ?)", [fold(term.value)]

@@ -67,13 +67,21 @@ CREATE INDEX study_patient_id ON study (sort_id, id);
 CREATE INDEX study_accession ON study (accession_number) WHERE accession_number <> '';
 
 -- What the filter line looks through: narrow, so that a scan of all studies takes milliseconds.
+-- Texts are folded (no case, no accents); words joins those that a bare word is looked for in.
 CREATE TABLE study_search (
     study INTEGER PRIMARY KEY REFERENCES study (id),
     patient INTEGER NOT NULL,
     received_at REAL NOT NULL,
     sort_date TEXT NOT NULL,
     flags INTEGER NOT NULL,
-    text TEXT NOT NULL                        -- folded fields, each after its own mark (tuipacs/index/search.py)
+    modalities TEXT NOT NULL,
+    words TEXT NOT NULL,
+    name TEXT NOT NULL,
+    patient_id TEXT NOT NULL,
+    accession_number TEXT NOT NULL,
+    description TEXT NOT NULL,
+    calling_ae_title TEXT NOT NULL,
+    uid TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE series (
