@@ -114,6 +114,8 @@ class _Tree:
             if not level.is_undefined:
                 raise TreeEndedError("an item ends before its length says")
             return None
+        if tag >> 16 == 0xFFFE:
+            raise TreeEndedError("an item or delimiter stands outside of a sequence")
         creator = self._creator(level, tag)
         vr = _vr_of(tag, creator) if stored in ("", "UN") else stored
         claimed = -1 if length == UNDEFINED else length

@@ -162,6 +162,12 @@ def test_a_damaged_object_is_listed_as_far_as_it_goes() -> None:
     assert found.truncated == "the rest cannot be read: the data ends inside (0045,0010)"
 
 
+def test_an_item_outside_of_a_sequence_ends_the_list() -> None:
+    found = listed(dataset(middle=item(b"")))
+    assert line_of(found, "(0010,0020)").value == "P-1"
+    assert found.truncated.endswith("an item or delimiter stands outside of a sequence")
+
+
 @pytest.mark.parametrize("length", [None, UNDEFINED])
 @pytest.mark.parametrize("depth", [40, 500, 5000])
 def test_too_deep_sequences_are_listed_as_far_as_they_go(depth: int, length: int | None) -> None:
