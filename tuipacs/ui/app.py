@@ -24,6 +24,9 @@ def run(archive: ArchivePaths, *, graphics: str = "auto") -> int:
             " for example: tuipacs find\n"
         )
         return 2
+    if not _is_terminal(sys.__stderr__):
+        # Textual draws on the standard error stream; a log file is no screen.
+        setattr(sys, "__stderr__", sys.__stdout__)  # noqa: B010 - typed as final
     from tuipacs.ui.graphics.choice import Protocol
     from tuipacs.ui.graphics.probe import probe_terminal
 

@@ -24,9 +24,11 @@ from tuipacs.schema.messages import Changes
 from tuipacs.ui import actions, command_words, deeds, feed
 from tuipacs.ui.actions import Action
 from tuipacs.ui.desk import ArchiveLink, Desk
+from tuipacs.ui.dialogs.dialog import Dialog
 from tuipacs.ui.graphics.choice import GraphicsChoice
 from tuipacs.ui.graphics.probe import ProbeResult
 from tuipacs.ui.keeper import IDLE_CHECK, Keeper
+from tuipacs.ui.key_order import POLL, KeyOrder, early_form_key
 from tuipacs.ui.launcher import Launcher
 from tuipacs.ui.leader import KEY, POPUP_AFTER, Leader, choices
 from tuipacs.ui.looks import Looks
@@ -34,6 +36,7 @@ from tuipacs.ui.opening import Opening
 from tuipacs.ui.palette import ActionProvider
 from tuipacs.ui.preferences import Preferences
 from tuipacs.ui.safety import TextWall
+from tuipacs.ui.screens.card import CardScreen
 from tuipacs.ui.screens.start import StartScreen
 from tuipacs.ui.screens.work import WorkScreen
 from tuipacs.ui.theme_files import row_colors
@@ -103,6 +106,7 @@ class TuipacsApp(App[int]):
         self.make_link = make_link
         self.commands = command_words.CommandSuggester(self)
         self.leader = Leader()
+        self.key_order = KeyOrder()
         self.keeper = Keeper(self)
         self.looks = Looks(self, theme_folders, preferences_file)
         self.looks.load()
@@ -335,12 +339,26 @@ class TuipacsApp(App[int]):
 
     async def on_event(self, event: events.Event) -> None:
         """The leader comes first, so that keys typed ahead keep their order."""
-        if isinstance(event, events.Key) and not event.is_forwarded:
-            if self.keeper.key_pressed():
-                self.touch()
-            if self._leader_takes(event):
-                return
+        if not isinstance(event, events.Key) or event.is_forwarded:
+            await super().on_event(event)
+            return
+        if self.keeper.key_pressed():
+            self.touch()
+        if self.key_order.must_wait(self.screen):
+            if self.key_order.hold(event):
+                self.set_timer(POLL, self._release_keys)
+            return
+        if self._leader_takes(event) or self._form_takes(event):
+            return
         await super().on_event(event)
+
+    async def _release_keys(self) -> None:
+        if not await self.key_order.release(self.screen, self.on_event):
+            self.set_timer(POLL, self._release_keys)
+
+    def _form_takes(self, event: events.Key) -> bool:
+        screen = self.screen
+        return isinstance(screen, CardScreen | Dialog) and early_form_key(screen, event.key)
 
     def _leader_takes(self, event: events.Key) -> bool:
         screen = self.screen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tuipacs.paths import ArchivePaths
 
 START_LIMIT = 15.0  # seconds until a daemon that does not answer is called stuck
 _LOG_TAIL = 4096  # bytes
+_LOG_HEAD = re.compile(r"^\d{4}-\S+ [A-Z]+ \S+ ")  # time, level and logger
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Launcher:
         if self._daemon is None or self._daemon.poll() is None:
             return ""
         code = self._daemon.returncode
-        return f"the archive stopped while starting (exit code {code}): {self._last_words()}"
+        return f"The archive stopped while starting (exit code {code}):\n{self._last_words()}"
 
     def _last_words(self) -> str:
         try:
@@ -91,4 +93,5 @@ class Launcher:
                 lines = log.read().decode(errors="replace").splitlines()
         except OSError:
             return "it left no log"
-        return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
+        return _LOG_HEAD.sub("", last)

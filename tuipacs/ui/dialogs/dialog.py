@@ -25,6 +25,9 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
     """Subclasses give `heading`, `compose_form` and `buttons`; None is the answer of esc."""
 
     BINDINGS = [
+        # With priority: text typed faster than the focus moves would land in the field before.
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
         Binding("escape", "cancel", "Cancel", show=False),
         Binding("left", "app.focus_previous", show=False),
         Binding("right", "app.focus_next", show=False),
@@ -55,6 +58,11 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
     """
 
     heading = ""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it can take keys: it is there, and something has the focus."""
+        return self.focused is not None
 
     @property
     def tui(self) -> TuipacsApp:

@@ -6,12 +6,13 @@ import ipaddress
 from collections.abc import Iterable
 
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input
+from textual.widgets import Button, Input
 
 from tuipacs.domain.permissions import NodeService
 from tuipacs.schema.messages import NodeAddRequest
 from tuipacs.ui.dialogs.dialog import Dialog, label
 from tuipacs.ui.screens.first_run import check_ae_title
+from tuipacs.ui.widgets.choices import Tick
 from tuipacs.ui.widgets.push_button import PushButton
 
 
@@ -32,10 +33,6 @@ class NodeDialog(Dialog[NodeAddRequest]):
     heading = "Add a node"
     AUTO_FOCUS = "#ae-title"
 
-    DEFAULT_CSS = """
-    NodeDialog Checkbox { border: none; background: $surface; padding: 0; height: 1; }
-    """
-
     def __init__(
         self,
         *,
@@ -54,8 +51,8 @@ class NodeDialog(Dialog[NodeAddRequest]):
         yield label("Description")
         yield Input(id="description", max_length=200)
         yield label("It may")
-        yield Checkbox("test the connection (C-ECHO)", NodeService.ECHO in self._services, id="e")
-        yield Checkbox("send (C-STORE)", NodeService.STORE in self._services, id="s")
+        yield Tick("test the connection (C-ECHO)", NodeService.ECHO in self._services, id="e")
+        yield Tick("send (C-STORE)", NodeService.STORE in self._services, id="s")
 
     def buttons(self) -> Iterable[Button]:
         yield PushButton("Cancel", id="cancel")
@@ -65,9 +62,9 @@ class NodeDialog(Dialog[NodeAddRequest]):
         ae_title = self.query_one("#ae-title", Input).value.strip(" ")
         address = self.query_one("#address", Input).value.strip()
         services = []
-        if self.query_one("#e", Checkbox).value:
+        if self.query_one("#e", Tick).value:
             services.append(NodeService.ECHO)
-        if self.query_one("#s", Checkbox).value:
+        if self.query_one("#s", Tick).value:
             services.append(NodeService.STORE)
         reason = check_ae_title(ae_title) or check_address(address)
         if not reason and not services:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from textual import work
 from textual.widget import Widget
-from textual.widgets import Button, Input, RadioButton, RadioSet
+from textual.widgets import Button, Input
 
 from tuipacs.domain.permissions import Role
 from tuipacs.errors import TuipacsError
@@ -14,13 +14,9 @@ from tuipacs.schema import operations as op
 from tuipacs.schema.messages import UserAddRequest, UserRoleRequest
 from tuipacs.ui.dialogs.dialog import Dialog, label, words
 from tuipacs.ui.screens.first_run import LEAST_PASSWORD, check_password
+from tuipacs.ui.widgets.choices import Choice, Choices
 from tuipacs.ui.widgets.push_button import PushButton
 
-_CSS = """
-    RadioSet { border: none; padding: 0; background: $surface; height: auto; margin-bottom: 1; }
-    RadioSet:focus { border: none; }
-    RadioButton { background: $surface; padding: 0; }
-"""
 ABOUT = {
     Role.VIEWER: "looks at pictures",
     Role.TECHNOLOGIST: "also imports, exports, watches receiving",
@@ -34,9 +30,7 @@ ABOUT = {
 class RoleDialog(Dialog[bool]):
     """Gives an account another role; True when it was done."""
 
-    AUTO_FOCUS = "RadioSet"
-    SCOPED_CSS = True
-    DEFAULT_CSS = f"RoleDialog {{ {_CSS} }}"
+    AUTO_FOCUS = "Choices"
     heading = "Role"
 
     def __init__(self, user: str, role: Role) -> None:
@@ -70,7 +64,6 @@ class AddUserDialog(Dialog[bool]):
     """Makes an account; True when it was done."""
 
     AUTO_FOCUS = "#name"
-    DEFAULT_CSS = f"AddUserDialog {{ {_CSS} }}"
     heading = "Add a user"
 
     def compose_form(self) -> Iterable[Widget]:
@@ -109,11 +102,11 @@ class AddUserDialog(Dialog[bool]):
             self.dismiss(True)
 
 
-def roles(current: Role) -> RadioSet:
+def roles(current: Role) -> Choices:
     """All roles with a word about each."""
-    return RadioSet(
+    return Choices(
         *(
-            RadioButton(f"{role.value:<13} {ABOUT[role]}", value=role is current, id=role.value)
+            Choice(f"{role.value:<13} {ABOUT[role]}", value=role is current, id=role.value)
             for role in Role
         )
     )
@@ -121,5 +114,5 @@ def roles(current: Role) -> RadioSet:
 
 def chosen_role(dialog: Dialog[bool]) -> Role:
     """What is pressed in the dialog's roles."""
-    pressed = dialog.query_one(RadioSet).pressed_button
+    pressed = dialog.query_one(Choices).pressed_button
     return Role(pressed.id) if pressed is not None and pressed.id else Role.VIEWER

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Center, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
@@ -39,22 +40,27 @@ class CardScreen(Screen[Result | None], Generic[Result]):
         & .card--text { height: auto; }
         & .card--hint { height: auto; color: $text-accent; margin-top: 1; }
         & .card--error { height: auto; color: $text-error; }
+        & .card--error.-quiet { color: $text-muted; }
         & .card--buttons { height: 1; align-horizontal: right; margin-top: 1; }
         & Input {
             border: none; height: 1; padding: 0 1; margin-bottom: 1; background: $background;
             &:focus { border: none; background: $panel; background-tint: $panel 0%; }
         }
-        & RadioSet {
-            border: none; padding: 0; background: $surface; height: auto; width: 100%;
-            margin-bottom: 1;
-            &:focus { border: none; }
-            & > RadioButton { background: $surface; padding: 0; width: 100%; }
-        }
     }
     """
 
+    # With priority: text typed faster than the focus moves would land in the field before.
+    BINDINGS = [
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
+    ]
     title_words = ""
     subtitle_words = ""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it can take keys: it is there, and something has the focus."""
+        return self.focused is not None
 
     @property
     def tui(self) -> TuipacsApp:
@@ -90,11 +96,19 @@ class CardScreen(Screen[Result | None], Generic[Result]):
         error = self.query_one("#error", Static)
         error.update(reason)
         error.display = bool(reason)
+        error.remove_class("-quiet")
 
     def busy(self, is_busy: bool) -> None:
         """While the answer is being judged nothing can be pressed."""
         for button in self.query(Button):
             button.disabled = is_busy
+        if is_busy:
+            self.tell("one moment …")
+
+    def tell(self, words: str) -> None:
+        """Say what is being done, where errors stand too."""
+        self.complain(words)
+        self.query_one("#error").add_class("-quiet")
 
 
 def label(text: str) -> Static:

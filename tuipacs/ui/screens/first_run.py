@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from textual import work
 from textual.binding import Binding
 from textual.widget import Widget
-from textual.widgets import Button, Input, RadioButton, RadioSet, Static
+from textual.widgets import Button, Input
 
 from tuipacs.errors import TuipacsError
 from tuipacs.ui.launcher import Launcher, NewArchive
 from tuipacs.ui.screens.card import CardScreen, label
+from tuipacs.ui.widgets.choices import Choice, Choices
 from tuipacs.ui.widgets.push_button import PushButton
 
 LEAST_PASSWORD = 15
@@ -70,9 +71,9 @@ class FirstRunScreen(CardScreen[bool]):
         yield label("Port it listens on")
         yield Input("11112", id="port", max_length=5)
         yield label("Who may send")
-        with RadioSet(id="callers"):
+        with Choices(id="callers"):
             for value, text in _CALLERS:
-                yield RadioButton(text, value=value == "echo", id=value)
+                yield Choice(text, value=value == "echo", id=value)
         yield label("Administrator")
         yield Input(id="admin", placeholder="a name to log in with", max_length=64)
         yield label(f"Password: {LEAST_PASSWORD} characters or more, nothing common")
@@ -113,7 +114,7 @@ class FirstRunScreen(CardScreen[bool]):
                 self.complain(reason)
                 self.set_focus(self.query_one(f"#{name}"))
                 return
-        pressed = self.query_one(RadioSet).pressed_button
+        pressed = self.query_one(Choices).pressed_button
         self.busy(True)
         self.make(
             NewArchive(
@@ -128,7 +129,7 @@ class FirstRunScreen(CardScreen[bool]):
     @work(exclusive=True, exit_on_error=True)
     async def make(self, new: NewArchive) -> None:
         """Run ``tuipacs init``."""
-        self.query_one("#error", Static).display = False
+        self.tell("making the archive …")
         try:
             await self._launcher.initialise(new)
         except TuipacsError as error:

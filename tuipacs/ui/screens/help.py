@@ -67,6 +67,11 @@ class HelpScreen(ModalScreen[Action | None]):
         self._below = below
         self._found: list[Action] = []
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it can take keys."""
+        return self.focused is not None
+
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = "help"

@@ -19,7 +19,7 @@ LOGO = """\
 class StartScreen(Screen[None]):
     """Stays at the bottom of the screen stack for the whole run."""
 
-    BINDINGS = [Binding("ctrl+q,q,escape", "app.leave", "Quit", show=False)]
+    BINDINGS = [Binding("ctrl+q", "app.leave", "Quit", show=False, priority=True)]
 
     DEFAULT_CSS = """
     StartScreen {

@@ -48,6 +48,12 @@ class WorkScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._stale = False
+        self._begun = False
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it can take keys."""
+        return self._begun
 
     @property
     def tui(self) -> TuipacsApp:
@@ -76,6 +82,7 @@ class WorkScreen(Screen[None]):
         """Say how the link is, then start."""
         self.link_changed()
         self.begin()
+        self._begun = True
 
     def begin(self) -> None:
         """Called once, when the screen is there: ask for what it shows."""

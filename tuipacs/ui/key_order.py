@@ -1,0 +1,82 @@
+"""Keys act in the order they were typed, also when they come faster than screens open.
+
+Textual hands a key to the widget that has the focus now. What a key before it does to the focus
+(tab, enter in a form, a dialog that opens) happens a little later, so that a password typed ahead
+could land in the field of the user name. Here the keys that move the focus do it at once, and keys
+for a screen that is not there yet wait for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, runtime_checkable
+
+from textual import events
+from textual.screen import Screen
+from textual.widgets import Button, Input
+
+LONGEST_WAIT = 1.0  # seconds that keys wait for a screen
+POLL = 0.02  # seconds
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """A screen that says when it can take keys."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether keys can be handed to it."""
+
+
+def early_form_key(screen: Screen[Any], key: str) -> bool:
+    """Move the focus of a form at once; True when the key was such a one.
+
+    Enter goes from one field to the next; in the last one it is left to the field.
+    """
+    if key == "tab":
+        screen.focus_next()
+    elif key == "shift+tab":
+        screen.focus_previous()
+    elif key == "enter" and isinstance(screen.focused, Input):
+        fields = [widget for widget in screen.focus_chain if not isinstance(widget, Button)]
+        if screen.focused not in fields[:-1]:
+            return False
+        screen.focus_next()
+    else:
+        return False
+    return True
+
+
+class KeyOrder:
+    """Holds keys while the screen they are meant for is being made."""
+
+    def __init__(self) -> None:
+        self._held: list[events.Key] = []
+        self._since = 0.0
+
+    def must_wait(self, screen: Screen[Any]) -> bool:
+        """Whether a key that comes now has to wait."""
+        if not isinstance(screen, Settles) or screen.is_settled:
+            return bool(self._held)
+        return not self._held or time.monotonic() - self._since < LONGEST_WAIT
+
+    def hold(self, event: events.Key) -> bool:
+        """Keep a key; True when it is the first one, so that someone must look after it."""
+        self._held.append(event)
+        if len(self._held) == 1:
+            self._since = time.monotonic()
+            return True
+        return False
+
+    async def release(
+        self, screen: Screen[Any], handle: Callable[[events.Key], Awaitable[None]]
+    ) -> bool:
+        """Hand the keys out if the screen is there; False when they still have to wait."""
+        late = time.monotonic() - self._since >= LONGEST_WAIT
+        if isinstance(screen, Settles) and not screen.is_settled and not late:
+            return False
+        held, self._held = self._held, []
+        for event in held:
+            await handle(event)
+        return not self._held
