@@ -146,6 +146,14 @@ def test_the_peers_abort_is_told_with_its_codes(archive: Archive) -> None:
     assert archive.audited("the peer aborted") == []
 
 
+@pytest.mark.parametrize("part", [b"\x01", associate_rq()[:6], associate_rq()[:-1]])
+def test_a_request_that_breaks_off_is_told(archive: Archive, part: bytes) -> None:
+    with RawPeer(archive.port) as peer:
+        peer.send(part)
+    record = archive.record(AssociationState.REJECTED)
+    assert record.reason == "went away inside its association request"
+
+
 def test_a_port_probe_leaves_no_trace(archive: Archive) -> None:
     with RawPeer(archive.port):
         pass

@@ -148,15 +148,15 @@ class Association:
         try:
             request = self._read_request(deadline, words)
         except PeerGoneError:
-            if self._channel.holds:  # nothing at all is a port probe, and nothing to report
-                self._reject_silently("went away inside its association request")
+            if self._channel.received:  # nothing at all is a port probe, and nothing to report
+                self._report_refusal("went away inside its association request")
             raise
         except PeerSlowError as slow:
-            self._reject_silently(slow.words)
+            self._report_refusal(slow.words)
             return None
         except PduError as error:
             self._send(encode_abort(_PROVIDER, error.reason))
-            self._reject_silently(f"sent {error.words}")
+            self._report_refusal(f"sent {error.words}")
             return None
         verdict = negotiate(
             request,
@@ -203,7 +203,7 @@ class Association:
             self.caller, rejection.known, rejection.words, rejection.outcomes
         )
 
-    def _reject_silently(self, words: str) -> None:
+    def _report_refusal(self, words: str) -> None:
         self._engine.observer.rejected(self.caller, False, words)
 
     # -- data transfer and release (PS3.8 7.2 to 7.6)

@@ -19,6 +19,7 @@ class Channel:
         self._buffer = bytearray(buffer_size)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
+        self.received = 0  # bytes so far
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     @property
@@ -75,6 +76,7 @@ class Channel:
             raise PeerGoneError from error
         if not received:
             raise PeerGoneError
+        self.received += received
         return received
 
     def send(self, data: bytes, timeout: float) -> None:
