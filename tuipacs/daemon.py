@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 API_THREADS = 8
 DRAIN_SECONDS = 30.0  # for objects and jobs in progress
+VITAL_THREADS = ("dicom-listener", "jobs")
 LAST_RESORT = DRAIN_SECONDS + 30.0  # then the process ends, whatever still runs
 
 
@@ -52,13 +53,15 @@ def run_daemon(paths: ArchivePaths, *, login_hint: str = "", foreground: bool = 
             config = load_config(paths.config)
             prepare_folder(paths, config.control.socket_group)
             with _logging(paths.log, config, foreground):
-                _run(paths, config, login_hint)
+                return _run(paths, config, login_hint)
     except TuipacsError as error:
-        _complain(paths, error)
-        return 1
+        words = f"{error.message} ({error.remedy})" if error.remedy else error.message
+        return _complain(paths, words)
     except KeyboardInterrupt:  # before the signal handlers were in place
         return 130
-    return 0
+    except Exception as error:  # noqa: BLE001 - the end, and its message may quote a patient
+        sys.stderr.write(f"{logs.frames(error)}\n")
+        return _complain(paths, "the daemon ended by an error of its own", error)
 
 
 def _check_exists(paths: ArchivePaths) -> None:
@@ -71,11 +74,11 @@ def _check_exists(paths: ArchivePaths) -> None:
         ) from None
 
 
-def _complain(paths: ArchivePaths, error: TuipacsError) -> None:
-    words = f"{error.message} ({error.remedy})" if error.remedy else error.message
+def _complain(paths: ArchivePaths, words: str, bug: BaseException | None = None) -> int:
     sys.stderr.write(f"tuipacs: {words}\n")
     with contextlib.suppress(OSError):  # it is on stderr already
-        logs.append_line(paths.log, logging.CRITICAL, __name__, words)
+        logs.append_line(paths.log, __name__, words, bug)
+    return 1
 
 
 @contextlib.contextmanager
@@ -87,13 +90,13 @@ def _logging(path: Path, config: Config, foreground: bool) -> Iterator[None]:
         logs.stop_logging(handlers)
 
 
-def _run(paths: ArchivePaths, config: Config, login_hint: str) -> None:
+def _run(paths: ArchivePaths, config: Config, login_hint: str) -> int:
     archive = Archive(paths, config, login_hint=login_hint)
     try:
         archive.recover()
         control = bind_control_socket(paths.socket, config.control.socket_group)
         try:
-            asyncio.run(_Daemon(archive).serve(control))
+            return asyncio.run(_Daemon(archive).serve(control))
         finally:
             control.close()
             paths.socket.unlink(missing_ok=True)
@@ -102,22 +105,27 @@ def _run(paths: ArchivePaths, config: Config, login_hint: str) -> None:
 
 
 class _Daemon:
-    """The running part, in one event loop."""
+    """The running part. Make it inside the event loop or before it; use it in one only."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._stopping = asyncio.Event()
         self._stop_reason = ""
+        self._signals = 0
+        self._exit_code = 0
 
-    async def serve(self, control: socket.socket) -> None:
-        """Start, wait for the end, drain."""
+    async def serve(self, control: socket.socket) -> int:
+        """Start, wait for the end, drain; return the exit code."""
         archive = self._archive
         loop = asyncio.get_running_loop()
-        archive.on_stop = lambda: self._stop_from_thread(loop)
+        archive.on_stop = lambda: self._stop_from_thread(loop, "a request to stop", 0)
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop, signal.Signals(number).name)
+            loop.add_signal_handler(number, self._signalled, signal.Signals(number).name)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
-        with ThreadPoolExecutor(API_THREADS, "control-api") as executor:
+        with (
+            self._watching_threads(loop),
+            ThreadPoolExecutor(API_THREADS, "control-api") as executor,
+        ):
             api = ControlApi(archive.services, archive.wakeups, executor)
             try:
                 archive.start()
@@ -135,9 +143,28 @@ class _Daemon:
                 await serving
                 executor.shutdown()
         log.info("archive stopped")
+        return self._exit_code
 
-    def _stop_from_thread(self, loop: asyncio.AbstractEventLoop) -> None:
-        loop.call_soon_threadsafe(self._stop, "a request to stop")
+    @contextlib.contextmanager
+    def _watching_threads(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        before = threading.excepthook
+        threading.excepthook = lambda end: self._thread_ended(loop, end)
+        try:
+            yield
+        finally:
+            threading.excepthook = before
+
+    def _thread_ended(self, loop: asyncio.AbstractEventLoop, end: threading.ExceptHookArgs) -> None:
+        """A thread died of a bug. Without the ones that matter the archive would be deaf."""
+        name = end.thread.name if end.thread else "?"
+        log.critical("thread %s ended by an error of its own", name, exc_info=end.exc_value)
+        if name in VITAL_THREADS:
+            self._stop_from_thread(loop, f"thread {name} is gone", 1)
+
+    def _stop_from_thread(
+        self, loop: asyncio.AbstractEventLoop, reason: str, exit_code: int
+    ) -> None:
+        loop.call_soon_threadsafe(self._stop, reason, exit_code)
 
     async def _until_told(self, serving: asyncio.Task[None]) -> None:
         told = asyncio.create_task(self._stopping.wait())
@@ -145,12 +172,17 @@ class _Daemon:
         told.cancel()
         log.info("stopping: %s", self._stop_reason or "the control API ended")
 
-    def _stop(self, reason: str) -> None:
-        if self._stopping.is_set() and reason.startswith("SIG"):
-            log.warning("%s again: ending at once", reason)
+    def _signalled(self, name: str) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            log.warning("%s again: ending at once", name)
             logging.shutdown()
             os._exit(1)  # as after a power cut: nothing acknowledged is lost
-        self._stop_reason = reason
+        self._stop(name, 0)
+
+    def _stop(self, reason: str, exit_code: int) -> None:
+        self._stop_reason = self._stop_reason or reason
+        self._exit_code = max(self._exit_code, exit_code)
         self._stopping.set()
 
     def _reload(self) -> None:

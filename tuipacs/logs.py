@@ -102,9 +102,10 @@ def start_logging(path: Path, level: str, *, to_stderr: bool) -> list[logging.Ha
     return handlers
 
 
-def append_line(path: Path, level: int, name: str, message: str) -> None:
-    """Add one line to a log that another process may have open. Raises `OSError`."""
-    record = logging.LogRecord(name, level, "", 0, "%s", (message,), None)
+def append_line(path: Path, name: str, message: str, error: BaseException | None = None) -> None:
+    """Add a critical message to a log that another process may have open. Raises `OSError`."""
+    what = (type(error), error, error.__traceback__) if error is not None else None
+    record = logging.LogRecord(name, logging.CRITICAL, "", 0, "%s", (message,), what)
     with path.open("a", encoding="utf-8") as file:
         file.write(SafeFormatter().format(record) + "\n")
 

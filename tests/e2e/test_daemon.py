@@ -8,14 +8,16 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import threading
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from tests.builders import make_dataset, part10_bytes
-from tests.e2e.daemon_fixture import ADMIN, ArchiveFactory, RunningArchive
+from tests.e2e.daemon_fixture import ADMIN, ArchiveFactory, RunningArchive, new_archive
 from tuipacs.domain.permissions import Role
 from tuipacs.errors import AuthenticationError, ForbiddenError
 from tuipacs.paths import ArchivePaths
@@ -32,8 +34,18 @@ def refused_start(archive: RunningArchive) -> str:
     return said.decode()
 
 
-def test_a_started_archive_receives_and_says_who_it_is(running_archive: ArchiveFactory) -> None:
-    archive = running_archive(ae_title="FIRST")
+@pytest.fixture(scope="module")
+def shared() -> Iterator[RunningArchive]:
+    """One daemon for the tests that leave it as it was."""
+    with tempfile.TemporaryDirectory(prefix="tp") as base:
+        archive = new_archive(Path(base) / "a", ae_title="FIRST")
+        archive.start()
+        yield archive
+        archive.close()
+
+
+def test_a_started_archive_receives_and_says_who_it_is(shared: RunningArchive) -> None:
+    archive = shared
     assert archive.health is not None
     assert archive.health.receiving
     assert archive.health.ae_title == "FIRST"
@@ -42,16 +54,16 @@ def test_a_started_archive_receives_and_says_who_it_is(running_archive: ArchiveF
         pass
 
 
-def test_socket_and_files_are_for_the_owner_alone(running_archive: ArchiveFactory) -> None:
-    archive = running_archive()
+def test_socket_and_files_are_for_the_owner_alone(shared: RunningArchive) -> None:
+    archive = shared
     assert stat.S_IMODE(archive.paths.root.stat().st_mode) == 0o700
     assert stat.S_IMODE(archive.paths.socket.stat().st_mode) == 0o600
     for path in archive.paths.root.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
-def test_a_second_daemon_is_refused_and_names_the_first(running_archive: ArchiveFactory) -> None:
-    archive = running_archive()
+def test_a_second_daemon_is_refused_and_names_the_first(shared: RunningArchive) -> None:
+    archive = shared
     said = refused_start(archive)
     assert f"another daemon (pid {archive.pid}) owns this archive" in said
     assert archive.visit().call(operations.HEALTH, Empty()) == archive.health
@@ -153,8 +165,6 @@ def test_a_damaged_index_is_told_not_traced(running_archive: ArchiveFactory) -> 
 def test_the_socket_of_a_long_path_lies_in_a_private_folder(
     running_archive: ArchiveFactory, tmp_path: Path
 ) -> None:
-    from tests.e2e.daemon_fixture import new_archive
-
     runtime = tmp_path / "run"
     runtime.mkdir()
     archive = new_archive(tmp_path / ("long" * 30))
@@ -182,9 +192,9 @@ def test_the_socket_of_a_long_path_lies_in_a_private_folder(
 
 
 def test_sighup_reads_the_log_level_again_and_a_mistake_changes_nothing(
-    running_archive: ArchiveFactory,
+    shared: RunningArchive,
 ) -> None:
-    archive = running_archive()
+    archive = shared
     text = archive.paths.config.read_text()
     archive.paths.config.write_text(text.replace('level = "info"', 'level = "debug"'))
     os.kill(archive.pid, signal.SIGHUP)
@@ -192,11 +202,12 @@ def test_sighup_reads_the_log_level_again_and_a_mistake_changes_nothing(
     archive.paths.config.write_text(text.replace('level = "info"', 'level = "loud"'))
     os.kill(archive.pid, signal.SIGHUP)
     _wait_for_log(archive, "settings kept")
+    archive.paths.config.write_text(text)
     archive.visit().call(operations.HEALTH, Empty())
 
 
-def test_the_unix_user_of_the_socket_is_in_the_audit_log(running_archive: ArchiveFactory) -> None:
-    archive = running_archive()
+def test_the_unix_user_of_the_socket_is_in_the_audit_log(shared: RunningArchive) -> None:
+    archive = shared
     connection = archive.connect()
     page = connection.call(operations.AUDIT, AuditRequest(words="sessions.login"))
     assert page.records[0].actor == ADMIN
@@ -204,14 +215,13 @@ def test_the_unix_user_of_the_socket_is_in_the_audit_log(running_archive: Archiv
 
 
 def test_a_wrong_password_is_refused_and_no_word_of_it_is_kept(
-    running_archive: ArchiveFactory,
+    shared: RunningArchive,
 ) -> None:
-    archive = running_archive()
+    archive = shared
     with pytest.raises(AuthenticationError):
         archive.connect(password="not the right words")
     with pytest.raises(AuthenticationError):
         archive.connect(user="a-password-typed-as-a-name")
-    archive.stop()
     for path in archive.paths.root.iterdir():
         if path.is_file():
             content = path.read_bytes()
@@ -232,8 +242,8 @@ def test_an_administrator_stops_the_archive_and_a_viewer_does_not(
     assert archive.process.returncode == 0
 
 
-def test_events_wake_when_an_object_arrives(running_archive: ArchiveFactory) -> None:
-    archive = running_archive()
+def test_events_wake_when_an_object_arrives(shared: RunningArchive) -> None:
+    archive = shared
     events = archive.connect().events()
     first = next(events)
     store_one(archive)
@@ -248,6 +258,22 @@ def test_the_end_of_the_daemon_is_the_end_of_its_event_streams(
     next(events)
     assert archive.stop() == 0
     assert list(events) == []
+
+
+def test_a_second_sigterm_ends_at_once_and_the_next_start_is_clean(
+    running_archive: ArchiveFactory,
+) -> None:
+    """A request that never comes whole holds the end up; nobody has to wait for it."""
+    archive = running_archive()
+    with socket.socket(socket.AF_UNIX) as slow:
+        slow.connect(str(archive.paths.socket))
+        slow.sendall(b"POST /v1/system.health HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{")
+        archive.visit().call(operations.HEALTH, Empty())  # so the slow one was accepted before
+        os.kill(archive.pid, signal.SIGTERM)
+        _wait_for_log(archive, "stopping: SIGTERM")
+        assert archive.stop(signal.SIGTERM) == 1
+    assert "ending at once" in archive.log()
+    archive.start()
 
 
 @pytest.mark.dcmtk
@@ -293,13 +319,14 @@ def test_readiness_and_the_end_are_told_to_systemd(
 
 def store_one(archive: RunningArchive) -> None:
     """Send one object over DICOM."""
+    assert archive.health is not None
     from pydicom import dcmread
     from pynetdicom import AE
 
     dataset = dcmread(BytesIO(part10_bytes(make_dataset())))
     ae = AE("SENDER")
     ae.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
-    association = ae.associate("127.0.0.1", archive.port, ae_title="TUIPACS")
+    association = ae.associate("127.0.0.1", archive.port, ae_title=archive.health.ae_title)
     assert association.is_established
     try:
         assert association.send_c_store(dataset).Status == 0x0000
