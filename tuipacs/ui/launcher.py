@@ -69,7 +69,12 @@ class Launcher:
             raise UnavailableError(message or f"tuipacs init failed ({process.returncode})")
 
     def start(self) -> None:
-        """Start the daemon, detached: it lives on when the terminal goes away."""
+        """Start the daemon, detached: it lives on when the terminal goes away.
+
+        Nothing happens while one that was started here still runs.
+        """
+        if self._daemon is not None and self._daemon.poll() is None:
+            return
         self._daemon = subprocess.Popen(  # noqa: S603
             self._command("serve"),
             stdin=subprocess.DEVNULL,

@@ -12,6 +12,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from tuipacs.domain.level import Level
+from tuipacs.domain.permissions import Permission
 from tuipacs.domain.query import SortKey, parse_filter
 from tuipacs.domain.records import InstanceRecord, PatientRecord, SeriesRecord, StudyRecord
 from tuipacs.errors import TuipacsError, UsageError
@@ -30,6 +31,7 @@ from tuipacs.ui.widgets.panel import Panel
 from tuipacs.ui.widgets.prompt_line import PromptLine
 
 PREVIEW_AFTER = 0.04  # seconds the cursor must rest
+RESIZED_AFTER = 0.15  # seconds until the panes have their new sizes
 FILTER_AFTER = 0.15  # seconds without a key
 _SORTS = (
     (SortKey.RECEIVED, True, "newest received"),
@@ -118,10 +120,17 @@ class ArchiveScreen(WorkScreen):
             self.tui.report(error)
             return
         self.filter_line.complain("")
-        nothing = "nothing matches; esc clears the filter" if view.filter else "no studies yet"
-        self.table.say_when_empty(nothing)
+        self.table.say_when_empty(self._why_empty())
         self.table.moved()
         self._tell_counts()
+
+    def _why_empty(self) -> str:
+        if self.loader.view.filter:
+            return "nothing matches; esc clears the filter"
+        health = self.desk.health
+        if health is None or not self.desk.may(Permission.IMPORT):
+            return "no studies yet"
+        return f"no studies yet: send to {health.ae_title} on port {health.port}, or press I"
 
     @work(group="pages", exit_on_error=True)
     async def fill_pages(self) -> None:
@@ -190,10 +199,12 @@ class ArchiveScreen(WorkScreen):
         record = self.table.current_record
         self.query_one(Details).show(record)
         self.refresh_keys()
-        if self.has_class("-wide"):
-            if self._preview_timer is not None:
-                self._preview_timer.stop()
-            self._preview_timer = self.set_timer(PREVIEW_AFTER, self._preview)
+        self._preview_soon(PREVIEW_AFTER)
+
+    def _preview_soon(self, seconds: float) -> None:
+        if self._preview_timer is not None:
+            self._preview_timer.stop()
+        self._preview_timer = self.set_timer(seconds, self._preview)
 
     def on_line_view_chosen(self) -> None:
         """A double click opens."""
@@ -202,7 +213,7 @@ class ArchiveScreen(WorkScreen):
     def on_resize(self) -> None:
         """The preview appears when there is room."""
         self._previewed = None
-        self.call_after_refresh(self._preview)
+        self._preview_soon(RESIZED_AFTER)
 
     def _preview(self) -> None:
         line = self.table.current

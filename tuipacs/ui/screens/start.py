@@ -19,6 +19,7 @@ LOGO = """\
 class StartScreen(Screen[None]):
     """Stays at the bottom of the screen stack for the whole run."""
 
+    AUTO_FOCUS = ""
     BINDINGS = [Binding("ctrl+q", "app.leave", "Quit", show=False, priority=True)]
 
     DEFAULT_CSS = """
@@ -49,15 +50,24 @@ class StartScreen(Screen[None]):
         state = self.query_one("#state", Static)
         state.set_class(False, "-error")
         state.update(text)
-        self.query_one(Horizontal).display = False
+        self._offer(False)
 
     def fail(self, text: str) -> None:
         """What went wrong; offers to try again."""
         state = self.query_one("#state", Static)
         state.set_class(True, "-error")
         state.update(text)
-        self.query_one(Horizontal).display = True
+        self._offer(True)
         self.set_focus(self.query_one("#retry"))
+
+    def on_mount(self) -> None:
+        """Nothing to press yet."""
+        self._offer(False)
+
+    def _offer(self, offered: bool) -> None:
+        self.query_one(Horizontal).display = offered
+        for button in self.query(Button):
+            button.disabled = not offered
 
     async def on_button_pressed(self, event: Button.Pressed) -> None:
         """Again, or not at all."""
