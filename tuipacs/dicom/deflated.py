@@ -29,20 +29,11 @@ def inflate(data: Buffer, limit: int) -> Inflated:
 
     Raises :class:`InvalidObjectError` if the stream is damaged or ends before its end mark.
     """
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    stream = _Stream(data)
     out = bytearray()
-    position = 0
-    try:
-        while not inflater.eof and len(out) < limit:
-            given = inflater.unconsumed_tail or bytes(data[position : position + _CHUNK])
-            if not given:
-                raise InvalidObjectError(_DAMAGED)
-            if not inflater.unconsumed_tail:
-                position += len(given)
-            out += inflater.decompress(given, limit - len(out))
-    except zlib.error as error:
-        raise InvalidObjectError(_DAMAGED) from error
-    return Inflated(bytes(out), inflater.eof)
+    while not stream.is_complete and len(out) < limit:
+        out += stream.read(limit - len(out))
+    return Inflated(bytes(out), stream.is_complete)
 
 
 def check(data: Buffer) -> bool:
@@ -50,17 +41,36 @@ def check(data: Buffer) -> bool:
 
     Raises :class:`InvalidObjectError` if the stream is damaged or ends before its end mark.
     """
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    stream = _Stream(data)
     left = MAX_CHECKED
-    position = 0
-    try:
-        while not inflater.eof and left > 0:
-            given = inflater.unconsumed_tail or bytes(data[position : position + _CHUNK])
-            if not given:
-                raise InvalidObjectError(_DAMAGED)
-            if not inflater.unconsumed_tail:
-                position += len(given)
-            left -= len(inflater.decompress(given, _OUTPUT))
-    except zlib.error as error:
-        raise InvalidObjectError(_DAMAGED) from error
-    return inflater.eof
+    while not stream.is_complete and left > 0:
+        left -= len(stream.read(_OUTPUT))
+    return stream.is_complete
+
+
+class _Stream:
+    """A raw deflate stream that is fed piece by piece."""
+
+    def __init__(self, data: Buffer) -> None:
+        self._data = data
+        self._position = 0
+        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+
+    @property
+    def is_complete(self) -> bool:
+        return self._inflater.eof
+
+    def read(self, limit: int) -> bytes:
+        """Some more output, at most ``limit`` bytes; none is no sign of the end."""
+        given = self._inflater.unconsumed_tail
+        if not given:
+            given = bytes(self._data[self._position : self._position + _CHUNK])
+            self._position += len(given)
+        try:
+            out = self._inflater.decompress(given, limit)
+        except zlib.error as error:
+            raise InvalidObjectError(_DAMAGED) from error
+        # Without new input there may still be output that did not fit before.
+        if not given and not out and not self.is_complete:
+            raise InvalidObjectError(_DAMAGED)
+        return out

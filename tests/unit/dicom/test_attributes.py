@@ -352,6 +352,14 @@ def test_a_damaged_deflated_dataset_is_refused() -> None:
             read_attributes(damaged, DEFLATED)
 
 
+def test_damage_far_behind_the_attributes_is_found() -> None:
+    """Beyond the 16 MiB that are kept, a deflated dataset is still inflated to its end mark."""
+    whole = deflate(dataset(after=pixels(b"\0" * (20 << 20))))
+    assert "only the first 16 MiB" in read_attributes(whole, DEFLATED).remarks[0]
+    with pytest.raises(InvalidObjectError):
+        read_attributes(whole[:-3], DEFLATED)
+
+
 @pytest.mark.parametrize(
     "value", [b"1e400 ", b"NaN ", b"inf ", b"-1", b"99999999999 ", b"1\\2 ", b"\x1b[2J"]
 )

@@ -108,7 +108,7 @@ def test_sequences_are_nested_with_their_items() -> None:
 
 def test_an_item_may_have_a_character_set_of_its_own() -> None:
     inner = text(0x00080005, "CS", "ISO_IR 192") + text(0x00081030, "LO", "é".encode())
-    middle = sequence(0x00081115, item(inner), item(text(0x00081030, "LO", b"\xe9")))
+    middle = sequence(0x00081115, item(text(0x00081030, "LO", b"\xe9")), item(inner))
     late = text(0x00204000, "LT", b"\xe9")
     found = listed(dataset(middle=middle, after=late))
     assert [line.value for line in found.lines if line.tag == "(0008,1030)"] == ["é", "é"]
