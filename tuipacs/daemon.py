@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tuipacs import logs, sd_notify
-from tuipacs.api.app import ControlApi
+from tuipacs.api.app import ControlApi, Workers
 from tuipacs.api.server import ControlServer, bind_control_socket
 from tuipacs.bootstrap import Archive
 from tuipacs.config import Config, load_config
@@ -32,7 +32,8 @@ from tuipacs.paths import ArchivePaths
 
 log = logging.getLogger(__name__)
 
-API_THREADS = 8
+API_THREADS = 6
+OBJECT_THREADS = 4
 DRAIN_SECONDS = 30.0  # for objects and jobs in progress
 VITAL_THREADS = ("dicom-listener", "jobs")
 LAST_RESORT = DRAIN_SECONDS + 30.0  # then the process ends, whatever still runs
@@ -124,9 +125,10 @@ class _Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         with (
             self._watching_threads(loop),
-            ThreadPoolExecutor(API_THREADS, "control-api") as executor,
+            ThreadPoolExecutor(API_THREADS, "control-api") as common,
+            ThreadPoolExecutor(OBJECT_THREADS, "control-objects") as objects,
         ):
-            api = ControlApi(archive.services, archive.wakeups, executor)
+            api = ControlApi(archive.services, archive.wakeups, Workers(common, objects))
             try:
                 archive.start()
                 server = ControlServer(api.application)
@@ -141,7 +143,8 @@ class _Daemon:
                 await loop.run_in_executor(None, archive.stop, DRAIN_SECONDS)
                 server.end()
                 await serving
-                executor.shutdown()
+                common.shutdown()
+                objects.shutdown()
         log.info("archive stopped")
         return self._exit_code
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuipacs.api.app import ControlApi
+from tuipacs.api.app import ControlApi, Workers
 from tuipacs.api.server import ControlServer, bind_control_socket
 from tuipacs.domain.actor import Actor, ActorKind, Origin
 from tuipacs.domain.permissions import MATRIX, Role
@@ -114,8 +114,8 @@ def running_api(folder: Path) -> Iterator[RunningApi]:
     ends: list[Any] = []
 
     async def serve() -> None:
-        with ThreadPoolExecutor(4) as executor:
-            api = ControlApi(services, wakeups, executor)
+        with ThreadPoolExecutor(2) as common, ThreadPoolExecutor(2) as objects:
+            api = ControlApi(services, wakeups, Workers(common, objects))
             server = ControlServer(api.application)
             loop = asyncio.get_running_loop()
 

@@ -354,6 +354,36 @@ def test_a_storm_of_changes_is_told_in_few_lines(fresh_api: RunningApi) -> None:
         connection.close()
 
 
+def test_pictures_that_hang_keep_nobody_from_the_rest(api: RunningApi, http: httpx.Client) -> None:
+    """Both threads for objects wait for a decoder; sessions and health answer all the same."""
+    release, waiting = threading.Event(), threading.Semaphore(0)
+
+    def hang(*_: object) -> m.Empty:
+        waiting.release()
+        release.wait(20)
+        return m.Empty()
+
+    api.services.objects.answers["frame"] = hang
+    viewers = [
+        threading.Thread(
+            target=http.post,
+            args=("/v1/objects.frame",),
+            kwargs={"headers": AUTHORIZED, "json": {"key": 1}},
+        )
+        for _ in range(4)
+    ]
+    try:
+        for viewer in viewers:
+            viewer.start()
+        assert waiting.acquire(timeout=10)
+        assert waiting.acquire(timeout=10)
+        assert http.post("/v1/sessions.whoami", headers=AUTHORIZED).status_code == 200
+    finally:
+        release.set()
+        for viewer in viewers:
+            viewer.join()
+
+
 def test_events_need_a_session(http: httpx.Client) -> None:
     assert http.get("/v1/events").status_code == 401
 

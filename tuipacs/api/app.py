@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from starlette.exceptions import HTTPException
@@ -48,18 +49,34 @@ class ServiceSet(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Workers:
+    """Threads for the services, which are synchronous.
+
+    Objects have their own: pictures that take long to decode must not keep anyone from logging in
+    or from seeing what arrives.
+    """
+
+    common: Executor
+    objects: Executor
+
+    def of(self, operation_name: str) -> Executor:
+        """The threads for an operation."""
+        return self.objects if operation_name.startswith("objects.") else self.common
+
+
 class ControlApi:
     """The application and what belongs to its life: call `close` before the server shuts down."""
 
-    def __init__(self, services: ServiceSet, wakeups: Wakeups, executor: Executor) -> None:
+    def __init__(self, services: ServiceSet, wakeups: Wakeups, workers: Workers) -> None:
         """Make every route now, so that a missing service method is found at the start."""
-        self._executor = executor
-        self.events = EventStreams(wakeups, services.sessions.state, executor)
+        self._workers = workers
+        self.events = EventStreams(wakeups, services.sessions.state, workers.common)
         routes = [
             Route(f"/v1/{operation.name}", self._endpoint(operation, services), methods=["POST"])
             for operation in ALL
         ]
-        routes.extend(download_routes(services.sessions, services.objects, executor))
+        routes.extend(download_routes(services.sessions, services.objects, workers.objects))
         routes.append(Route("/v1/events", self.events.endpoint, methods=["GET"]))
         self.application: ASGIApp = _Boundary(Router(routes, redirect_slashes=False))
 
@@ -71,14 +88,18 @@ class ControlApi:
         self, operation: Operation[Any, Any], services: ServiceSet
     ) -> Callable[[Request], Awaitable[Response]]:
         call = _bind(operation, services)
+        executor = self._workers.of(operation.name)
 
         async def endpoint(request: Request) -> Response:
             body = await codec.read_body(request)
             message = codec.decode(body, request.headers.get("content-type", ""), operation.request)
-            answer = await asyncio.get_running_loop().run_in_executor(
-                self._executor, call, message, token_of(request), origin_of(request)
-            )
-            return codec.encode(answer, request.headers.get("accept", ""))
+            accept, token = request.headers.get("accept", ""), token_of(request)
+            origin = origin_of(request)
+
+            def work() -> Response:
+                return codec.encode(call(message, token, origin), accept)
+
+            return await asyncio.get_running_loop().run_in_executor(executor, work)
 
         return endpoint
 
