@@ -130,7 +130,7 @@ def _content(file: Buffer) -> OpenedContent:
     parts = split_part10(file)
     data, start, claimed = file, parts.dataset_offset, parts.transfer_syntax_uid
     if claimed in DEFLATED:
-        inflated = deflated.inflate(bytes(file[start:]), deflated.MAX_BYTES)
+        inflated = deflated.inflate(file, deflated.MAX_BYTES, start=start)
         data, start, claimed = inflated.data, 0, EXPLICIT_LE
     form = form_of(data, start, claimed)
     root = Item(data, charset_of(b""), big_endian=form.big_endian)

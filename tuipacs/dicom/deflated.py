@@ -24,12 +24,12 @@ class Inflated(NamedTuple):
     is_complete: bool
 
 
-def inflate(data: Buffer, limit: int) -> Inflated:
-    """Inflate up to ``limit`` bytes, never more than that in memory.
+def inflate(data: Buffer, limit: int, *, start: int = 0) -> Inflated:
+    """Inflate up to ``limit`` bytes from ``start`` on, never more than that in memory.
 
     Raises :class:`InvalidObjectError` if the stream is damaged or ends before its end mark.
     """
-    stream = _Stream(data)
+    stream = _Stream(data, start)
     out = bytearray()
     while not stream.is_complete and len(out) < limit:
         out += stream.read(limit - len(out))
@@ -41,7 +41,7 @@ def check(data: Buffer) -> bool:
 
     Raises :class:`InvalidObjectError` if the stream is damaged or ends before its end mark.
     """
-    stream = _Stream(data)
+    stream = _Stream(data, 0)
     left = MAX_CHECKED
     while not stream.is_complete and left > 0:
         left -= len(stream.read(_OUTPUT))
@@ -51,9 +51,9 @@ def check(data: Buffer) -> bool:
 class _Stream:
     """A raw deflate stream that is fed piece by piece."""
 
-    def __init__(self, data: Buffer) -> None:
+    def __init__(self, data: Buffer, start: int) -> None:
         self._data = data
-        self._position = 0
+        self._position = start
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
 
     @property

@@ -49,7 +49,7 @@ def list_elements(file: Buffer) -> ElementList:
     claimed = parts.transfer_syntax_uid
     truncated = ""
     if claimed in DEFLATED:
-        inflated = deflated.inflate(bytes(file[start:]), deflated.MAX_BYTES)
+        inflated = deflated.inflate(file, deflated.MAX_BYTES, start=start)
         data, start, claimed = inflated.data, 0, EXPLICIT_LE
         truncated = "" if inflated.is_complete else "only the first 16 MiB were inflated"
     form = form_of(data, start, claimed)
