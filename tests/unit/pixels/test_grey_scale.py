@@ -175,6 +175,19 @@ def test_a_label_on_padding_stays_visible(tmp_path: Path) -> None:
     assert grey(picture, tmp_path) == [0, 0, 255, 255]
 
 
+def test_eight_bits_without_a_window_are_shown_as_they_are(tmp_path: Path) -> None:
+    """C.11.2.1.2: nothing to apply; a cine must not change its brightness with its darkest frame."""
+    picture = image([[10, 20, 30, 40]], "u1")
+    frame = render_frame(write(picture, tmp_path / "a.dcm"))
+    assert list(frame.pixels) == [10, 20, 30, 40]
+    assert "full range of 8 bits" in frame.window_explanation
+
+
+def test_a_rescaled_picture_without_a_window_fills_the_scale(tmp_path: Path) -> None:
+    picture = image([[10, 20, 30, 40]], "u1", RescaleSlope=2, RescaleIntercept=0)
+    assert grey(picture, tmp_path) == [0, 85, 170, 255]
+
+
 def test_rescale_comes_before_the_window(tmp_path: Path) -> None:
     """C.11.1.1.2: -1024 + 2 * 512 = 0 is the middle of c=0.5, w=256."""
     picture = image(

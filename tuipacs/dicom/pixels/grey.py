@@ -60,6 +60,8 @@ def render_grey(
     )
     if voi is None and header.bits_allocated == 1:
         voi = _binary()
+    if voi is None and _is_ready_for_display(dataset, header, modality):
+        voi = _full_range_of(header.bits_stored)
     if voi is None:
         voi = _automatic(minimum, maximum, padded, whole=whole)
         if minimum == maximum:
@@ -72,6 +74,28 @@ def render_grey(
 def _binary() -> Voi:
     voi = full_range(0, 1, whole=True, words="")
     return Voi(source=WindowSource.NONE, window=voi.window, explanation="one bit: 0 or 1")
+
+
+def _is_ready_for_display(dataset: Dataset, header: PixelHeader, modality: Modality) -> bool:
+    """Whether stored values are grey levels as they are: unsigned, at most 8 bits, nothing to apply.
+
+    Then the output of the modality LUT goes to the presentation unchanged (C.11.2.1.2), and frames
+    of a cine keep one brightness. The values of a segmentation are labels, not levels, and a
+    padding value tells that not all of them are for display.
+    """
+    return (
+        not header.signed
+        and header.bits_stored <= 8
+        and modality.identity
+        and text(dataset, "Modality") != "SEG"
+        and "PixelPaddingValue" not in dataset
+    )
+
+
+def _full_range_of(bits: int) -> Voi:
+    voi = full_range(0, (1 << bits) - 1, whole=True, words="")
+    words = f"no window in the object: the full range of {bits} bits"
+    return Voi(source=WindowSource.NONE, window=voi.window, explanation=words)
 
 
 def _automatic(minimum: float, maximum: float, padded: bool, *, whole: bool) -> Voi:

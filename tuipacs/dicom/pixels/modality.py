@@ -21,6 +21,11 @@ class Modality(Struct, frozen=True, kw_only=True):
     table: LookupTable | None = None
 
     @property
+    def identity(self) -> bool:
+        """Whether stored values are the modality values."""
+        return self.table is None and self.slope == 1.0 and self.intercept == 0.0
+
+    @property
     def whole(self) -> bool:
         """Whether whole numbers stay whole numbers."""
         return self.table is not None or (
@@ -31,7 +36,7 @@ class Modality(Struct, frozen=True, kw_only=True):
         """Return values in modality units."""
         if self.table is not None:
             return self.table.apply(stored)
-        if self.slope == 1.0 and self.intercept == 0.0:
+        if self.identity:
             return stored
         return stored.astype(np.float64) * self.slope + self.intercept
 
