@@ -1,20 +1,23 @@
-"""Real processes: an archive with its daemon, and the command ``tuipacs`` as people call it."""
+"""The command ``tuipacs`` as people call it: a process of its own, on an archive."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-import time
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.daemon_fixture import ADMIN, PASSWORD, RunningArchive, new_archive
+from tuipacs.cli.session import save_login
 from tuipacs.domain.permissions import Role
-from tuipacs.paths import ArchivePaths
 
-PASSWORD = "pixels-and-names"
 LIMIT = 60  # seconds for one command
 
 
@@ -32,84 +35,62 @@ class Result:
         return json.loads(self.out)
 
 
-@dataclass
-class Archive:
-    """An archive folder and the person who works on it."""
+@dataclass(frozen=True)
+class Cli:
+    """Runs commands on one archive; ``state`` is the caller's own folder for logins."""
 
     root: Path
     state: Path
-    daemon: subprocess.Popen[bytes] | None = None
-    port: int = 0
-    environment: dict[str, str] = field(default_factory=dict)
 
-    def run(self, *words: str, user: str = "", said: str = "", **more: str) -> Result:
-        """Run ``tuipacs WORDS`` as ``user`` of the archive, with ``said`` on standard input."""
-        environment = {**self._environment(), **more}
-        if user:
-            environment |= {"TUIPACS_USER": user, "TUIPACS_PASSWORD": PASSWORD}
+    def run(self, *words: str, user: str = "", said: str = "", **variables: str) -> Result:
+        """Run ``tuipacs WORDS`` with ``said`` on standard input.
+
+        ``user`` is one whose login is kept; ``**as_user(name)`` logs in by the environment.
+        """
         done = subprocess.run(
             [sys.executable, "-m", "tuipacs", *words],
             input=said.encode(),
             capture_output=True,
-            env=environment,
+            env=self.environment(user) | variables,
             timeout=LIMIT,
             check=False,
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self, user: str = "") -> dict[str, str]:
+        """The caller's environment, without any login of the one who runs the tests."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("TUIPACS_")}
-        return {
-            **kept,
-            "TUIPACS_ARCHIVE": str(self.root),
-            "XDG_STATE_HOME": str(self.state),
-            **self.environment,
-        }
+        state = self.state / user if user else self.state
+        return kept | {"TUIPACS_ARCHIVE": str(self.root), "XDG_STATE_HOME": str(state)}
 
     def init(self, *options: str) -> Result:
-        """``tuipacs init`` with an administrator called admin."""
-        words = ("init", "--admin", "admin", "--password-stdin", *options)
+        """``tuipacs init`` with the administrator of all tests."""
+        words = ("init", "--admin", ADMIN, "--password-stdin", *options)
         return self.run(*words, said=PASSWORD + "\n")
 
-    def start(self) -> None:
-        """Start the daemon and wait until it answers."""
-        self.daemon = subprocess.Popen(
-            [sys.executable, "-m", "tuipacs", "serve"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=self._environment(),
-        )
-        socket = ArchivePaths(self.root).socket
-        deadline = time.monotonic() + LIMIT
-        while self.daemon.poll() is None and time.monotonic() < deadline:
-            if socket.exists():
-                status = self.run("status", "--json")
-                if status.code == 0:
-                    self.port = status.json["health"]["port"]
-                    return
-            time.sleep(0.05)
-        raise AssertionError("the daemon did not start")
 
-    def stop(self) -> None:
-        """End the daemon."""
-        if self.daemon is not None:
-            self.daemon.terminate()
-            self.daemon.wait(LIMIT)
-            self.daemon = None
-
-    def add_roles(self) -> None:
-        """One account for each role, named like it."""
-        for role in Role:
-            if role is not Role.ADMIN:
-                words = ("user", "add", role.value, "--role", role.value, "--password-stdin")
-                assert self.run(*words, user="admin", said=PASSWORD + "\n").code == 0
+def as_user(name: str) -> dict[str, str]:
+    """The variables that log a command in."""
+    return {"TUIPACS_USER": name, "TUIPACS_PASSWORD": PASSWORD}
 
 
-def running_archive(folder: Path, *options: str) -> Archive:
-    """A new archive whose daemon runs, on a free port."""
-    archive = Archive(folder / "archive", folder / "state")
-    made = archive.init("--port", "0", *options)
-    assert made.code == 0, made.err
-    archive.start()
-    return archive
+@contextmanager
+def cli_on_running_archive(*roles: Role) -> Iterator[tuple[Cli, RunningArchive]]:
+    """A running archive, and commands on it.
+
+    There is an account for each of ``roles``, named like it. The logins of these and of the
+    administrator are kept: one password takes a tenth of a second to check.
+    """
+    base = Path(tempfile.mkdtemp(prefix="tp"))  # a Unix socket's path must be short
+    archive = new_archive(base / "a")
+    try:
+        archive.start()
+        connections = {ADMIN: archive.connect()}
+        connections |= {role.value: archive.add_user(role.value, role) for role in roles}
+        for name, connection in connections.items():
+            state = base / "state" / name / "tuipacs"
+            save_login(archive.paths, name, connection.token, state=state)
+        yield Cli(base / "a", base / "state"), archive
+    finally:
+        archive.close()
+        shutil.rmtree(base)

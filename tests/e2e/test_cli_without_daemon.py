@@ -10,52 +10,53 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cli_harness import PASSWORD, Archive
+from tests.e2e.cli_harness import Cli, as_user
+from tests.e2e.daemon_fixture import PASSWORD
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Archive:
-    return Archive(tmp_path / "archive", tmp_path / "state")
+def empty(tmp_path: Path) -> Cli:
+    return Cli(tmp_path / "archive", tmp_path / "state")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Cli:
     folder = tmp_path_factory.mktemp("made")
-    archive = Archive(folder / "archive", folder / "state")
+    archive = Cli(folder / "archive", folder / "state")
     assert archive.init("--ae-title", "ARCH1", "--port", "4242").code == 0
     return archive
 
 
-def test_the_version_is_told(empty: Archive) -> None:
+def test_the_version_is_told(empty: Cli) -> None:
     assert empty.run("--version").out.startswith("tuipacs ")
 
 
 @pytest.mark.parametrize("words", [("bogus",), ("find", "--level", "x"), ("find", "--bogus")])
-def test_wrong_usage_ends_with_2(empty: Archive, words: tuple[str, ...]) -> None:
+def test_wrong_usage_ends_with_2(empty: Cli, words: tuple[str, ...]) -> None:
     result = empty.run(*words)
     assert (result.code, result.out) == (2, "")
 
 
-def test_no_archive_is_told_with_the_way_to_make_one(empty: Archive) -> None:
+def test_no_archive_is_told_with_the_way_to_make_one(empty: Cli) -> None:
     result = empty.run("find")
     assert result.code == 1
     assert "no archive" in result.err
     assert "tuipacs init" in result.err
 
 
-def test_status_tells_that_nothing_runs_and_ends_with_3(empty: Archive) -> None:
+def test_status_tells_that_nothing_runs_and_ends_with_3(empty: Cli) -> None:
     result = empty.run("status", "--json")
     assert (result.code, result.json["running"]) == (3, False)
     assert empty.run("status").code == 3
 
 
-def test_no_daemon_is_worth_another_try(made: Archive) -> None:
-    result = made.run("find", "--json", user="admin")
+def test_no_daemon_is_worth_another_try(made: Cli) -> None:
+    result = made.run("find", "--json", **as_user("ada"))
     assert (result.code, result.out) == (3, "")
     assert json.loads(result.err)["error"] == "daemon-unreachable"
 
 
-def test_init_makes_a_private_folder_once(made: Archive) -> None:
+def test_init_makes_a_private_folder_once(made: Cli) -> None:
     assert made.root.stat().st_mode & 0o777 == 0o700
     again = made.init()
     assert again.code == 1
@@ -73,7 +74,7 @@ def test_init_makes_a_private_folder_once(made: Archive) -> None:
     ],
 )
 def test_init_refuses_what_will_not_do_and_makes_nothing(
-    empty: Archive, words: tuple[str, ...], password: str, told: str
+    empty: Cli, words: tuple[str, ...], password: str, told: str
 ) -> None:
     result = empty.run("init", "--admin", "boss", "--password-stdin", *words, said=password)
     assert result.code == 2
@@ -81,13 +82,13 @@ def test_init_refuses_what_will_not_do_and_makes_nothing(
     assert not (empty.root / "archive.toml").exists()
 
 
-def test_passwords_are_never_asked_for_without_a_terminal(empty: Archive) -> None:
+def test_passwords_are_never_asked_for_without_a_terminal(empty: Cli) -> None:
     result = empty.run("init", "--admin", "boss")
     assert result.code == 2
     assert "--password-stdin" in result.err
 
 
-def test_config_shows_each_value_with_its_origin(made: Archive) -> None:
+def test_config_shows_each_value_with_its_origin(made: Cli) -> None:
     rows = {row["name"]: row for row in made.run("config", "show", "--json").json}
     assert rows["dicom.ae_title"]["value"] == '"ARCH1"'
     assert rows["dicom.port"]["value"] == "4242"
@@ -97,7 +98,7 @@ def test_config_shows_each_value_with_its_origin(made: Archive) -> None:
 
 
 def test_a_misspelt_setting_is_told_with_its_line_and_the_nearest_name(tmp_path: Path) -> None:
-    archive = Archive(tmp_path, tmp_path / "state")
+    archive = Cli(tmp_path, tmp_path / "state")
     (tmp_path / "archive.toml").write_text('[dicom]\nae_titel = "X"\n')
     result = archive.run("config", "validate")
     assert result.code == 2
@@ -105,12 +106,12 @@ def test_a_misspelt_setting_is_told_with_its_line_and_the_nearest_name(tmp_path:
     assert "ae_title" in result.err
 
 
-def test_the_archive_option_comes_before_the_variable(made: Archive, tmp_path: Path) -> None:
+def test_the_archive_option_comes_before_the_variable(made: Cli, tmp_path: Path) -> None:
     result = made.run("--archive", str(tmp_path / "other"), "config", "locate")
     assert result.out.strip() == str(tmp_path / "other" / "archive.toml")
 
 
-def test_the_doctor_needs_no_daemon(made: Archive) -> None:
+def test_the_doctor_needs_no_daemon(made: Cli) -> None:
     findings = made.run("doctor", "--json").json
     verdicts = {finding["check"]: finding["verdict"] for finding in findings}
     assert verdicts["sqlite"] == "ok"
@@ -119,7 +120,7 @@ def test_the_doctor_needs_no_daemon(made: Archive) -> None:
 
 
 def test_the_doctor_finds_a_folder_that_others_can_read(tmp_path: Path) -> None:
-    archive = Archive(tmp_path / "open", tmp_path / "state")
+    archive = Cli(tmp_path / "open", tmp_path / "state")
     archive.root.mkdir()
     archive.root.chmod(0o755)
     result = archive.run("doctor", "--json")
@@ -128,7 +129,7 @@ def test_the_doctor_finds_a_folder_that_others_can_read(tmp_path: Path) -> None:
     assert "chmod 700" in finding["remedy"]
 
 
-def test_a_reader_that_leaves_early_causes_no_noise(made: Archive) -> None:
+def test_a_reader_that_leaves_early_causes_no_noise(made: Cli) -> None:
     """As in ``tuipacs config show | true``."""
     read, write = os.pipe()
     os.close(read)
@@ -142,13 +143,13 @@ def test_a_reader_that_leaves_early_causes_no_noise(made: Archive) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def test_completion_is_offered(empty: Archive) -> None:
+def test_completion_is_offered(empty: Cli) -> None:
     result = empty.run("--show-completion", "bash", SHELL="/bin/bash")
     assert result.code == 0
     assert "tuipacs" in result.out
 
 
-def test_every_command_explains_itself_in_the_c_locale(empty: Archive) -> None:
+def test_every_command_explains_itself_in_the_c_locale(empty: Cli) -> None:
     for words in (("--help",), ("import", "--help"), ("audit", "--help")):
         result = empty.run(*words, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
         assert result.code == 0

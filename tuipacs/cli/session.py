@@ -136,9 +136,9 @@ def _terminal() -> str:
     return ""
 
 
-def _login_file(archive: ArchivePaths) -> Path:
+def _login_file(archive: ArchivePaths, state: Path | None = None) -> Path:
     digest = hashlib.sha256(os.fsencode(archive.root.resolve())).hexdigest()[:32]
-    return user_state_dir() / "logins" / f"{digest}.json"
+    return (state or user_state_dir()) / "logins" / f"{digest}.json"
 
 
 def load_login(archive: ArchivePaths) -> StoredLogin | None:
@@ -160,9 +160,9 @@ def load_login(archive: ArchivePaths) -> StoredLogin | None:
             return None
 
 
-def save_login(archive: ArchivePaths, user: str, token: str) -> None:
-    """Keep a login, readable by this Unix user only."""
-    path = _login_file(archive)
+def save_login(archive: ArchivePaths, user: str, token: str, *, state: Path | None = None) -> None:
+    """Keep a login, readable by this Unix user only; ``state`` is the platform's own if None."""
+    path = _login_file(archive, state)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
     part.unlink(missing_ok=True)
