@@ -7,6 +7,8 @@ recounted by a separate SQLite connection, and only then compared with what the 
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -16,7 +18,6 @@ from typing import Any
 
 import apsw
 
-from tests.e2e.cli_harness import Cli, Result
 from tests.e2e.daemon_fixture import ADMIN, PASSWORD, RunningArchive
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -57,27 +58,49 @@ class Stored:
     dataset_sha256: str
 
 
-def cli(archive: RunningArchive) -> Cli:
-    """``tuipacs`` on this archive."""
-    return Cli(archive.paths.root, archive.paths.root.parent / "state")
+@dataclass(frozen=True)
+class Result:
+    """How one command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON value on stdout."""
+        return json.loads(self.out)
 
 
-def in_background(archive: RunningArchive, *words: str) -> subprocess.Popen[str]:
-    """One command of the administrator that goes on while the test does."""
-    login = {"TUIPACS_USER": ADMIN, "TUIPACS_PASSWORD": PASSWORD}
+def in_background(
+    archive: RunningArchive, *words: str, user: str = ADMIN, password: str = PASSWORD
+) -> subprocess.Popen[str]:
+    """One command that goes on while the test does; it logs in by its environment."""
+    variables = {
+        "TUIPACS_ARCHIVE": str(archive.paths.root),
+        "TUIPACS_USER": user,
+        "TUIPACS_PASSWORD": password,
+        "XDG_STATE_HOME": str(archive.paths.root.parent / "state"),
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "tuipacs", *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=cli(archive).environment() | login,
+        env={**os.environ, **variables},
     )
+
+
+def finished(command: subprocess.Popen[str], seconds: float = 60) -> Result:
+    """Wait for a command."""
+    out, err = command.communicate(timeout=seconds)
+    return Result(command.returncode, out, err)
 
 
 def run(archive: RunningArchive, *words: str) -> Result:
     """One command of the administrator, which has to succeed."""
-    result = cli(archive).run(*words, user=ADMIN)
+    result = finished(in_background(archive, *words))
     assert result.code == 0, (words, result)
     return result
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import secrets
 import shutil
@@ -16,7 +15,7 @@ from tests.builders import make_dataset, part10_bytes
 from tests.e2e import ledger_sender
 from tests.e2e.daemon_fixture import PATIENCE, ArchiveFactory, RunningArchive
 from tests.e2e.ledger_sender import ACKNOWLEDGED, OFFERED
-from tests.e2e.proof import Stored, check_whole, in_background, run
+from tests.e2e.proof import Stored, check_whole, finished, in_background, run
 from tuipacs.schema import operations
 from tuipacs.schema.messages import Empty
 
@@ -129,9 +128,9 @@ def test_an_import_goes_on_after_kills_and_counts_every_file_once(
         _wait_until_done(archive, number * offered // (kills + 1))
         archive.kill()
         archive.start()
-    out, err = command.communicate(timeout=300)
-    assert command.returncode == 0, err
-    told = json.loads(out)
+    result = finished(command, 300)
+    assert result.code == 0, result
+    told = result.json
     assert (told["stored"], told["duplicate"], len(told["refused"])) == (new, copies, others)
     assert {Path(row["path"]).suffix for row in told["refused"]} == {".txt"}
     (job,) = run(archive, "jobs", "list", "--json").json
