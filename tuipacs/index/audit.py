@@ -7,6 +7,7 @@ length, so no two different records give the same input.
 from __future__ import annotations
 
 import hashlib
+import string
 from typing import Any
 
 from tuipacs.domain.audit import AuditEvent, AuditOutcome, AuditRecord
@@ -19,6 +20,7 @@ _COLUMNS = (
 _MEANINGS = {event.code: event.meaning for event in AuditEvent}
 _INSERT = f"INSERT INTO audit ({_COLUMNS}, hash) VALUES ({', '.join('?' * 17)})"
 _VERIFY_BATCH = 2000
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # as SQLite's lower()
 
 
 def _digest(previous: bytes, fields: tuple[Any, ...]) -> bytes:
@@ -38,7 +40,7 @@ def append(tx: Transaction, record: AuditRecord) -> int:
     seq = head[0] + 1
     fields = (
         seq,
-        record.at,
+        float(record.at),  # as the column gives it back
         record.event_code,
         record.operation,
         record.outcome.value,
@@ -76,7 +78,7 @@ def page(reader: Reader, words: tuple[str, ...], before_seq: int, limit: int) ->
     condition = "".join(f" AND instr(lower({haystack}), ?)" for _ in words)
     rows = reader.execute(
         f"SELECT {_COLUMNS}, hash FROM audit WHERE seq < ?{condition} ORDER BY seq DESC LIMIT ?",
-        (before_seq or 1 << 62, *(word.lower() for word in words), limit),
+        (before_seq or 1 << 62, *(word.translate(_ASCII_LOWER) for word in words), limit),
     )
     return [_record(row) for row in rows]
 
@@ -124,6 +126,6 @@ def verify(reader: Reader) -> tuple[int, int | None, str]:
     if early is not None and early < 1:
         return expected - 1, int(early), "there are records before the first"
     end = reader.one("SELECT seq, hash FROM audit_head")
-    if end is None or end[0] != expected - 1 or (expected > 1 and end[1] != previous):
+    if end is None or (end[0], end[1]) != (expected - 1, previous):
         return expected - 1, expected, "the end of the log was cut off or its head was changed"
     return expected - 1, None, ""

@@ -76,14 +76,13 @@ class Service:
         if call is not None:
             call.recorded = True
 
-    def record(self, actor: Actor, outcome: AuditOutcome, call: _Call, detail: str) -> None:
+    def _record(self, outcome: AuditOutcome, call: _Call, detail: str) -> None:
         """Write a call's record in a transaction of its own."""
         with self._index.write() as tx:
             audit.append(
                 tx,
                 msgspec.structs.replace(call.record, outcome=outcome, detail=detail[:_MAX_DETAIL]),
             )
-        call.recorded = True
 
 
 def about(
@@ -133,7 +132,7 @@ def guarded(
             operation = f"{type(self).__name__.lower()}.{method.__name__}"
             call = _Call(actor, event, operation, self._clock())
             if permission not in actor.permissions:
-                self.record(actor, AuditOutcome.REFUSED, call, f"lacks {permission.value}")
+                self._record(AuditOutcome.REFUSED, call, f"lacks {permission.value}")
                 needed = ", ".join(roles_with(permission)) or "a known DICOM node"
                 raise ForbiddenError(
                     f"{actor.name or 'this caller'} may not do that ({permission.value})",
@@ -143,16 +142,20 @@ def guarded(
             token = _current.set(call)
             try:
                 result = method(self, actor, *args, **kwargs)
-                if not call.recorded:
-                    self.record(actor, AuditOutcome.SUCCESS, call, call.record.detail)
-                return result
-            except TuipacsError as error:
-                self.record(actor, AuditOutcome.FAILURE, call, error.message)
+            except Exception as error:
+                reason = error.message if isinstance(error, TuipacsError) else type(error).__name__
+                tried = call.record.detail
+                words = f"{tried}: {reason}" if tried and tried != reason else reason
+                self._record(AuditOutcome.FAILURE, call, words)
                 raise
             finally:
                 _current.reset(token)
+            if not call.recorded:
+                self._record(AuditOutcome.SUCCESS, call, call.record.detail)
+            return result
 
         door.permission = permission  # type: ignore[attr-defined]
+        door.only_refusals = only_refusals  # type: ignore[attr-defined]
         return door
 
     return decorate
