@@ -89,8 +89,9 @@ class Archive:
         self._index = Index(paths.index)
         migrate(self._index)
         index = self._index
-        store = LocalStore(paths.objects, reserve=config.storage.reserve_mb << 20)
-        quarantine = Quarantine(paths.quarantine)
+        reserve = config.storage.reserve_mb << 20
+        store = LocalStore(paths.objects, reserve=reserve)
+        quarantine = Quarantine(paths.quarantine, reserve=reserve)
         sessions = Sessions(
             index,
             clock,
@@ -143,7 +144,7 @@ class Archive:
                 health=self._health,
                 associations=lambda: self._listener.associations_open,
                 stop=lambda: self.on_stop(),
-                reserve=config.storage.reserve_mb << 20,
+                reserve=reserve,
                 unknown_callers=config.dicom.unknown_callers,
             ),
         )

@@ -54,7 +54,10 @@ class BlobStore(Protocol):
         ...
 
     def remove(self, key: str) -> None:
-        """Remove an object that no row names. A missing one is no error."""
+        """Remove an object that no row names. A missing one is no error.
+
+        Raises `StorageFailedError` if it is still there.
+        """
         ...
 
     def recent(self) -> Iterator[str]:
@@ -68,6 +71,10 @@ class BlobStore(Protocol):
     @property
     def failure(self) -> str:
         """Why nothing is stored any more; empty when all is well."""
+        ...
+
+    def fail(self, reason: str) -> None:
+        """Store nothing from now on; reading goes on."""
         ...
 
     def free(self) -> tuple[int, int]:

@@ -16,34 +16,55 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from tuipacs.domain.blob import StoredBlob
-from tuipacs.errors import NotFoundError, StorageFailedError, StorageFullError
+from tuipacs.errors import (
+    NotFoundError,
+    StorageFailedError,
+    StorageFullError,
+    UnavailableError,
+)
 
 VOLUME_FILES = 4096
 _RECENT_VOLUMES = 3
 _KEY = re.compile(r"[0-9a-f]{6}/[0-9a-f]{32}")
 _VOLUME = re.compile(r"[0-9a-f]{6}")
 _PART = ".part"
+_MISSING = "the stored file of this object is missing"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_BUSY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # says nothing about the disk, and passes
+Fsync = Callable[[int], None]
 
 
 class LocalStore:
-    """A `BlobStore` on a local disk; ``reserve`` bytes of it always stay free."""
+    """A `BlobStore` on a local disk; ``reserve`` bytes of it always stay free.
 
-    def __init__(self, root: Path, *, reserve: int) -> None:
+    ``fsync`` takes a descriptor and raises `OSError`, as `os.fsync`: a seam for tests.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        reserve: int,
+        volume_files: int = VOLUME_FILES,
+        fsync: Fsync = os.fsync,
+    ) -> None:
         self._root = root
         self._reserve = reserve
+        self._volume_files = volume_files
+        self._fsync = fsync
         self._lock = threading.Lock()
         self._failure = ""
-        root.mkdir(mode=0o700, exist_ok=True)
-        fsync_folder(root.parent)
-        volumes = self._volumes()
-        self._volume = volumes[-1] if volumes else 0
-        self._files = self._count(self._volume) if volumes else VOLUME_FILES
+        with self.disk_errors("making the folder of the objects"):
+            root.mkdir(mode=0o700, exist_ok=True)
+            self.sync_folder(root.parent)
+            volumes = self._volumes()
+            self._volume = volumes[-1] if volumes else 0
+            self._files = self._count(self._volume) if volumes else volume_files
 
     @property
     def failure(self) -> str:
@@ -66,7 +87,8 @@ class LocalStore:
                 f"the archive is read-only: {self._failure}",
                 remedy="check the disk, then restart the archive",
             )
-        free, _ = self.free()
+        with self.disk_errors("asking for free space"):
+            free, _ = self.free()
         if free < self._reserve:
             raise StorageFullError(
                 f"the disk has reached its reserve ({free >> 20} MiB free)",
@@ -76,33 +98,46 @@ class LocalStore:
 
     def _place(self) -> str:
         with self._lock:
-            if self._files >= VOLUME_FILES:
-                self._volume += 1
-                self._files = 0
+            if self._files >= self._volume_files:
+                volume = self._volume + 1
                 with self.disk_errors("a new folder"):
-                    (self._root / f"{self._volume:06x}").mkdir(mode=0o700)
-                    fsync_folder(self._root)
+                    # It may be there: made when the disk was too full to note it durably.
+                    (self._root / f"{volume:06x}").mkdir(mode=0o700, exist_ok=True)
+                    self.sync_folder(self._root)
+                self._volume, self._files = volume, 0
             self._files += 1
             return f"{self._volume:06x}/{secrets.token_hex(16)}"
 
-    def path(self, key: str) -> Path:
-        """The file of an object. Raises `NotFoundError` for what is no key."""
+    def place_of(self, key: str) -> Path:
+        """Where the file of an object is or will be. Raises `NotFoundError` for what is no key."""
         if not _KEY.fullmatch(key):
             raise NotFoundError("that is no object key")
         return self._root / key
 
+    def path(self, key: str) -> Path:
+        """The file of an object."""
+        path = self.place_of(key)
+        if not path.is_file():
+            raise NotFoundError(_MISSING)
+        return path
+
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading."""
         try:
-            return self.path(key).open("rb")
+            return self.place_of(key).open("rb")
         except FileNotFoundError:
-            raise NotFoundError("the stored file of this object is missing") from None
+            raise NotFoundError(_MISSING) from None
+        except OSError as error:
+            raise StorageFailedError(f"opening a stored file failed: {error.strerror}") from error
 
     def remove(self, key: str) -> None:
         """Remove an object that no row names."""
-        path = self.path(key)
-        path.unlink(missing_ok=True)
-        fsync_folder(path.parent)
+        path = self.place_of(key)
+        try:
+            path.unlink(missing_ok=True)
+            self.sync_folder(path.parent)
+        except OSError as error:
+            raise StorageFailedError(f"removing a file failed: {error.strerror}") from error
 
     def recent(self) -> Iterator[str]:
         """Keys in the newest volumes; an object in flight at a crash cannot be elsewhere."""
@@ -138,8 +173,18 @@ class LocalStore:
         except OSError as error:
             if error.errno in _FULL:
                 raise StorageFullError("the disk is full") from error
+            if error.errno in _BUSY:
+                raise UnavailableError(f"{what} failed: {error.strerror}") from error
             self.fail(f"{what}: {error.strerror}")
             raise StorageFailedError(f"{what} failed: {error.strerror}") from error
+
+    def sync(self, descriptor: int) -> None:
+        """Make a file's bytes, or a folder's names, durable. Raises `OSError`."""
+        self._fsync(descriptor)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Make the names in ``folder`` durable. Raises `OSError`."""
+        fsync_folder(folder, self._fsync)
 
 
 class LocalSpool:
@@ -148,13 +193,14 @@ class LocalSpool:
     def __init__(self, store: LocalStore, key: str, header: bytes) -> None:
         self._store = store
         self._key = key
-        self._final = store.path(key)
+        self._final = store.place_of(key)
         self._part = self._final.with_name(self._final.name + _PART)
         self._header_size = len(header)
         self._header_sha256 = hashlib.sha256(header).digest()
         self._hasher = hashlib.sha256()
         self._size = 0
         self._closed = False
+        self._renamed = False
         with store.disk_errors("creating a file"):
             flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
             self._descriptor = os.open(self._part, flags, 0o600)
@@ -197,14 +243,15 @@ class LocalSpool:
         """Make it durable and give it its name."""
         try:
             with self._store.disk_errors("fsync of a file"):
-                os.fsync(self._descriptor)
-            self._close()
+                self._store.sync(self._descriptor)
+                self._close()
             with self._store.disk_errors("naming a file"):
                 if self._final.exists():  # 128 random bits: a broken random source, not luck
                     raise FileExistsError(errno.EEXIST, "the random name exists already")
                 self._part.rename(self._final)
-                fsync_folder(self._final.parent)
-        except (StorageFullError, StorageFailedError):
+                self._renamed = True
+                self._store.sync_folder(self._final.parent)
+        except BaseException:
             self.discard()
             raise
         return StoredBlob(
@@ -217,10 +264,10 @@ class LocalSpool:
 
     def discard(self) -> None:
         """Remove the file, under whichever name it has."""
-        self._close()
-        for path in (self._part, self._final):
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._close()
+        with contextlib.suppress(OSError):
+            (self._final if self._renamed else self._part).unlink(missing_ok=True)
 
     def _close(self) -> None:
         if not self._closed:
@@ -228,10 +275,10 @@ class LocalSpool:
             os.close(self._descriptor)
 
 
-def fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path, fsync: Fsync = os.fsync) -> None:
     """Make the names in ``folder`` durable. Raises `OSError`."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        fsync(descriptor)
     finally:
         os.close(descriptor)

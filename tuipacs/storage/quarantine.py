@@ -2,51 +2,91 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import secrets
+import shutil
 import threading
 from pathlib import Path
 
+from tuipacs.errors import StorageFailedError
 from tuipacs.storage.local import fsync_folder
+
+log = logging.getLogger(__name__)
 
 MAX_FILES = 1000
 MAX_BYTES = 1 << 30
 
 
 class Quarantine:
-    """A folder of ``NAME.bin`` with ``NAME.txt`` saying why. The oldest give way to the newest."""
+    """A folder of ``NAME.bin`` with ``NAME.txt`` saying why. The oldest give way to the newest.
 
-    def __init__(self, folder: Path) -> None:
+    ``reserve`` bytes of the disk stay free. One file takes half of ``max_bytes`` at most.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        reserve: int = 0,
+        max_files: int = MAX_FILES,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         self._folder = folder
+        self._reserve = reserve
+        self._max_files = max_files
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StorageFailedError(
+                f"the quarantine folder cannot be made: {error.strerror}"
+            ) from error
 
     def count(self) -> int:
         """How many objects lie here."""
         return sum(1 for _ in self._folder.glob("*.bin"))
 
     def put(self, data: bytes | memoryview, reason: str) -> str:
-        """Set ``data`` aside; return its name, "" when it is too large. No PHI in ``reason``."""
-        if len(data) > MAX_BYTES // 2:
+        """Set ``data`` aside; return its name, or "" if it was not kept. No PHI in ``reason``.
+
+        Too large, or no room on the disk: it is not kept, for refusing an object must not depend
+        on it.
+        """
+        if len(data) > self._max_bytes // 2:
             return ""
         with self._lock:
-            self._make_room(len(data))
             name = secrets.token_hex(16)
-            for suffix, content in ((".bin", data), (".txt", reason.encode() + b"\n")):
-                path = self._folder / f"{name}{suffix}"
-                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-            fsync_folder(self._folder)
+            try:
+                if shutil.disk_usage(self._folder).free - len(data) < self._reserve:
+                    return ""
+                self._make_room(len(data))
+                self._write(name, ".bin", data)
+                self._write(name, ".txt", reason.encode("utf-8", "replace") + b"\n")
+                fsync_folder(self._folder)
+            except OSError as error:
+                log.error("nothing can be put into quarantine: %s", error.strerror)
+                for suffix in (".bin", ".txt"):
+                    with contextlib.suppress(OSError):
+                        (self._folder / f"{name}{suffix}").unlink(missing_ok=True)
+                return ""
         return name
+
+    def _write(self, name: str, suffix: str, content: bytes | memoryview) -> None:
+        path = self._folder / f"{name}{suffix}"
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
 
     def _make_room(self, size: int) -> None:
         files = [(path.stat(), path) for path in self._folder.glob("*.bin")]
         entries = sorted((stat.st_mtime_ns, stat.st_size, path) for stat, path in files)
         total = sum(entry[1] for entry in entries)
-        while entries and (len(entries) >= MAX_FILES or total + size > MAX_BYTES):
+        while entries and (len(entries) >= self._max_files or total + size > self._max_bytes):
             _, length, path = entries.pop(0)
             total -= length
             path.unlink(missing_ok=True)
