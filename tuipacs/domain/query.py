@@ -55,8 +55,10 @@ class SortKey(StrEnum):
     ID = "id"
 
 
-_TOKEN = re.compile(r'(!?)(?:([A-Za-z]+):)?(?:"([^"]*)"?|(\S+))')
-_RELATIVE = re.compile(r"-(\d{1,4})([dwmy])")
+_TOKEN = re.compile(r'(!?)(?:([A-Za-z]+):)?(?:"([^"]*)"?|(\S*))')
+_RELATIVE = re.compile(r"-([0-9]{1,4})([dwmy])")
+_DATE_SEPARATOR = re.compile(r"(?<=[0-9])[-.](?=[0-9]{2}(?![0-9]))")  # 2026-11-21
+_PART_OF_DATE = re.compile(r"(?:[0-9]{4}(?:[0-9]{2}){0,2})?")
 _UNIT_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 _NEAREST_KEYS = ", ".join(f"{field.value}:" for field in Field if field is not Field.ANY)
 
@@ -67,8 +69,12 @@ def fold(text: str) -> str:
     >>> fold("MÜLLER^Änne=山田^太郎")
     'muller anne 山田 太郎'
     """
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(c for c in decomposed if not unicodedata.combining(c))
+    if text.isascii():
+        plain = text.lower()
+    else:  # decomposed before and after: U+210C has no lower case, the "H" within it has
+        folded = unicodedata.normalize("NFKD", text).casefold()
+        decomposed = unicodedata.normalize("NFKD", folded)
+        plain = "".join(c for c in decomposed if not unicodedata.combining(c))
     return " ".join(plain.replace("^", " ").replace("=", " ").split())
 
 
@@ -78,13 +84,13 @@ def parse_filter(text: str, today: dt.date) -> tuple[Term, ...]:
         raise UsageError(f"the filter is longer than {MAX_LENGTH} characters")
     terms: list[Term] = []
     for bang, key, quoted, bare in _TOKEN.findall(text):
-        value = quoted or bare
-        if not value:
-            continue
         try:
             field = Field(key.lower()) if key else Field.ANY
         except ValueError:
             raise UsageError(f"no such filter key: {key}: (known: {_NEAREST_KEYS})") from None
+        value = quoted or bare
+        if not value:
+            continue  # "mod:" while it is being typed
         if field is Field.DATE:
             first, last = _dates(value, today)
             terms.append(Term(field=field, exclude=bool(bang), first=first, last=last))
@@ -98,26 +104,22 @@ def parse_filter(text: str, today: dt.date) -> tuple[Term, ...]:
 def _dates(value: str, today: dt.date) -> tuple[str, str]:
     lowered = value.lower()
     if lowered == "today":
-        return f"{today:%Y%m%d}", f"{today:%Y%m%d}"
+        return _digits(today), _digits(today)
     if lowered == "yesterday":
-        day = today - dt.timedelta(days=1)
-        return f"{day:%Y%m%d}", f"{day:%Y%m%d}"
+        day = _digits(today - dt.timedelta(days=1))
+        return day, day
     if relative := _RELATIVE.fullmatch(lowered):
         try:
             start = today - dt.timedelta(days=int(relative[1]) * _UNIT_DAYS[relative[2]])
         except OverflowError:
             return "", ""
-        return f"{start:%Y%m%d}", ""
-    digits = re.fullmatch(r"(\d{4,8})?(-)?(\d{4,8})?", re.sub(r"(?<=\d)[-.](?=\d\d\b)", "", value))
-    if digits is None or not (digits[1] or digits[3]):
+        return _digits(start), ""
+    first, dash, last = _DATE_SEPARATOR.sub("", value).partition("-")
+    if not (first or last) or not all(_PART_OF_DATE.fullmatch(end) for end in (first, last)):
         raise UsageError("date: takes today, -7d, 2026, 202611, 20261121 or FIRST-LAST")
-    if not digits[2]:
-        return _bound(digits[1] or digits[3], "0"), _bound(digits[1] or digits[3], "9")
-    return (
-        _bound(digits[1], "0") if digits[1] else "",
-        _bound(digits[3], "9") if digits[3] else "",
-    )
+    last = last if dash else first
+    return first and first.ljust(8, "0"), last and last.ljust(8, "9")
 
 
-def _bound(part: str, pad: str) -> str:
-    return part.ljust(8, pad)
+def _digits(day: dt.date) -> str:
+    return f"{day.year:04}{day.month:02}{day.day:02}"  # %Y leaves out leading zeros

@@ -14,7 +14,7 @@ def since(reader: Reader, after_seq: int, limit: int) -> Changes:
         (after_seq, limit),
     )
     newest = int(reader.scalar("SELECT max(seq) FROM change") or 0)
-    as_of = found[-1][0] if found else max(after_seq, newest)
+    as_of = found[-1][0] if found else newest  # less than asked for: the index was made anew
     return Changes(
         as_of_seq=as_of,
         more=as_of < newest,

@@ -84,7 +84,7 @@ class Index:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = threading.Lock()
+        self._writer = threading.RLock()  # a write inside a write is an error, not a deadlock
         self.database = APSWDatabase(str(path), pragmas=_PRAGMAS, timeout=BUSY_TIMEOUT)
         with storage_errors():
             self._connect()
@@ -99,12 +99,7 @@ class Index:
             self._connect()
 
     def _connect(self) -> None:
-        try:
-            self.database.connect()
-        except peewee.PeeweeException as error:  # only here does peewee stand in between
-            if isinstance(error.__context__, apsw.Error):
-                raise error.__context__ from None
-            raise
+        self.database.connect()
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -113,11 +108,11 @@ class Index:
             self._open_here()
             reader = Reader(self.database)
             reader.execute("BEGIN")
-        try:
-            with storage_errors():
+            try:
                 yield reader
-        finally:
-            reader.execute("COMMIT")
+            finally:
+                if not self.database.connection().getautocommit():  # SQLite may have ended it
+                    reader.execute("COMMIT")
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -140,13 +135,22 @@ def storage_errors() -> Iterator[None]:
     """Give SQLite's errors about the disk the names of our error tree."""
     try:
         yield
-    except TuipacsError:
-        raise
-    except apsw.FullError as error:
-        raise StorageFullError("the disk of the index is full") from error
-    except (apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
-        raise StorageFailedError(f"the index cannot be written: {error}") from error
-    except (apsw.CorruptError, apsw.NotADBError) as error:
-        raise StorageFailedError(f"the index file is damaged: {error}") from error
-    except (apsw.BusyError, apsw.LockedError) as error:
-        raise UnavailableError("another process holds the index") from error
+    except (apsw.Error, peewee.PeeweeException) as error:
+        # peewee puts its own names over the driver's, where it stands in between
+        cause = error.__context__ if isinstance(error, peewee.PeeweeException) else error
+        ours = _ours(cause)
+        if ours is None:
+            raise
+        raise ours from cause
+
+
+def _ours(error: BaseException | None) -> TuipacsError | None:
+    if isinstance(error, apsw.FullError):
+        return StorageFullError("the disk of the index is full")
+    if isinstance(error, apsw.IOError | apsw.ReadOnlyError | apsw.CantOpenError):
+        return StorageFailedError(f"the index cannot be written: {error}")
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return StorageFailedError(f"the index file is damaged: {error}")
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return UnavailableError("another process holds the index")
+    return None

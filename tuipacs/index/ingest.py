@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tuipacs.domain.attributes import IndexedAttributes, PatientAttributes
+from tuipacs.domain.attributes import IndexedAttributes, PatientAttributes, StudyAttributes
 from tuipacs.domain.blob import StoredBlob
 from tuipacs.domain.query import fold
 from tuipacs.domain.records import Flag
@@ -30,52 +30,66 @@ class Arrival:
     at: float
 
 
-def known(reader: Reader, sop_instance_uid: str, dataset_sha256: bytes) -> tuple[int, bool]:
-    """(how many versions are kept, whether these very bytes are among them)."""
+def versions(reader: Reader, sop_instance_uid: str) -> frozenset[bytes]:
+    """SHA-256 of the datasets that are kept under a SOP Instance UID."""
     rows = reader.all(
         "SELECT dataset_sha256 FROM instance WHERE sop_instance_uid = ?", (sop_instance_uid,)
     )
-    return len(rows), any(row[0] == dataset_sha256 for row in rows)
+    return frozenset(row[0] for row in rows)
 
 
 def add(tx: Transaction, arrival: Arrival) -> bool:
     """Insert all rows of one object; return True if its UID was known with other bytes."""
     instance = arrival.attributes.instance
-    versions, _ = known(tx, instance.sop_instance_uid, b"")
-    flags = BIT[Flag.CONFLICT] if versions else 0
+    others = len(versions(tx, instance.sop_instance_uid))
+    flags = BIT[Flag.CONFLICT] if others else 0
     if any(remark != _NO_ID for remark in arrival.attributes.remarks):
         flags |= BIT[Flag.REMARK]
     patient, patient_flags, patient_modalities = _patient(tx, arrival)
-    study, study_flags, study_modalities = _study(tx, arrival, patient, patient_flags)
+    study, study_flags, study_modalities, calling_ae_title = _study(
+        tx, arrival, patient, patient_flags
+    )
     series = _series(tx, arrival, patient, study)
-    instance_id = _instance(tx, arrival, series, versions + 1, flags)
-    if versions:
+    instance_id = _instance(tx, arrival, series, others + 1, flags)
+    if others:
         _flag_versions(tx, instance.sop_instance_uid)
     _count(tx, arrival, patient, study, series, flags | study_flags)
     modality = arrival.attributes.series.modality
     _note_modality(tx, "patient", patient, patient_modalities, modality)
     if merged := _note_modality(tx, "study", study, study_modalities, modality):
         search.set_modalities(tx, study, merged)
+    if calling_ae_title != arrival.calling_ae_title:
+        search.set_calling_ae(tx, study, arrival.calling_ae_title)
     tx.execute(
         "INSERT INTO change (at, kind, patient, study, series, instance) VALUES (?, ?, ?, ?, ?, ?)",
-        (arrival.at, "conflict" if versions else "stored", patient, study, series, instance_id),
+        (arrival.at, "conflict" if others else "stored", patient, study, series, instance_id),
     )
-    return bool(versions)
+    return others > 0
 
 
 def identity_of(patient: PatientAttributes, study_instance_uid: str) -> str:
-    """What makes two objects one patient's."""
-    if patient.patient_id:
-        return f"id\x1f{patient.patient_id}\x1f{patient.issuer_of_patient_id}"
-    return f"study\x1f{study_instance_uid}"
+    """What makes two objects one patient's. The length keeps ID and issuer apart in any case."""
+    patient_id, issuer = patient.patient_id, patient.issuer_of_patient_id
+    if patient_id:
+        return f"id {len(patient_id)} {patient_id} {issuer}"
+    return f"study {study_instance_uid}"
+
+
+def sort_date_of(study: StudyAttributes) -> str:
+    """Date and time as digits that sort; "" without a date (20240131, or 2024.01.31 of old)."""
+    date = study.study_date.replace(".", "")
+    if len(date) != 8 or not (date.isascii() and date.isdigit()):
+        return ""
+    return date + study.study_time.replace(":", "")
 
 
 def _patient(tx: Transaction, arrival: Arrival) -> tuple[int, int, str]:
     patient = arrival.attributes.patient
     study = arrival.attributes.study
     identity = identity_of(patient, study.study_instance_uid)
+    without_id = 0 if patient.patient_id else BIT[Flag.NO_PATIENT_ID]
     row = tx.one(
-        "SELECT id, patient_name, patient_birth_date, patient_sex, modalities, flags"
+        "SELECT id, patient_name, patient_birth_date, patient_sex, modalities"
         " FROM patient WHERE identity = ?",
         (identity,),
     )
@@ -88,8 +102,8 @@ def _patient(tx: Transaction, arrival: Arrival) -> tuple[int, int, str]:
                 strict=True,
             )
         )
-        return row[0], row[5] | (BIT[Flag.PATIENT_MISMATCH] if mismatch else 0), row[4]
-    flags = 0 if patient.patient_id else BIT[Flag.NO_PATIENT_ID]
+        # Only this object's own mismatch: a study whose names agree is not under suspicion.
+        return row[0], without_id | (BIT[Flag.PATIENT_MISMATCH] if mismatch else 0), row[4]
     key = tx.insert(
         "INSERT INTO patient (identity, patient_id, issuer_of_patient_id, patient_name,"
         " patient_birth_date, patient_sex, other_patient_ids, patient_comments, sort_name, sort_id,"
@@ -106,23 +120,23 @@ def _patient(tx: Transaction, arrival: Arrival) -> tuple[int, int, str]:
             patient.patient_comments,
             fold(patient.patient_name),
             fold(patient.patient_id),
-            study.study_date + study.study_time,
+            sort_date_of(study),
             arrival.at,
-            flags,
+            without_id,
         ),
     )
     tx.execute("UPDATE total SET patients = patients + 1")
-    return key, flags, ""
+    return key, without_id, ""
 
 
 def _study(
     tx: Transaction, arrival: Arrival, patient: int, patient_flags: int
-) -> tuple[int, int, str]:
+) -> tuple[int, int, str, str]:
+    """(key, flags, modalities and calling AE title before this object)."""
     study = arrival.attributes.study
     person = arrival.attributes.patient
-    inherited = patient_flags & (BIT[Flag.PATIENT_MISMATCH] | BIT[Flag.NO_PATIENT_ID])
     row = tx.one(
-        "SELECT id, modalities, sop_classes FROM study"
+        "SELECT id, modalities, sop_classes, calling_ae_title FROM study"
         " WHERE study_instance_uid = ? AND patient = ?",
         (study.study_instance_uid, patient),
     )
@@ -131,17 +145,17 @@ def _study(
         if sop_class not in row[2].split("\\"):
             classes = "\\".join(sorted({*row[2].split("\\"), sop_class}))
             tx.execute("UPDATE study SET sop_classes = ? WHERE id = ?", (classes, row[0]))
-        return row[0], inherited, row[1]
+        return row[0], patient_flags, row[1], row[3]
     others = [
         other[0]
         for other in tx.execute(
             "SELECT id FROM study WHERE study_instance_uid = ?", (study.study_instance_uid,)
         )
     ]
-    flags = inherited | (BIT[Flag.UID_SHARED] if others else 0)
+    flags = patient_flags | (BIT[Flag.UID_SHARED] if others else 0)
     for other in others:
-        _flag_study(tx, other, BIT[Flag.UID_SHARED])
-    sort_date = study.study_date + study.study_time
+        _flag_study(tx, other, 0, BIT[Flag.UID_SHARED])
+    sort_date = sort_date_of(study)
     key = tx.insert(
         "INSERT INTO study (patient, study_instance_uid, patient_name, patient_birth_date,"
         " patient_sex, study_date, study_time, accession_number, study_id, study_description,"
@@ -183,7 +197,7 @@ def _study(
         (sort_date, patient),
     )
     tx.execute("UPDATE total SET studies = studies + 1")
-    return key, flags, ""
+    return key, flags, "", arrival.calling_ae_title
 
 
 def _series(tx: Transaction, arrival: Arrival, patient: int, study: int) -> int:
@@ -299,7 +313,7 @@ def _note_modality(tx: Transaction, table: str, key: int, before: str, modality:
     return merged
 
 
-def _flag_study(tx: Transaction, study: int, bit: int) -> None:
+def _flag_study(tx: Transaction, study: int, series: int, bit: int) -> None:
     tx.execute("UPDATE study SET flags = flags | ? WHERE id = ?", (bit, study))
     tx.execute("UPDATE study_search SET flags = flags | ? WHERE study = ?", (bit, study))
     tx.execute(
@@ -308,8 +322,8 @@ def _flag_study(tx: Transaction, study: int, bit: int) -> None:
     )
     tx.execute(
         "INSERT INTO change (at, kind, patient, study, series, instance)"
-        " SELECT received_at, 'flagged', patient, id, 0, 0 FROM study WHERE id = ?",
-        (study,),
+        " SELECT received_at, 'flagged', patient, id, ?, 0 FROM study WHERE id = ?",
+        (series, study),
     )
 
 
@@ -326,7 +340,7 @@ def _flag_versions(tx: Transaction, sop_instance_uid: str) -> None:
     )
     for series, study in rows:
         tx.execute("UPDATE series SET flags = flags | ? WHERE id = ?", (bit, series))
-        _flag_study(tx, study, bit)
+        _flag_study(tx, study, series, bit)
 
 
 def _number(text: str) -> int:

@@ -79,34 +79,32 @@ def instance_keys(reader: Reader, series: int, offset: int, limit: int) -> tuple
 
 def series_in(reader: Reader, studies: Sequence[int], limit: int) -> tuple[list[int], int]:
     """At most ``limit`` series of these studies in their order, and how many there are."""
-    found: list[int] = []
-    for study in studies:
-        found.extend(series_keys(reader, study))
-    return found[:limit], len(found)
+    sql = f"SELECT id FROM series WHERE study = ? {_SERIES_ORDER} LIMIT ?"
+    return _below(reader, studies, "series", sql, limit)
 
 
 def instances_in(reader: Reader, studies: Sequence[int], limit: int) -> tuple[list[int], int]:
     """At most ``limit`` instances of these studies in their order, and how many there are."""
+    sql = (
+        "SELECT i.id FROM instance i JOIN series s ON s.id = i.series WHERE s.study = ?"
+        " ORDER BY s.sort_number, s.id, i.sort_number, i.id LIMIT ?"
+    )
+    return _below(reader, studies, "instances", sql, limit)
+
+
+def _below(
+    reader: Reader, studies: Sequence[int], counter: str, sql: str, limit: int
+) -> tuple[list[int], int]:
     found: list[int] = []
     matched = 0
     for start in range(0, len(studies), _BATCH):
         batch = studies[start : start + _BATCH]
         marks = ", ".join("?" * len(batch))
-        matched += reader.scalar(
-            f"SELECT sum(instances) FROM study WHERE id IN ({marks})",
-            batch,
-        )
-        for study in batch if len(found) < limit else ():
-            found.extend(
-                rows.keys_of(
-                    reader,
-                    "SELECT i.id FROM instance i JOIN series s ON s.id = i.series WHERE s.study = ?"
-                    " ORDER BY s.sort_number, s.id, i.sort_number, i.id LIMIT ?",
-                    (study, limit - len(found)),
-                )
-            )
+        matched += reader.scalar(f"SELECT sum({counter}) FROM study WHERE id IN ({marks})", batch)
+        for study in batch:
             if len(found) >= limit:
                 break
+            found.extend(rows.keys_of(reader, sql, (study, limit - len(found))))
     return found, matched
 
 

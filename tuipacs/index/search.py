@@ -53,7 +53,7 @@ def searchable(
         description=_folded(study.study_description),
         referring=_folded(study.referring_physician_name),
         calling_ae_title=_folded(calling_ae_title),
-        uid=study.study_instance_uid,
+        uid=_folded(study.study_instance_uid),
     )
 
 
@@ -93,6 +93,14 @@ def set_modalities(tx: Transaction, study: int, modalities: str) -> None:
     )
 
 
+def set_calling_ae(tx: Transaction, study: int, calling_ae_title: str) -> None:
+    """The newest object of a study came from another AE."""
+    tx.execute(
+        "UPDATE study_search SET calling_ae_title = ? WHERE study = ?",
+        (_folded(calling_ae_title), study),
+    )
+
+
 def _folded(value: str) -> str:
     """Folded, and without control characters that could pass for the mark between fields."""
     return fold("".join(c if c.isprintable() else " " for c in value))
@@ -126,9 +134,9 @@ def _clause(term: Term) -> tuple[str, list[object]]:
             raise UsageError(f"st: takes one of {', '.join(sorted(_STATES))}")
         return "flags & ?", [_STATES[state]]
     if term.field is Field.MODALITY:
-        wanted = [fold(value) for value in term.value.split(",") if value] or [""]
+        wanted = [_folded(value) for value in term.value.split(",") if value] or [""]
         return (
             "(" + " OR ".join("instr(modalities, ?)" for _ in wanted) + ")",
             [f" {value} " for value in wanted],
         )
-    return f"instr({_COLUMN[term.field]}, ?)", [fold(term.value)]
+    return f"instr({_COLUMN[term.field]}, ?)", [_folded(term.value)]

@@ -23,7 +23,7 @@ from tuipacs.domain.clock import Clock
 from tuipacs.domain.ingest import IngestResult, ReceivedObject
 from tuipacs.domain.permissions import Permission
 from tuipacs.domain.uid import strip_uid
-from tuipacs.errors import InvalidObjectError, TuipacsError, UidMismatchError
+from tuipacs.errors import InvalidObjectError, StorageFailedError, UidMismatchError
 from tuipacs.index import ingest as rows
 from tuipacs.index.database import Index, Transaction
 from tuipacs.index.ingest import Arrival
@@ -72,11 +72,11 @@ class Ingest(Service):
             raise
         _about(attributes)
         instance = attributes.instance
-        digest = hashlib.sha256(received.dataset).digest()
         with self._index.read() as reader:
-            if rows.known(reader, instance.sop_instance_uid, digest)[1]:
-                about(detail="identical object received again")
-                return IngestResult.DUPLICATE
+            versions = rows.versions(reader, instance.sop_instance_uid)
+        if versions and hashlib.sha256(received.dataset).digest() in versions:
+            about(detail="identical object received again")
+            return IngestResult.DUPLICATE
         header = encode_header(
             sop_class_uid=instance.sop_class_uid,
             sop_instance_uid=instance.sop_instance_uid,
@@ -87,7 +87,7 @@ class Ingest(Service):
         spool = self._store.spool(header)
         try:
             spool.write(received.dataset)
-        except TuipacsError:
+        except BaseException:
             spool.discard()
             raise
         return self._keep(spool, attributes, received.calling_ae_title)
@@ -116,7 +116,7 @@ class Ingest(Service):
                 _about(attributes)
                 instance = attributes.instance
                 with self._index.read() as reader:
-                    duplicate = rows.known(reader, instance.sop_instance_uid, spool.digest())[1]
+                    duplicate = spool.digest() in rows.versions(reader, instance.sop_instance_uid)
                 if not duplicate and not is_complete:
                     spool = self._with_header(spool, dataset, instance)
         except BaseException:
@@ -157,6 +157,11 @@ class Ingest(Service):
         blob = spool.keep()
         try:
             result, seq = self._commit(blob, attributes, calling_ae_title, in_transaction)
+        except StorageFailedError as error:
+            # A commit that broke on the disk may be found there after a crash: the file has to stay
+            # for its row. The next start adopts it or finds it known.
+            self._store.fail(f"the index could not be written: {error.message}")
+            raise
         except BaseException:
             self._forget(blob.key)
             raise
@@ -176,7 +181,7 @@ class Ingest(Service):
         arrival = Arrival(attributes, blob, calling_ae_title, self._clock())
         with self.transaction() as tx:
             uid = attributes.instance.sop_instance_uid
-            if rows.known(tx, uid, blob.dataset_sha256)[1]:  # another association was quicker
+            if blob.dataset_sha256 in rows.versions(tx, uid):  # another association was quicker
                 result = IngestResult.DUPLICATE
             else:
                 conflict = rows.add(tx, arrival)
@@ -191,14 +196,15 @@ class Ingest(Service):
     def _forget(self, key: str) -> None:
         try:
             self._store.remove(key)
-        except OSError as error:  # an orphan: the next start finds it known and removes it
-            log.warning("object %s could not be removed: %s", key, error.strerror)
+        except StorageFailedError as error:  # an orphan: the next start finds it
+            log.warning("object %s stays without a row: %s", key, error.message)
 
     @before_login("runs at start, before anyone can log in")
     def recover(self) -> tuple[int, int]:
         """Adopt finished objects that lost their row in a crash, and sweep unfinished ones.
 
-        Returns (adopted, swept). An object that cannot be indexed goes to quarantine.
+        Returns (adopted, swept). An object that cannot be indexed goes to quarantine, or
+        stays where it is if there is no room.
         """
         swept = self._store.sweep()
         with self._index.read() as reader:
@@ -224,15 +230,17 @@ class Ingest(Service):
                         dataset_sha256=hashlib.sha256(dataset).digest(),
                     )
             except InvalidObjectError as error:
-                self._quarantine.put(data, f"found at start: {error.message}")
-                self._store.remove(key)
+                log.error("object %s cannot be indexed: %s", key, error.message)
+                if self._quarantine.put(data, f"found at start: {error.message}"):
+                    self._forget(key)
                 return False
-        return self._index_orphan(_SYSTEM, blob, attributes, parts.source_ae_title)
+        return self.adopt(_SYSTEM, blob, attributes, parts.source_ae_title)
 
     @guarded(Permission.DICOM_STORE, AuditEvent.INSTANCES_TRANSFERRED)
-    def _index_orphan(
+    def adopt(
         self, actor: Actor, blob: StoredBlob, attributes: IndexedAttributes, source: str
     ) -> bool:
+        """Index a durable object that has no row; False if it is known and was removed."""
         _about(attributes)
         about(detail="found at start without a row")
         result, _ = self._commit(blob, attributes, source, None)
