@@ -46,6 +46,16 @@ def account(reader: Reader, name: str) -> Account | None:
     return next((_account(user) for user in row), None)
 
 
+def same_login(one: Account | None, other: Account) -> bool:
+    """Whether password, role and state are still what they were."""
+    return one is not None and (one.key, one.password, one.role, one.disabled) == (
+        other.key,
+        other.password,
+        other.role,
+        other.disabled,
+    )
+
+
 def account_by_key(reader: Reader, key: int) -> Account | None:
     """The account with that key."""
     row = User.select().where(User.id == key).execute(reader.database)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import unicodedata
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -36,13 +37,18 @@ class PasswordHasher:
                 iterations=self._iterations,
                 lanes=LANES,
                 memory_cost=self._memory_kib,
-            ).derive_phc_encoded(password.encode())
+            ).derive_phc_encoded(_bytes(password))
 
     def matches(self, password: str, phc: str | None) -> bool:
         """True if ``password`` made ``phc``. Without one, takes the same time and says no."""
         with self._lock:
             try:
-                Argon2id.verify_phc_encoded(password.encode(), phc or self._decoy)
+                Argon2id.verify_phc_encoded(_bytes(password), phc or self._decoy)
             except InvalidKey:
                 return False
         return phc is not None
+
+
+def _bytes(password: str) -> bytes:
+    """The same bytes on each keyboard: "é" may be typed as one character or as two (RFC 8265)."""
+    return unicodedata.normalize("NFC", password).encode()

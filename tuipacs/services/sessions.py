@@ -16,7 +16,12 @@ from tuipacs.domain.clock import Clock
 from tuipacs.domain.passwords import check_password
 from tuipacs.domain.permissions import MATRIX, Permission
 from tuipacs.domain.user import ClientKind, Identity, Session
-from tuipacs.errors import AuthenticationError, ForbiddenError, SessionLockedError
+from tuipacs.errors import (
+    AuthenticationError,
+    ForbiddenError,
+    SessionLockedError,
+    ThrottledError,
+)
 from tuipacs.index import audit, users
 from tuipacs.index.database import Index
 from tuipacs.index.users import Account, StoredSession
@@ -28,6 +33,7 @@ from tuipacs.schema.messages import (
 )
 from tuipacs.services.guard import Service, about, before_login, guarded
 from tuipacs.services.password_hash import PasswordHasher
+from tuipacs.services.repeats import Repeats
 from tuipacs.services.throttle import Throttle
 
 SCREEN_SESSION_SECONDS = 12 * 3600.0
@@ -61,8 +67,12 @@ class Sessions(Service):
         self._throttle = Throttle()
         self._lock_after = lock_after
         self._command_seconds = command_seconds
+        self._repeats = Repeats()
+        self._authenticating = threading.Lock()  # no guess runs beside the check of another
+        self._changing = threading.RLock()  # index and memory of sessions change together
         self._live: OrderedDict[bytes, _Live] = OrderedDict()
-        self._mutex = threading.Lock()
+        self._refreshed = 0  # how often `_live` was compared with the index
+        self._mutex = threading.Lock()  # guards the two above; held for moments only
 
     @before_login("there is no actor yet: this makes one")
     def login(self, request: LoginRequest, origin: Origin) -> Session:
@@ -80,6 +90,8 @@ class Sessions(Service):
             SCREEN_SESSION_SECONDS if request.client is ClientKind.SCREEN else self._command_seconds
         )
         with self._index.write() as tx:
+            if not users.same_login(users.account(tx, account.name), account):
+                raise AuthenticationError("the account was changed meanwhile: log in again")
             users.update_user(
                 tx, account.key, last_login_at=now, failed_logins=0, blocked_until=None
             )
@@ -107,12 +119,23 @@ class Sessions(Service):
         )
 
     def _authenticate(self, name: str, password: str, origin: Origin, operation: str) -> Account:
+        with self._authenticating:
+            return self._authenticate_alone(name, password, origin, operation)
+
+    def _authenticate_alone(
+        self, name: str, password: str, origin: Origin, operation: str
+    ) -> Account:
         now = self._clock()
         with self._index.read() as reader:
             account = users.account(reader, name)
         if account is not None:
             self._throttle.remember(account.name, account.failed_logins, account.blocked_until)
-        self._throttle.check(name, origin.unix_user, now)
+        known = account.name if account else "(unknown account)"  # it may be a password
+        try:
+            self._throttle.check(name, origin.unix_user, now)
+        except ThrottledError:
+            self._refused(known, origin, operation, "tried again during the delay")
+            raise
         right = self._hasher.matches(password, account.password if account else None)
         if account is not None and right and not account.disabled:
             self._throttle.succeeded(name, origin.unix_user)
@@ -121,7 +144,6 @@ class Sessions(Service):
         with self._index.write() as tx:
             if account is not None:
                 users.update_user(tx, account.key, failed_logins=failures, blocked_until=until)
-            known = account.name if account else "(unknown account)"  # it may be a password
             record = self._event(known, "", origin, operation)
             audit.append(
                 tx,
@@ -130,6 +152,18 @@ class Sessions(Service):
                 ),
             )
         raise AuthenticationError("user or password is wrong, or the account is disabled")
+
+    def _refused(self, name: str, origin: Origin, operation: str, reason: str) -> None:
+        """Record what may be tried a thousand times a minute: once a minute, with the number."""
+        earlier = self._repeats.report((name, f"{origin.unix_user} {operation}"), self._clock())
+        if earlier is None:
+            return
+        detail = f"{reason}; {earlier} more since the record before" if earlier else reason
+        record = msgspec.structs.replace(
+            self._event(name, "", origin, operation), outcome=AuditOutcome.REFUSED, detail=detail
+        )
+        with self._index.write() as tx:
+            audit.append(tx, record)
 
     def _event(self, name: str, role: str, origin: Origin, operation: str) -> AuditRecord:
         event = AuditEvent.USER_AUTHENTICATION
@@ -152,28 +186,44 @@ class Sessions(Service):
     def _find(self, token: str) -> _Live | None:
         if not token:
             return None
-        digest = _digest(token)
-        with self._mutex:
-            live = self._live.get(digest)
-        if live is None:
+        live = self._load(_digest(token))
+        if live is None or self._clock() >= live.stored.expires_at:
+            return None
+        if self._waited_too_long(live):
+            with self._changing:
+                if self._waited_too_long(live):
+                    self._set_locked(live, locked=True)
+        return live
+
+    def _waited_too_long(self, live: _Live) -> bool:
+        locks_itself = live.stored.client is ClientKind.SCREEN and not live.stored.locked
+        return locks_itself and self._clock() - live.active_at >= self._lock_after
+
+    def _load(self, digest: bytes) -> _Live | None:
+        while True:
+            with self._mutex:
+                if live := self._live.get(digest):
+                    self._live.move_to_end(digest)
+                    return live
+                refreshed = self._refreshed
             with self._index.read() as reader:
                 stored = users.session_by_token(reader, digest)
             if stored is None:
                 return None
-            live = _Live(stored, stored.active_at, stored.active_at)
             with self._mutex:
-                live = self._live.setdefault(digest, live)
+                if refreshed != self._refreshed:
+                    continue  # it may have ended since it was read, unseen by that refresh
+                fresh = _Live(stored, stored.active_at, stored.active_at)
+                live = self._live.setdefault(digest, fresh)
                 while len(self._live) > _CACHED:
                     self._live.popitem(last=False)
-        now = self._clock()
-        if now >= live.stored.expires_at:
-            return None
-        locks_itself = live.stored.client is ClientKind.SCREEN and not live.stored.locked
-        if locks_itself and now - live.active_at >= self._lock_after:
-            self._set_locked(live, locked=True)
-        return live
+                return live
 
     def _set_locked(self, live: _Live, *, locked: bool) -> None:
+        with self._changing:
+            self._write_locked(live, locked=locked)
+
+    def _write_locked(self, live: _Live, *, locked: bool) -> None:
         stored = live.stored
         origin = Origin(
             unix_user=stored.unix_user, terminal=stored.terminal, ssh_client=stored.ssh_client
@@ -193,10 +243,7 @@ class Sessions(Service):
         Raises `AuthenticationError` for no, an ended or somebody else's session, and
         `SessionLockedError` for one that waits for its password.
         """
-        live = self._find(token)
-        if live is None or live.stored.unix_user != origin.unix_user:
-            raise AuthenticationError("log in first", remedy="the session has ended or never began")
-        stored = live.stored
+        stored = self._of(token, origin, "sessions.resolve").stored
         if stored.locked:
             raise SessionLockedError("the session is locked", remedy="unlock it with the password")
         return Actor(
@@ -209,6 +256,16 @@ class Sessions(Service):
             ),
             session_key=stored.key,
         )
+
+    def _of(self, token: str, origin: Origin, operation: str) -> _Live:
+        """The session of a token, for the Unix user who began it and nobody else."""
+        live = self._find(token)
+        if live is not None and live.stored.unix_user != origin.unix_user:
+            self._refused(live.stored.user, origin, operation, "the token of another Unix user")
+            live = None
+        if live is None:
+            raise AuthenticationError("log in first", remedy="the session has ended or never began")
+        return live
 
     @before_login("the event stream asks it for its own token")
     def state(self, token: str) -> str:
@@ -238,9 +295,7 @@ class Sessions(Service):
     @before_login("the session is locked; its token and password are both asked for")
     def unlock(self, request: PasswordRequest, token: str, origin: Origin) -> Identity:
         """Unlock with the password of the session's own user. Raises as `login` does."""
-        live = self._find(token)
-        if live is None or live.stored.unix_user != origin.unix_user:
-            raise AuthenticationError("log in first", remedy="the session has ended or never began")
+        live = self._of(token, origin, "sessions.unlock")
         self._authenticate(live.stored.user, request.password, origin, "sessions.unlock")
         self._set_locked(live, locked=False)
         return self._identity(live)
@@ -329,17 +384,19 @@ class Sessions(Service):
     @before_login("called by services that ended sessions")
     def refresh(self) -> None:
         """Read again what is in memory, so that ended sessions end at once."""
-        with self._mutex:
-            known = list(self._live.items())
-        with self._index.read() as reader:
-            fresh = {digest: users.session_by_token(reader, digest) for digest, _ in known}
-        with self._mutex:
-            for digest, live in known:
-                stored = fresh[digest]
-                if stored is None:
-                    self._live.pop(digest, None)
-                else:
-                    live.stored = stored
+        with self._changing:
+            with self._mutex:
+                self._refreshed += 1
+                known = list(self._live.items())
+            with self._index.read() as reader:
+                fresh = {digest: users.session_by_token(reader, digest) for digest, _ in known}
+            with self._mutex:
+                for digest, live in known:
+                    stored = fresh[digest]
+                    if stored is None:
+                        self._live.pop(digest, None)
+                    else:
+                        live.stored = stored
 
 
 def _digest(token: str) -> bytes:

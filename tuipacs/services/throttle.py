@@ -10,7 +10,9 @@ from tuipacs.errors import ThrottledError
 FREE_TRIES = 3
 LONGEST_DELAY = 900.0  # seconds
 SOURCE_FREE_TRIES = 20
+SOURCE_FORGETS = 3600.0  # seconds of quiet after which a source begins anew; accounts never do
 _KEPT = 10_000
+_KEY_LENGTH = 100  # characters; a name may be of any length
 
 
 class Throttle:
@@ -34,14 +36,21 @@ class Throttle:
         """Count a failure; return the account's number of failures and until when it is blocked."""
         with self._lock:
             name_key, source_key = self._keys(account, source)
+            if now > self._failures.get(source_key, (0, now))[1] + SOURCE_FORGETS:
+                del self._failures[source_key]
             self._count(source_key, SOURCE_FREE_TRIES, now)
             return self._count(name_key, FREE_TRIES, now)
 
     def succeeded(self, account: str, source: str) -> None:
-        """Forget the failures of an account and its source."""
+        """Forget an account's failures; its source is forgiven these, not those on others."""
         with self._lock:
-            for key in self._keys(account, source):
-                self._failures.pop(key, None)
+            name_key, source_key = self._keys(account, source)
+            forgiven, _ = self._failures.pop(name_key, (0, 0.0))
+            count, until = self._failures.get(source_key, (0, 0.0))
+            if count > forgiven:
+                self._failures[source_key] = (count - forgiven, until)
+            else:
+                self._failures.pop(source_key, None)
 
     def remember(self, account: str, failures: int, until: float) -> None:
         """Take over what the index kept over a restart."""
@@ -60,4 +69,4 @@ class Throttle:
 
     @staticmethod
     def _keys(account: str, source: str) -> tuple[str, str]:
-        return f"account {account.casefold()}", f"source {source}"
+        return f"account {account[:_KEY_LENGTH].casefold()}", f"source {source[:_KEY_LENGTH]}"
