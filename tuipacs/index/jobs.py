@@ -56,28 +56,45 @@ def payload(reader: Reader, key: int) -> str:
     return str(reader.scalar("SELECT payload FROM job WHERE id = ?", (key,)))
 
 
+def is_cancelled(reader: Reader, key: int) -> bool:
+    """Whether somebody has asked for its end."""
+    return bool(reader.scalar("SELECT cancel_requested FROM job WHERE id = ?", (key,)))
+
+
+def checkpoint(reader: Reader, key: int) -> bytes:
+    """What its kind noted with the last object; empty at the start."""
+    return bytes(reader.scalar("SELECT checkpoint FROM job WHERE id = ?", (key,)))
+
+
+def start_over(tx: Transaction, key: int) -> None:
+    """Forget all counts and refusals: everything is looked at again."""
+    JobRefusal.delete().where(JobRefusal.job == key).execute(tx.database)
+    update(tx, key, done=0, done_before=0, stored=0, duplicate=0, refused=0, bytes_done=0,
+           checkpoint=b"")  # fmt: skip
+
+
 def update(tx: Transaction, key: int, **fields: object) -> None:
     """Set columns of one job."""
     Job.update(**fields).where(Job.id == key).execute(tx.database)
 
 
-def count_result(tx: Transaction, key: int, result: IngestResult, size: int) -> None:
+_ONE_MORE = "UPDATE job SET done = done + 1, total = max(total, done + 1), checkpoint = ?"
+
+
+def count_result(
+    tx: Transaction, key: int, result: IngestResult, size: int, checkpoint: bytes
+) -> None:
     """One more object is done."""
     column = _COLUMN[result]
     tx.execute(
-        f"UPDATE job SET done = done + 1, {column} = {column} + 1, bytes_done = bytes_done + ?"
-        " WHERE id = ?",
-        (size, key),
+        f"{_ONE_MORE}, {column} = {column} + 1, bytes_done = bytes_done + ? WHERE id = ?",
+        (checkpoint, size, key),
     )
 
 
-def count_refusal(tx: Transaction, key: int, refusal: Refusal) -> None:
+def count_refusal(tx: Transaction, key: int, refusal: Refusal, checkpoint: bytes) -> None:
     """One more object was refused."""
-    tx.execute(
-        "UPDATE job SET done = done + 1, refused = refused + 1, total = max(total, done + 1)"
-        " WHERE id = ?",
-        (key,),
-    )
+    tx.execute(f"{_ONE_MORE}, refused = refused + 1 WHERE id = ?", (checkpoint, key))
     JobRefusal.insert(job=key, path=refusal.path, reason=refusal.reason).execute(tx.database)
 
 
@@ -95,9 +112,10 @@ def refusals(reader: Reader, key: int) -> tuple[Refusal, ...]:
 def _record(job: Job, now: float) -> JobRecord:
     state = JobState(job.state)
     rate = eta = None
-    if job.started_at is not None and job.done:
+    just_done = job.done - job.done_before
+    if job.started_at is not None and just_done:
         seconds = max((job.finished_at or now) - job.started_at, 0.001)
-        rate = job.done / seconds
+        rate = just_done / seconds
         if state is JobState.RUNNING and job.total:
             eta = max(job.total - job.done, 0) / rate
     return JobRecord(

@@ -87,6 +87,8 @@ class Job(Model):
     duplicate = IntegerField(default=0)
     refused = IntegerField(default=0)
     bytes_done = IntegerField(default=0)
+    done_before = IntegerField(default=0)
+    checkpoint = BlobField(default=b"")
     cancel_requested = BooleanField(default=False)
     message = TextField(default="")
 

@@ -23,6 +23,7 @@ from tuipacs.services.wakeups import Wakeups
 log = logging.getLogger(__name__)
 
 _TELL_EVERY = 0.25  # seconds between progress wake-ups
+RETRY_AFTER = 10.0  # seconds until an index that cannot be written is tried again
 
 
 class Interrupted(Exception):
@@ -59,12 +60,15 @@ class JobRunner:
         sessions: Sessions,
         wakeups: Wakeups,
         kinds: Mapping[JobKind, Kind],
+        *,
+        retry_after: float = RETRY_AFTER,
     ) -> None:
         self._index = index
         self._clock = clock
         self._sessions = sessions
         self._wakeups = wakeups
         self._kinds = kinds
+        self._retry_after = retry_after
         self._work = threading.Event()
         self._stopping = threading.Event()
         self._cancelled: set[int] = set()
@@ -96,8 +100,13 @@ class JobRunner:
             while not self._stopping.is_set():
                 self._work.wait()
                 self._work.clear()
-                while not self._stopping.is_set() and (key := self._next()):
-                    self._run(key)
+                try:
+                    while not self._stopping.is_set() and (key := self._next()):
+                        self._run(key)
+                except TuipacsError as error:  # full, say: the job stays as it is, for a while
+                    log.error("jobs wait: %s", error.message)
+                    self._stopping.wait(self._retry_after)
+                    self._work.set()
         finally:
             self._index.close()
 
@@ -109,16 +118,29 @@ class JobRunner:
     def _run(self, key: int) -> None:
         now = self._clock()
         with self._index.write() as tx:
-            jobs.update(tx, key, state=JobState.RUNNING.value, started_at=now, message="")
             record = jobs.get(tx, key, now)
+            if record is None:
+                raise AssertionError("the job just taken is gone")
+            if record.state.ended:  # cancelled since it was picked
+                self._cancelled.discard(key)
+                return
+            jobs.update(
+                tx,
+                key,
+                state=JobState.RUNNING.value,
+                started_at=now,
+                done_before=record.done,
+                message="",
+            )
+            if jobs.is_cancelled(tx, key):  # before a restart
+                self._cancelled.add(key)
             payload = jobs.payload(tx, key)
-        if record is None:
-            raise AssertionError("the job just taken is gone")
         self._wakeups.jobs()
         log.info("job %d (%s) runs from object %d", key, record.kind.value, record.done)
         try:
             actor = self._sessions.on_behalf_of(record.submitted_by)
             progress = Progress(lambda: self._check(key), self._tell)
+            progress.check()
             message = self._kinds[record.kind].run(actor, record, payload, progress)
             self._end(key, JobState.DONE, message)
         except Interrupted:
@@ -126,7 +148,11 @@ class JobRunner:
         except Cancelled:
             self._end(key, JobState.CANCELLED, "cancelled")
         except TuipacsError as error:
-            self._end(key, JobState.FAILED, error.message)
+            words = f"{error.message}; {error.remedy}" if error.remedy else error.message
+            self._end(key, JobState.FAILED, words)
+        except Exception:  # a bug ends its job, and no other
+            log.exception("job %d failed by a bug", key)
+            self._end(key, JobState.FAILED, "an internal error: see the log")
 
     def _check(self, key: int) -> None:
         if self._stopping.is_set():

@@ -237,6 +237,8 @@ CREATE TABLE job (
     duplicate INTEGER NOT NULL DEFAULT 0,
     refused INTEGER NOT NULL DEFAULT 0,
     bytes_done INTEGER NOT NULL DEFAULT 0,
+    done_before INTEGER NOT NULL DEFAULT 0,   -- when it was last started; the rate counts from there
+    checkpoint BLOB NOT NULL DEFAULT x'',     -- by kind: what the first ``done`` objects were
     cancel_requested INTEGER NOT NULL DEFAULT 0,
     message TEXT NOT NULL DEFAULT ''
 ) STRICT;
