@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 
 from tuipacs.dicom.documents import read_document, read_encapsulated
 from tuipacs.dicom.elements import read_elements
@@ -30,6 +33,8 @@ from tuipacs.schema.messages import (
 from tuipacs.services.guard import Service, about, covered, guarded
 from tuipacs.services.recent import Recent
 from tuipacs.storage.blob import BlobStore
+
+log = logging.getLogger(__name__)
 
 MAX_EXPORT_UIDS = 10_000
 _CHUNK = 256 * 1024
@@ -72,30 +77,33 @@ class Objects(Service):
         )
         return stored
 
-    def _view(self, actor: Actor, key: int, how: str) -> StoredObject:
-        """The object to be looked at; recorded once for a study that is being looked through."""
+    def _view(self, actor: Actor, key: int, how: str) -> Path:
+        """The file to be looked at; recorded once for a study that is being looked through."""
         stored = self._stored(key)
         about(detail=how)
         now = self._clock()
-        view = (actor.session_key, stored.study_key, how)
-        if self._viewed.has(view, now):
-            covered()
-        self._viewed.add(view, now)
         if not self._verified.has(key, now):
             if stored.dataset_size <= _VERIFY_BEFORE_VIEWING:
                 for _ in self._verified_chunks(stored):
                     pass
             self._verified.add(key, now)
-        return stored
+        path = self._store.path(stored.blob_key)
+        view = (actor.session_key, stored.study_key, how)
+        if self._viewed.has(view, now):
+            covered()
+        else:
+            with self.transaction():  # the record, before anything relies on its being there
+                pass
+            self._viewed.add(view, now)
+        return path
 
     def _verified_chunks(self, stored: StoredObject) -> Iterator[bytes]:
         """The stored file. Raises `StorageFailedError` before its last chunk if it was damaged."""
         header_hash, dataset_hash = hashlib.sha256(), hashlib.sha256()
         with self._store.open(stored.blob_key) as file:
-            header = file.read(stored.header_size)
-            header_hash.update(header)
-            held = header
-            while chunk := file.read(_CHUNK):
+            held = _read(file, stored.header_size)
+            header_hash.update(held)
+            while chunk := _read(file, _CHUNK):
                 dataset_hash.update(chunk)
                 yield held
                 held = chunk
@@ -103,6 +111,7 @@ class Objects(Service):
             stored.header_sha256,
             stored.dataset_sha256,
         ):
+            log.error("the stored file of object %d (%s) is damaged", stored.key, stored.blob_key)
             raise StorageFailedError(
                 f"the stored file of object {stored.key} is damaged",
                 remedy="restore it from another copy; it is not served",
@@ -128,21 +137,18 @@ class Objects(Service):
     @guarded(Permission.VIEW_OBJECTS, AuditEvent.INSTANCES_ACCESSED)
     def frame(self, actor: Actor, request: FrameRequest) -> Frame:
         """One frame as a picture. Raises `DecodeError` saying why there is none."""
-        stored = self._view(actor, request.key, "picture")
-        path = self._store.path(stored.blob_key)
+        path = self._view(actor, request.key, "picture")
         return self._pictures.render(path, request.frame_number, request.window)
 
     @guarded(Permission.VIEW_OBJECTS, AuditEvent.INSTANCES_ACCESSED)
     def elements(self, actor: Actor, request: InstanceRequest) -> ElementList:
         """All data elements."""
-        stored = self._view(actor, request.key, "data elements")
-        return read_elements(self._store.path(stored.blob_key))
+        return read_elements(self._view(actor, request.key, "data elements"))
 
     @guarded(Permission.VIEW_OBJECTS, AuditEvent.INSTANCES_ACCESSED)
     def document(self, actor: Actor, request: InstanceRequest) -> Document:
         """A readable view of a report, an encapsulated document, or what is no picture."""
-        stored = self._view(actor, request.key, "document")
-        return read_document(self._store.path(stored.blob_key))
+        return read_document(self._view(actor, request.key, "document"))
 
     @guarded(Permission.EXPORT, AuditEvent.EXPORT)
     def export_plan(self, actor: Actor, request: ExportRequest) -> ExportPlan:
@@ -187,6 +193,13 @@ class Objects(Service):
             size=len(data),
             chunks=(data[start : start + _CHUNK] for start in range(0, len(data), _CHUNK)),
         )
+
+
+def _read(file: BinaryIO, size: int) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise StorageFailedError(f"reading a stored file failed: {error.strerror}") from error
 
 
 def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
