@@ -41,7 +41,7 @@ from tuipacs.domain.attributes import (
     SeriesAttributes,
     StudyAttributes,
 )
-from tuipacs.domain.uid import is_usable_uid
+from tuipacs.domain.uid import derived_uid, is_usable_uid
 from tuipacs.errors import InvalidObjectError
 
 _INTEGER_FIELDS = frozenset(("number_of_frames", "rows", "columns", "bits_allocated"))
@@ -72,9 +72,11 @@ def read_attributes(
 
     ``remarks`` is for a person: damage that does not prevent keeping the object, never values.
 
+    An object without Study or Series Instance UID gets made-up ones to be filed under.
+
     Raises :class:`InvalidObjectError`, and nothing else, if the object cannot be kept: a DICOMDIR;
-    no usable SOP Class, SOP Instance, Study Instance or Series Instance UID; a dataset that ends
-    inside an indexed attribute; sequences nested more than 32 deep; a damaged deflated dataset.
+    no SOP Class or SOP Instance UID, or an unusable UID; a dataset that ends inside an indexed
+    attribute; sequences nested more than 32 deep; a damaged deflated dataset.
     """
     remarks: dict[str, None] = {}
     claimed = transfer_syntax_uid
@@ -115,7 +117,7 @@ def _build(
             numbers[indexed.field] = integer_of(indexed, vr, raw, form.big_endian, remarks)
         else:
             fields[indexed.target][indexed.field] = text_of(indexed, raw, charset, remarks)
-    _check_uids(fields)
+    _check_uids(fields, remarks, is_whole=walked.has_pixels or not walked.is_cut_short)
     if not fields[Target.PATIENT].get("patient_id"):
         remarks["PatientID is missing"] = None
     instance = InstanceAttributes(
@@ -133,7 +135,10 @@ def _build(
     )
 
 
-def _check_uids(fields: tuple[dict[str, str], ...]) -> None:
+def _check_uids(
+    fields: tuple[dict[str, str], ...], remarks: dict[str, None], *, is_whole: bool
+) -> None:
+    """See `read_attributes`. Unless the header ``is_whole``, what is missing may follow."""
     for target, field, name in (
         (Target.INSTANCE, "sop_class_uid", "SOP Class UID"),
         (Target.INSTANCE, "sop_instance_uid", "SOP Instance UID"),
@@ -141,10 +146,28 @@ def _check_uids(fields: tuple[dict[str, str], ...]) -> None:
         (Target.SERIES, "series_instance_uid", "Series Instance UID"),
     ):
         uid = fields[target].get(field, "")
-        if not uid:
+        if not uid and is_whole and target in (Target.STUDY, Target.SERIES):
+            fields[target][field] = _stand_in(target, fields)
+            remarks[f"the dataset has no {name}: filed under a made-up one"] = None
+        elif not uid:
             raise InvalidObjectError(f"the dataset has no {name}")
-        if not is_usable_uid(uid):
+        elif not is_usable_uid(uid):
             raise InvalidObjectError(f"the {name} is not usable as one")
+
+
+def _stand_in(target: Target, fields: tuple[dict[str, str], ...]) -> str:
+    """A UID to file an object under that has none, as a hanging protocol has by its IOD.
+
+    The same for all such objects of one patient; an object without patient stays alone.
+    """
+    patient, instance = fields[Target.PATIENT], fields[Target.INSTANCE]
+    whose = (patient.get("patient_id", ""), patient.get("issuer_of_patient_id", ""))
+    if not whose[0]:
+        whose = ("", instance["sop_instance_uid"])
+    if target == Target.STUDY:
+        return derived_uid("study", *whose)
+    study = fields[Target.STUDY]["study_instance_uid"]
+    return derived_uid("series", study, instance["sop_class_uid"])
 
 
 def _charset(stored: tuple[bytes, bytes] | None, assumed: str, remarks: dict[str, None]) -> Charset:

@@ -7,6 +7,7 @@ import uuid
 
 MAX_UID_LENGTH = 64
 
+_DERIVED = uuid.UUID("7d3c1f0e-2b57-4f0a-9f0c-5d1c7f6a9b21")  # namespace of made-up UIDs
 _VALID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
 _USABLE = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 
@@ -40,3 +41,8 @@ def strip_uid(text: str) -> str:
 def new_uid() -> str:
     """A new UID derived from a random UUID (PS3.5 B.2); at most 44 characters."""
     return f"2.25.{uuid.uuid4().int}"
+
+
+def derived_uid(*parts: str) -> str:
+    """The same UID for the same ``parts``, whenever and wherever it is made (PS3.5 B.2)."""
+    return f"2.25.{uuid.uuid5(_DERIVED, chr(31).join(parts)).int}"

@@ -72,6 +72,7 @@ def dataset(
     name: bytes = b"Doe^Jane",
     charset: str = "ISO_IR 100",
     study_instance_uid: str = "1.2.3.1",
+    patient_id: str = "P-1",
 ) -> bytes:
     """A small CT with all that must be there, in tag order, without pixel data.
 
@@ -84,7 +85,7 @@ def dataset(
         (0x00080018, text(0x00080018, "UI", "1.2.3.1.1.1", syntax=syntax)),
         (0x00080060, text(0x00080060, "CS", "CT", syntax=syntax)),
         (0x00100010, text(0x00100010, "PN", name, syntax=syntax)),
-        (0x00100020, text(0x00100020, "LO", "P-1", syntax=syntax)),
+        (0x00100020, text(0x00100020, "LO", patient_id, syntax=syntax)),
         (0, middle),
         (0x0020000D, text(0x0020000D, "UI", study_instance_uid, syntax=syntax)),
         (0x0020000E, text(0x0020000E, "UI", "1.2.3.1.1", syntax=syntax)),

@@ -14,6 +14,7 @@ from pydicom.data import get_testdata_file
 from tuipacs.dicom.attributes import read_attributes
 from tuipacs.dicom.part10 import read_part10
 from tuipacs.dicom.values import MAX_LONG_TEXT, MAX_TEXT
+from tuipacs.domain.uid import is_valid_uid
 from tuipacs.errors import InvalidObjectError
 
 from .datasets import (
@@ -104,8 +105,6 @@ def test_trailing_padding_of_a_uid_is_ignored() -> None:
     [
         (0x00080016, "SOP Class UID"),
         (0x00080018, "SOP Instance UID"),
-        (0x0020000D, "Study Instance UID"),
-        (0x0020000E, "Series Instance UID"),
     ],
 )
 def test_an_object_without_one_of_its_uids_is_refused(tag: int, name: str) -> None:
@@ -114,6 +113,27 @@ def test_an_object_without_one_of_its_uids_is_refused(tag: int, name: str) -> No
     empty = dataset(omit=frozenset([tag]), before=element(tag, "UI", b""))
     with pytest.raises(InvalidObjectError, match=f"has no {name}"):
         read_attributes(empty, EXPLICIT)
+
+
+@pytest.mark.parametrize("present", [False, True])
+def test_an_object_without_study_is_filed_under_a_made_up_one_and_remarked(present: bool) -> None:
+    """A hanging protocol has none by its IOD; a sloppy sender leaves it empty: neither is lost."""
+    empty = element(0x0020000D, "UI", b"") if present else b""
+    bare = dataset(omit=frozenset([0x0020000D]), middle=empty)
+    read = read_attributes(bare, EXPLICIT)
+    assert is_valid_uid(read.study.study_instance_uid)
+    assert "the dataset has no Study Instance UID: filed under a made-up one" in read.remarks
+    assert read_attributes(bare, EXPLICIT) == read
+
+
+def test_objects_without_study_of_two_patients_are_not_filed_together() -> None:
+    studies = {
+        read_attributes(
+            dataset(omit=frozenset([0x0020000D, 0x0020000E]), patient_id=patient), EXPLICIT
+        ).study.study_instance_uid
+        for patient in ("A", "B")
+    }
+    assert len(studies) == 2
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def _binary() -> Voi:
 
 
 def _is_ready_for_display(dataset: Dataset, header: PixelHeader, modality: Modality) -> bool:
-    """Whether stored values are grey levels as they are: unsigned, at most 8 bits, nothing to apply.
+    """Whether stored values are grey levels as they are: unsigned, 8 bits, nothing to apply.
 
     Then the output of the modality LUT goes to the presentation unchanged (C.11.2.1.2), and frames
     of a cine keep one brightness. The values of a segmentation are labels, not levels, and a
