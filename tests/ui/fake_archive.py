@@ -363,7 +363,7 @@ class FakeArchive:
         terms = parse_filter(text, TODAY)
         return [row for row in self.patients if all(_matches(row, term) for term in terms)]
 
-    def _ordered(self, request: Any) -> list[PatientRecord]:
+    def ordered(self, request: Any) -> list[PatientRecord]:
         keys: dict[SortKey, Callable[[PatientRecord], Any]] = {
             SortKey.RECEIVED: lambda row: row.received_at,
             SortKey.DATE: lambda row: row.latest_study_date,
@@ -377,7 +377,7 @@ class FakeArchive:
         )
 
     def do_browse_patients(self, request: m.PageRequest) -> m.PatientPage:
-        rows = self._ordered(request)
+        rows = self.ordered(request)
         return m.PatientPage(
             rows=tuple(rows[request.offset : request.offset + request.limit]),
             matched=len(rows),
@@ -395,7 +395,7 @@ class FakeArchive:
         raise NotFoundError("no such patient")
 
     def do_browse_studies(self, request: m.PageRequest) -> m.StudyPage:
-        rows = self._ordered(request)
+        rows = self.ordered(request)
         studies = [
             self.studies_of(self_row)[0] if i % 2 == 0 else self.studies_of(self_row)[1]
             for self_row in rows[request.offset // 2 : (request.offset + request.limit) // 2 + 1]
@@ -410,7 +410,7 @@ class FakeArchive:
         )
 
     def do_browse_position(self, request: m.PositionRequest) -> m.Position:
-        rows = self._ordered(request)
+        rows = self.ordered(request)
         key = request.key if request.level is Level.PATIENT else request.key // 2
         for index, row in enumerate(rows):
             if row.key == key:

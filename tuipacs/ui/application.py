@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
@@ -65,6 +66,11 @@ def _maker(mode: str) -> Callable[[], Screen[Any]]:
     return make
 
 
+def local_now() -> dt.datetime:
+    """The time here."""
+    return dt.datetime.now().astimezone()
+
+
 class TuipacsApp(App[int]):
     """One person at one terminal, working in one archive."""
 
@@ -97,8 +103,9 @@ class TuipacsApp(App[int]):
         make_link: Callable[[], ArchiveLink],
         theme_folders: Iterable[Path],
         preferences_file: Path | None,
+        now: Callable[[], dt.datetime] = local_now,
     ) -> None:
-        self.desk = Desk()
+        self.desk = Desk(now)
         super().__init__()
         self._filters.append(TextWall())
         self.launcher = launcher
@@ -299,7 +306,6 @@ class TuipacsApp(App[int]):
         """The archive answers again."""
         for screen in self.work_screens():
             screen.link_changed()
-            screen.news("archive")
         self.notify("the archive is reachable again", markup=False)
         self.refresh_status()
 

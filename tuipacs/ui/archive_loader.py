@@ -68,9 +68,15 @@ class ArchiveLoader:
         )
         if view.top is Level.PATIENT:
             patients = await self._desk.link.call(op.PATIENTS, request)
+            self._note(patients.as_of_seq)
             return patients.rows, patients.matched, patients.total
         studies = await self._desk.link.call(op.STUDIES, request)
+        self._note(studies.as_of_seq)
         return studies.rows, studies.matched, studies.total
+
+    def _note(self, seq: int) -> None:
+        if self._desk.as_of_seq < 0:
+            self._desk.as_of_seq = seq
 
     async def fill(self) -> None:
         """Load what is missing near the viewport, until nothing is; one request at a time."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from tuipacs.domain.job import JobRecord
@@ -36,12 +37,14 @@ class ArchiveLink(Protocol):
 class Desk:
     """The shared state of one running UI. Screens read it; the app and the feed write it."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], dt.datetime]) -> None:
+        self.now = now
         self._link: ArchiveLink | None = None
         self.health: Health | None = None
         self.session: Session | None = None
         self.reachable = True
         self.trouble = ""  # why the archive cannot be reached, in words
+        self.as_of_seq = -1  # of the change feed, when the first page was read
         self.totals: Totals | None = None
         self.status: SystemStatus | None = None
         self.jobs: tuple[JobRecord, ...] = ()
@@ -85,6 +88,7 @@ class Desk:
         if self._link is not None:
             self._link.token = ""
         self.session = None
+        self.as_of_seq = -1
         self.totals = None
         self.status = None
         self.jobs = ()

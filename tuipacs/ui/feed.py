@@ -72,6 +72,7 @@ class Feed:
         self._post = post
         self._sleep = sleep
         self._seen = _Seen()
+        self._was_away = False
         self._latest: Wake | None = None
         self._news = asyncio.Event()
 
@@ -134,9 +135,13 @@ class Feed:
             await self._catch_up(wake.seq)
 
     async def _catch_up(self, seq: int) -> None:
-        if self._seen.seq < 0 or seq < self._seen.seq:
+        if self._seen.seq < 0 and not self._was_away:
+            # The first page may be older than this wake-up: follow on from the page.
+            self._seen.seq = min(seq, self._desk.as_of_seq if self._desk.as_of_seq >= 0 else seq)
+        elif self._seen.seq < 0 or seq < self._seen.seq:
             self._seen.seq = seq
             self._post(ArchiveChanged(None))
+        if seq == self._seen.seq:
             return
         while True:
             changes = await self._desk.link.call(
@@ -180,4 +185,5 @@ class Feed:
         self._desk.reachable = True
         self._desk.trouble = ""
         self._seen = _Seen()  # what happened meanwhile is not known: load everything again
+        self._was_away = True
         self._post(LinkBack())

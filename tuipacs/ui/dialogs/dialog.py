@@ -73,13 +73,11 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
         with Vertical(classes="dialog--card") as card:
             card.border_title = Content(self.heading)
             yield from self.compose_form()
-            yield Static("", markup=False, classes="dialog--error", id="error")
+            error = Static("", markup=False, classes="dialog--error", id="error")
+            error.display = False
+            yield error
             with Horizontal(classes="dialog--buttons"):
                 yield from self.buttons()
-
-    def on_mount(self) -> None:
-        """No empty line where no error is."""
-        self.complain("")
 
     def compose_form(self) -> Iterable[Widget]:
         """What is asked."""

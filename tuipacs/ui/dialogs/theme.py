@@ -34,7 +34,7 @@ class ThemeDialog(Dialog[str]):
         return ()
 
     def on_mount(self) -> None:
-        super().on_mount()
+        """Start on the one in use."""
         if self._before in self._names:
             self.query_one(OptionList).highlighted = self._names.index(self._before)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -298,7 +297,7 @@ class ArchiveScreen(WorkScreen):
         if event.line.id != "filter":
             return
         try:
-            parse_filter(event.text, dt.datetime.now().astimezone().date())
+            parse_filter(event.text, self.desk.now().date())
         except UsageError as error:
             self.filter_line.complain(error.message)
             return
@@ -312,7 +311,6 @@ class ArchiveScreen(WorkScreen):
             self.show_view(filter=self.filter_line.text)
 
     def on_prompt_line_entered(self, event: PromptLine.Entered) -> None:
-        super().on_prompt_line_entered(event)
         if event.line.id == "filter":
             event.stop()
             if not event.text.strip():

@@ -186,7 +186,6 @@ class AuditScreen(WorkScreen):
             self._timer = self.set_timer(FILTER_AFTER, lambda: self._filter(self.filter_line.text))
 
     def on_prompt_line_entered(self, event: PromptLine.Entered) -> None:
-        super().on_prompt_line_entered(event)
         if event.line.id == "filter":
             self._filter(event.text)
             self.set_focus(self.rows)

@@ -75,7 +75,9 @@ class CardScreen(Screen[Result | None], Generic[Result]):
                 card.border_title = Content(self.title_words)
                 card.border_subtitle = Content(self.subtitle_words)
                 yield from self.compose_card()
-                yield Static("", markup=False, classes="card--error", id="error")
+                error = Static("", markup=False, classes="card--error", id="error")
+                error.display = False
+                yield error
                 with Horizontal(classes="card--buttons"):
                     yield from self.buttons()
 
@@ -86,10 +88,6 @@ class CardScreen(Screen[Result | None], Generic[Result]):
     def buttons(self) -> Iterable[Button]:
         """The answers."""
         raise NotImplementedError
-
-    def on_mount(self) -> None:
-        """No empty line where no error is."""
-        self.complain("")
 
     def complain(self, reason: str) -> None:
         """Say what went wrong."""

@@ -248,7 +248,6 @@ class ElementsScreen(WorkScreen):
             self.elements.next_hit(1, stay=True)
 
     def on_prompt_line_entered(self, event: PromptLine.Entered) -> None:
-        super().on_prompt_line_entered(event)
         if event.line.id == "search":
             self.set_focus(self.elements)
             self.refresh_keys()

@@ -173,7 +173,8 @@ class IncomingScreen(WorkScreen):
         blank = (Cell(""),) * 5
         first = Cell("    context", "guide")
         rows = []
-        for index, context in enumerate(record.contexts):
+        # What was refused is what one looks for.
+        for index, context in sorted(enumerate(record.contexts), key=lambda c: c[1].accepted):
             mark = Cell("accepted", "good") if context.accepted else Cell("refused", "bad")
             name = context.abstract_syntax_name or context.abstract_syntax
             words = Cell(f"{name} · {context.reason or context.transfer_syntax}", "dim")

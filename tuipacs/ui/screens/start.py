@@ -42,8 +42,8 @@ class StartScreen(Screen[None]):
             yield Static(LOGO, id="logo", markup=False)
             yield Static("opening the archive …", id="state", markup=False)
             with Horizontal():
-                yield PushButton("Try again", id="retry")
-                yield PushButton("Quit", id="leave")
+                yield PushButton("Try again", id="retry", disabled=True)
+                yield PushButton("Quit", id="leave", disabled=True)
 
     def tell(self, text: str) -> None:
         """What is being done."""
@@ -59,10 +59,6 @@ class StartScreen(Screen[None]):
         state.update(text)
         self._offer(True)
         self.set_focus(self.query_one("#retry"))
-
-    def on_mount(self) -> None:
-        """Nothing to press yet."""
-        self._offer(False)
 
     def _offer(self, offered: bool) -> None:
         self.query_one(Horizontal).display = offered

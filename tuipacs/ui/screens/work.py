@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 from tuipacs.errors import TuipacsError
 from tuipacs.schema.messages import Changes
@@ -80,6 +81,8 @@ class WorkScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Say how the link is, then start."""
+        if not self.children:
+            return  # the application is leaving
         self.link_changed()
         self.begin()
         self._begun = True
@@ -101,6 +104,8 @@ class WorkScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         known = actions.find(self.SCOPE, action)
+        if known is not None and isinstance(self.focused, Input):
+            return False  # enter, arrows and the like belong to what is typed
         if known is not None and self.why_not(known):
             return None
         return True

@@ -148,7 +148,7 @@ class ArchiveTable(LineView):
         self.ask_for_missing()
 
     def on_resize(self) -> None:
-        super().on_resize()
+        """More lines may be visible now."""
         self.ask_for_missing()
 
     def put_cursor(self, line: int, first_visible: int) -> None:

@@ -69,7 +69,7 @@ def _patient(row: PatientRecord) -> tuple[str, _Lines]:
     return f.person_name(row.patient_name) or "(no name)", [
         ("ID", row.patient_id),
         ("Issuer", row.issuer_of_patient_id),
-        ("Born", _person(row.patient_birth_date, row.patient_sex, row.latest_study_date)),
+        ("Person", _person(row.patient_birth_date, row.patient_sex, row.latest_study_date)),
         ("Studies", f.number(row.number_of_patient_related_studies)),
         ("Series", f.number(row.number_of_patient_related_series)),
         ("Images", f.number(row.number_of_patient_related_instances)),
@@ -83,7 +83,7 @@ def _study(row: StudyRecord) -> tuple[str, _Lines]:
     when = " ".join(part for part in (f.date(row.study_date), f.time(row.study_time)) if part)
     return f.person_name(row.patient_name) or "(no name)", [
         ("ID", row.patient_id),
-        ("Born", _person(row.patient_birth_date, row.patient_sex, row.study_date)),
+        ("Person", _person(row.patient_birth_date, row.patient_sex, row.study_date)),
         ("Study", row.study_description),
         ("Date", when),
         ("Accession", row.accession_number),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from textual.content import Content
 from textual.widget import Widget
 
@@ -43,7 +41,7 @@ class HeaderLine(Widget):
             ("tuipacs", "bold $text-primary"), (" ▸ ", "$text-muted"), (self._place, "bold")
         )
         width = self.size.width
-        clock = Content(dt.datetime.now().astimezone().strftime("%H:%M"))
+        clock = Content(self._desk.now().strftime("%H:%M"))
         who = self._who(long=width >= 100)
         right = Content("  ").join([part for part in (who, clock) if part.plain])
         room = width - left.cell_length - right.cell_length - 6
