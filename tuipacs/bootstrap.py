@@ -169,6 +169,7 @@ class Archive:
         """Receive, and run jobs. Raises `UnavailableError` when the DICOM port is taken."""
         self._listener.start()
         self._runner.start()
+        self.services.system.started()
 
     def stop(self, seconds: float) -> None:
         """Finish what is being received, let jobs note how far they are; at most ``seconds``."""
@@ -177,6 +178,7 @@ class Archive:
         self._runner.stop(max(_JOB_SECONDS, deadline - time.monotonic()))
         if cut:
             log.warning("%d associations were cut off: they took too long to finish", cut)
+        self.services.system.stopped()
 
     def close(self) -> None:
         """End the decoders and close the index."""

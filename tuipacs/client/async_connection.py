@@ -68,7 +68,7 @@ class AsyncConnection:
             raise wire.unreachable(error) from error
 
     async def events(self) -> AsyncIterator[Wake]:
-        """Yield wake-ups until the daemon goes away, which raises `DaemonUnreachableError`."""
+        """Yield wake-ups until the session ends; `DaemonUnreachableError` if the daemon does."""
         timeout = httpx.Timeout(DEFAULT_TIMEOUT, read=30.0)  # the daemon sends a line every 10 s
         try:
             async with self._http.stream(
@@ -77,6 +77,10 @@ class AsyncConnection:
                 if response.status_code >= 400:
                     wire.raise_for_error(response.status_code, await response.aread())
                 async for line in response.aiter_lines():
-                    yield msgspec.json.decode(line, type=Wake)
+                    wake = msgspec.json.decode(line, type=Wake)
+                    yield wake
+                    if wake.session == "ended":
+                        return
         except httpx.TransportError as error:
             raise wire.unreachable(error) from error
+        raise wire.ended()

@@ -74,12 +74,16 @@ class Connection:
             raise wire.unreachable(error) from error
 
     def events(self) -> Iterator[Wake]:
-        """Yield wake-ups until the daemon goes away, which raises `DaemonUnreachableError`."""
+        """Yield wake-ups until the session ends; `DaemonUnreachableError` if the daemon does."""
         try:
             with self._http.stream("GET", "/v1/events", headers=self._headers()) as response:
                 if response.status_code >= 400:
                     wire.raise_for_error(response.status_code, response.read())
                 for line in response.iter_lines():
-                    yield msgspec.json.decode(line, type=Wake)
+                    wake = msgspec.json.decode(line, type=Wake)
+                    yield wake
+                    if wake.session == "ended":
+                        return
         except httpx.TransportError as error:
             raise wire.unreachable(error) from error
+        raise wire.ended()

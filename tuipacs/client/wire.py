@@ -53,13 +53,24 @@ def unreachable(error: httpx.TransportError) -> errors.DaemonUnreachableError:
         return errors.DaemonUnreachableError(
             "the archive did not answer in time", remedy="is the machine overloaded? try again"
         )
+    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+        return errors.DaemonUnreachableError(
+            "the archive broke off its answer", remedy="look into its log, then try again"
+        )
     return errors.DaemonUnreachableError(
         "no archive is running there", remedy="start it with: tuipacs serve"
     )
 
 
+def ended() -> errors.DaemonUnreachableError:
+    """The error for an event stream that the daemon has closed."""
+    return errors.DaemonUnreachableError(
+        "the archive has stopped", remedy="start it with: tuipacs serve"
+    )
+
+
 def cleaned(value: Any) -> Any:
-    """Return ``value`` with every text in it safe for a terminal; structs are rebuilt, bytes kept."""
+    """Return ``value`` with every text in it safe for a terminal; bytes are left alone."""
     if type(value) is str:
         return clean(value)
     if isinstance(value, enum.Enum):

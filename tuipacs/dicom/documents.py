@@ -6,27 +6,12 @@ from pathlib import Path
 
 from tuipacs.dicom import document_facts, encapsulated_document, sr
 from tuipacs.dicom.content_reader import OpenedContent, open_content
+from tuipacs.dicom.kinds import kind_of
 from tuipacs.domain.content import Document, DocumentKind
 from tuipacs.domain.safe_text import clean
 from tuipacs.errors import DecodeError
 
-_STORAGE = "1.2.840.10008.5.1.4.1.1."
 _PIXEL_TAGS = (0x7FE00010, 0x7FE00008, 0x7FE00009)
-
-
-def kind_of(sop_class_uid: str, has_pixels: bool) -> DocumentKind:
-    """How an instance of this SOP class is presented.
-
-    Structured reports and key object selections, encapsulated documents and waveforms go by their
-    class (PS3.4 B.5); all else, private classes too, is an image if it has pixel data.
-    """
-    if sop_class_uid.startswith(_STORAGE + "88."):
-        return DocumentKind.STRUCTURED_REPORT
-    if sop_class_uid.startswith(_STORAGE + "104."):
-        return DocumentKind.ENCAPSULATED
-    if sop_class_uid.startswith(_STORAGE + "9."):
-        return DocumentKind.WAVEFORM
-    return DocumentKind.IMAGE if has_pixels else DocumentKind.OTHER
 
 
 def read_document(path: Path) -> Document:
@@ -64,7 +49,7 @@ def read_encapsulated(path: Path) -> bytes:
 
 def _document(content: OpenedContent) -> Document:
     root = content.root
-    kind = kind_of(root.text(0x00080016), any(root.has(tag) for tag in _PIXEL_TAGS))
+    kind = kind_of(root.text(0x00080016), has_pixels=any(map(root.has, _PIXEL_TAGS)))
     title = document_facts.kind_title(root)
     if kind == DocumentKind.STRUCTURED_REPORT:
         return Document(kind=kind, title=sr.title_of(root) or title, lines=tuple(sr.lines_of(root)))

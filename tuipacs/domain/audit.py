@@ -6,6 +6,8 @@ from enum import Enum, StrEnum
 
 from msgspec import Struct
 
+from tuipacs.domain.actor import ActorKind, Origin
+
 
 class AuditEvent(Enum):
     """Event identification: (code of DCM, meaning)."""
@@ -64,3 +66,35 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     sop_instance_uid: str = ""
     detail: str = ""
     hash: str = ""  # hex SHA-256 over the previous hash and this record
+
+
+def new_record(
+    event: AuditEvent,
+    operation: str,
+    at: float,
+    *,
+    actor: str = "tuipacs",
+    kind: ActorKind = ActorKind.SYSTEM,
+    role: str = "",
+    origin: Origin | None = None,
+    outcome: AuditOutcome = AuditOutcome.SUCCESS,
+    detail: str = "",
+) -> AuditRecord:
+    """A record that is not yet in the log: ``seq`` and ``hash`` come when it is appended."""
+    where = origin or Origin()
+    return AuditRecord(
+        seq=0,
+        at=at,
+        event_code=event.code,
+        event=event.meaning,
+        operation=operation,
+        outcome=outcome,
+        actor_kind=kind.value,
+        actor=actor,
+        role=role,
+        unix_user=where.unix_user,
+        terminal=where.terminal,
+        ssh_client=where.ssh_client,
+        address=where.address,
+        detail=detail,
+    )

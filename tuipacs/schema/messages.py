@@ -102,7 +102,7 @@ class PageRequest(Message, frozen=True, kw_only=True):
 
 
 class PatientPage(Message, frozen=True, kw_only=True):
-    """``matched`` of ``total`` patients match the filter; true as of ``as_of_seq`` of the change feed."""
+    """``matched`` of ``total`` patients match, as of ``as_of_seq`` of the change feed."""
 
     rows: tuple[PatientRecord, ...]
     matched: int
@@ -169,7 +169,7 @@ class InstanceRows(Message, frozen=True, kw_only=True):
 
 
 class FindRequest(Message, frozen=True, kw_only=True):
-    """The command line's ``find``: the filter grammar at any level. ``limit`` 0 means all, up to 100,000."""
+    """The command line's ``find``, at any level. ``limit`` 0 means all, up to 100,000."""
 
     filter: str = ""
     level: Level = Level.STUDY
@@ -212,7 +212,7 @@ class ChangesRequest(Message, frozen=True, kw_only=True):
 
 
 class Changes(Message, frozen=True, kw_only=True):
-    """Rows touched since, as they are now, each once. With ``more``, ask again from ``as_of_seq``."""
+    """Rows touched since, as they are now. With ``more``, ask again from ``as_of_seq``."""
 
     as_of_seq: int
     more: bool
@@ -327,7 +327,7 @@ class Refusals(Message, frozen=True, kw_only=True):
 
 
 class AuditRequest(Message, frozen=True, kw_only=True):
-    """Audit records, newest first, below ``before_seq`` (0: from the end). ``words`` must all occur."""
+    """Audit records with all ``words``, newest first, below ``before_seq`` (0: from the end)."""
 
     words: str = ""
     before_seq: int = 0
@@ -360,7 +360,7 @@ class Wake(Message, frozen=True, kw_only=True):
 
 
 class ErrorBody(Struct, frozen=True, kw_only=True):
-    """What the API sends, as JSON, with each status of 400 and more. ``code`` is the error's own."""
+    """What the API sends, as JSON, with each status of 400 and more; ``code`` is the error's."""
 
     code: str
     message: str

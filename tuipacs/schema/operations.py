@@ -39,7 +39,7 @@ LOGIN = Operation("sessions.login", m.LoginRequest, Session, public=True)
 UNLOCK = Operation(
     "sessions.unlock", m.PasswordRequest, Identity, public=True
 )  # needs a token all the same
-LOGOUT = Operation("sessions.logout", m.Empty, m.Empty)
+LOGOUT = Operation("sessions.logout", m.Empty, m.Empty, public=True)
 LOCK = Operation("sessions.lock", m.Empty, m.Empty)
 TOUCH = Operation("sessions.touch", m.Empty, Identity)
 WHOAMI = Operation("sessions.whoami", m.Empty, Identity)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from tuipacs.domain.actor import ActorKind
-from tuipacs.domain.audit import AuditEvent, AuditOutcome, AuditRecord
+from tuipacs.domain.actor import ActorKind, Origin
+from tuipacs.domain.audit import AuditEvent, AuditOutcome, new_record
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.safe_text import clean
 from tuipacs.errors import TuipacsError
@@ -60,20 +60,14 @@ class Alerts(Service):
             words = f"callers too many to tell apart: {words}"
         if earlier:
             words = f"{words} ({earlier} more that have no record of their own)"
-        record = AuditRecord(
-            seq=0,
-            at=self._clock(),
-            event_code=AuditEvent.SECURITY_ALERT.code,
-            event=AuditEvent.SECURITY_ALERT.meaning,
-            operation="association",
-            outcome=outcome,
-            actor_kind=ActorKind.PEER.value,
+        record = new_record(
+            AuditEvent.SECURITY_ALERT,
+            "association",
+            self._clock(),
             actor=clean(calling_ae_title, limit=40),
-            role="",
-            unix_user="",
-            terminal="",
-            ssh_client="",
-            address=address,
+            kind=ActorKind.PEER,
+            origin=Origin(address=address),
+            outcome=outcome,
             detail=words,
         )
         try:

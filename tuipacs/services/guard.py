@@ -17,7 +17,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import msgspec
 
 from tuipacs.domain.actor import Actor
-from tuipacs.domain.audit import AuditEvent, AuditOutcome, AuditRecord
+from tuipacs.domain.audit import AuditEvent, AuditOutcome, new_record
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.permissions import Permission, roles_with
 from tuipacs.errors import ForbiddenError, TuipacsError
@@ -38,20 +38,14 @@ class _Call:
 
     def __init__(self, actor: Actor, event: AuditEvent, operation: str, at: float) -> None:
         self.recorded = False
-        self.record = AuditRecord(
-            seq=0,
-            at=at,
-            event_code=event.code,
-            event=event.meaning,
-            operation=operation,
-            outcome=AuditOutcome.SUCCESS,
-            actor_kind=actor.kind.value,
+        self.record = new_record(
+            event,
+            operation,
+            at,
             actor=actor.name,
+            kind=actor.kind,
             role=actor.role.value if actor.role else "",
-            unix_user=actor.origin.unix_user,
-            terminal=actor.origin.terminal,
-            ssh_client=actor.origin.ssh_client,
-            address=actor.origin.address,
+            origin=actor.origin,
         )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from tuipacs.domain.actor import Actor, ActorKind, Origin
-from tuipacs.domain.audit import AuditEvent, AuditOutcome, AuditRecord
+from tuipacs.domain.audit import AuditEvent, AuditOutcome, AuditRecord, new_record
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.passwords import check_password
 from tuipacs.domain.permissions import MATRIX, Permission
@@ -166,21 +166,14 @@ class Sessions(Service):
             audit.append(tx, record)
 
     def _event(self, name: str, role: str, origin: Origin, operation: str) -> AuditRecord:
-        event = AuditEvent.USER_AUTHENTICATION
-        return AuditRecord(
-            seq=0,
-            at=self._clock(),
-            event_code=event.code,
-            event=event.meaning,
-            operation=operation,
-            outcome=AuditOutcome.SUCCESS,
-            actor_kind=ActorKind.USER.value,
+        return new_record(
+            AuditEvent.USER_AUTHENTICATION,
+            operation,
+            self._clock(),
             actor=name,
+            kind=ActorKind.USER,
             role=role,
-            unix_user=origin.unix_user,
-            terminal=origin.terminal,
-            ssh_client=origin.ssh_client,
-            address=origin.address,
+            origin=origin,
         )
 
     def _find(self, token: str) -> _Live | None:
@@ -317,11 +310,17 @@ class Sessions(Service):
                     return live
         raise AuthenticationError("log in first")
 
-    @guarded(Permission.OWN_SESSION, AuditEvent.USER_AUTHENTICATION)
-    def logout(self, actor: Actor, request: Empty) -> Empty:
-        """End the caller's session."""
-        with self.transaction() as tx:
-            users.end_sessions(tx, key=actor.session_key)
+    @before_login("a locked session can be ended too; its token is asked for")
+    def logout(self, request: Empty, token: str, origin: Origin) -> Empty:
+        """End the caller's session, locked or not."""
+        live = self._of(token, origin, "sessions.logout")
+        stored = live.stored
+        where = msgspec.structs.replace(
+            origin, terminal=stored.terminal, ssh_client=stored.ssh_client
+        )
+        with self._index.write() as tx:
+            users.end_sessions(tx, key=stored.key)
+            audit.append(tx, self._event(stored.user, stored.role.value, where, "sessions.logout"))
         self.refresh()
         return request
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tuipacs.domain.actor import Actor
-from tuipacs.domain.audit import AuditEvent
+from tuipacs.domain.audit import AuditEvent, new_record
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.permissions import Permission
 from tuipacs.domain.system import Health, SystemStatus
-from tuipacs.index import browse, jobs, users
+from tuipacs.index import audit, browse, jobs, users
 from tuipacs.index.database import Index
 from tuipacs.index.ingest import last_seq
 from tuipacs.paths import ArchivePaths
@@ -57,6 +57,20 @@ class System(Service):
     def health(self, request: Empty) -> Health:
         """Who answers on this socket."""
         return self._health()
+
+    @before_login("the daemon says that it has started")
+    def started(self) -> None:
+        """Write the start of the archive to the audit log (PS3.15 A.5.3.1)."""
+        self._note("system.started")
+
+    @before_login("the daemon says that it ends")
+    def stopped(self) -> None:
+        """Write the orderly end of the archive to the audit log."""
+        self._note("system.stopped")
+
+    def _note(self, operation: str) -> None:
+        with self._index.write() as tx:
+            audit.append(tx, new_record(AuditEvent.APPLICATION_ACTIVITY, operation, self._clock()))
 
     @guarded(
         Permission.VIEW_SYSTEM,

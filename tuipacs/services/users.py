@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tuipacs.domain.account import check_account_name
-from tuipacs.domain.actor import Actor, ActorKind
-from tuipacs.domain.audit import AuditEvent, AuditOutcome, AuditRecord
+from tuipacs.domain.actor import Actor
+from tuipacs.domain.audit import AuditEvent, new_record
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.passwords import check_password
 from tuipacs.domain.permissions import Permission, Role
@@ -49,25 +49,13 @@ class Users(Service):
             if users.count_users(tx):
                 raise ConflictError("the archive has accounts already")
             key = users.add_user(tx, name, Role.ADMIN, phc, self._clock())
-            audit.append(
-                tx,
-                AuditRecord(
-                    seq=0,
-                    at=self._clock(),
-                    event_code=SECURITY.code,
-                    event=SECURITY.meaning,
-                    operation="users.create_first_admin",
-                    outcome=AuditOutcome.SUCCESS,
-                    actor_kind=ActorKind.SYSTEM.value,
-                    actor="tuipacs",
-                    role="",
-                    unix_user="",
-                    terminal="",
-                    ssh_client="",
-                    address="",
-                    detail=f"administrator {name}",
-                ),
+            record = new_record(
+                SECURITY,
+                "users.create_first_admin",
+                self._clock(),
+                detail=f"administrator {name}",
             )
+            audit.append(tx, record)
             return users.user_record(tx, key)
 
     @guarded(Permission.MANAGE_USERS, SECURITY)

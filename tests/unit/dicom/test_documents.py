@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
-from tuipacs.dicom.documents import kind_of, read_document, read_encapsulated
+from tuipacs.dicom.documents import read_document, read_encapsulated
+from tuipacs.dicom.kinds import kind_of
 from tuipacs.dicom.part10 import encode_header
 from tuipacs.domain.content import DocumentKind
 from tuipacs.domain.safe_text import clean
@@ -86,7 +87,7 @@ def content(kind: str, name: str, *rest: bytes, relationship: str = "CONTAINS") 
 def test_the_kind_goes_by_class_then_by_pixels(
     sop_class_uid: str, has_pixels: bool, kind: DocumentKind
 ) -> None:
-    assert kind_of(sop_class_uid, has_pixels) is kind
+    assert kind_of(sop_class_uid, has_pixels=has_pixels) is kind
 
 
 def test_a_report_is_a_tree_with_its_relationships() -> None:
