@@ -217,6 +217,22 @@ def test_requests_of_many_threads_get_their_own_pictures(tmp_path: Path) -> None
     assert wrong == []
 
 
+def test_an_idle_process_ends_and_the_next_picture_starts_another(picture: Path) -> None:
+    """It holds some 70 MB that a daemon without viewers does not need."""
+    worker = PixelWorker()
+    workers = PixelWorkers([worker], idle_seconds=0.2)
+    try:
+        first = workers.render(picture)
+        for _ in range(100):
+            if worker.process_id is None:
+                break
+            time.sleep(0.05)
+        assert worker.process_id is None
+        assert workers.render(picture) == first
+    finally:
+        workers.close()
+
+
 def test_closing_ends_the_process_even_in_a_request(bad: PixelWorker, picture: Path) -> None:
     errors: list[Exception] = []
 

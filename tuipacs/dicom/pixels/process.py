@@ -68,6 +68,7 @@ class PixelWorker:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
+        self._used_at = 0.0
         self._requests = 0
         self._closed = False
 
@@ -102,6 +103,15 @@ class PixelWorker:
         with self._lock:
             self._ensure_running()
 
+    def rest(self, seconds: float) -> None:
+        """End the process if nobody has asked for a picture for ``seconds``; it starts again."""
+        if self._lock.acquire(blocking=False):
+            try:
+                if self._process is not None and time.monotonic() - self._used_at >= seconds:
+                    self._stop()
+            finally:
+                self._lock.release()
+
     def close(self) -> None:
         """End the process, also in the middle of a request. Can be called again."""
         self._closed = True
@@ -125,6 +135,7 @@ class PixelWorker:
     def _ask(self, request: Request, descriptor: int) -> Frame:
         connection = self._ensure_running()
         self._requests += 1
+        self._used_at = time.monotonic()
         deadline = time.monotonic() + self._timeout
         try:
             body = msgspec.msgpack.encode(request)
@@ -241,29 +252,45 @@ class PixelWorker:
 class PixelWorkers:
     """A few decoder processes behind one ``render``; more requests than processes wait.
 
-    The processes start when they are needed: one viewer keeps one busy.
+    The processes start when they are needed: one viewer keeps one busy. A process that nobody has
+    asked for ``idle_seconds`` ends: it holds some 70 MB.
     """
 
-    def __init__(self, workers: Sequence[PixelWorker]) -> None:
+    def __init__(self, workers: Sequence[PixelWorker], *, idle_seconds: float = 60.0) -> None:
         self._workers = tuple(workers)
+        self._idle_seconds = idle_seconds
         self._free: queue.LifoQueue[PixelWorker] = queue.LifoQueue()
         for worker in self._workers:
             self._free.put(worker)
+        self._closing = threading.Event()
+        self._resting = threading.Thread(target=self._rest, name="pictures", daemon=True)
+        self._start_once = threading.Lock()
 
     def render(
         self, file: Path | int, frame_number: int = 1, window: WindowRequest | None = None
     ) -> Frame:
         """See ``PixelWorker.render``."""
+        with self._start_once:
+            if self._resting.ident is None:
+                self._resting.start()
         worker = self._free.get()
         try:
             return worker.render(file, frame_number, window)
         finally:
             self._free.put(worker)
 
+    def _rest(self) -> None:
+        while not self._closing.wait(self._idle_seconds / 2):
+            for worker in self._workers:
+                worker.rest(self._idle_seconds)
+
     def close(self) -> None:
         """End all processes."""
+        self._closing.set()
         for worker in self._workers:
             worker.close()
+        if self._resting.ident is not None:
+            self._resting.join()
 
 
 def _open(path: Path) -> int:
