@@ -176,7 +176,7 @@ def test_a_label_on_padding_stays_visible(tmp_path: Path) -> None:
 
 
 def test_eight_bits_without_a_window_are_shown_as_they_are(tmp_path: Path) -> None:
-    """C.11.2.1.2: nothing to apply; a cine must not change its brightness with its darkest frame."""
+    """C.11.2.1.2: nothing to apply; a cine must not change brightness with its darkest frame."""
     picture = image([[10, 20, 30, 40]], "u1")
     frame = render_frame(write(picture, tmp_path / "a.dcm"))
     assert list(frame.pixels) == [10, 20, 30, 40]
