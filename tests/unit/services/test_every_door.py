@@ -1,0 +1,279 @@
+"""Every way into the services is guarded, and the whole matrix of roles holds when walked."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import io
+import pkgutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.builders import make_dataset, part10_bytes
+from tests.unit.services.parts import PEER, actor, fast_hasher, received
+from tuipacs import services
+from tuipacs.bootstrap import Archive, Services
+from tuipacs.config import Config
+from tuipacs.domain.actor import Actor
+from tuipacs.domain.attributes import (
+    IndexedAttributes,
+    InstanceAttributes,
+    PatientAttributes,
+    SeriesAttributes,
+    StudyAttributes,
+)
+from tuipacs.domain.audit import AuditOutcome
+from tuipacs.domain.blob import StoredBlob
+from tuipacs.domain.level import Level
+from tuipacs.domain.permissions import MATRIX, NodeService, Permission, Role
+from tuipacs.errors import ForbiddenError, TuipacsError
+from tuipacs.index import audit
+from tuipacs.paths import ArchivePaths
+from tuipacs.schema import messages as m
+from tuipacs.schema.operations import ALL
+from tuipacs.services.guard import Service
+from tuipacs.services.ingest import Ingest
+from tuipacs.services.verification import Verification
+
+BEFORE_LOGIN = {
+    "alerts.rejected",  # the listener reports, nobody asks
+    "alerts.offended",
+    "alerts.flush",
+    "ingest.recover",  # at start, before anyone is answered
+    "nodes.peer",  # tells who a peer is
+    "sessions.login",  # makes an actor
+    "sessions.resolve",
+    "sessions.state",
+    "sessions.on_behalf_of",
+    "sessions.logout",  # a locked session can be ended; its token is asked for
+    "sessions.unlock",  # a locked session has no actor; token and password are asked for
+    "sessions.unblock",  # called by services behind their own guard
+    "sessions.refresh",
+    "system.started",  # the daemon tells of its own life
+    "system.stopped",
+    "system.health",  # says that an archive is here
+    "users.create_first_admin",  # refused once there is an account
+}
+BASE = {"transaction"}  # of `Service`: writes nothing by itself
+
+
+def service_classes() -> list[type[Service]]:
+    for module in pkgutil.iter_modules(services.__path__, "tuipacs.services."):
+        importlib.import_module(module.name)
+    return sorted(
+        (c for c in Service.__subclasses__() if c.__module__.startswith("tuipacs.services.")),
+        key=lambda c: c.__name__,
+    )
+
+
+def public_methods(cls: type[Service]) -> Iterator[tuple[str, Any]]:
+    """All that can be called from outside, whatever it is made of."""
+    for name, member in inspect.getmembers_static(cls):
+        if not name.startswith("_") and name not in BASE:
+            yield f"{cls.__name__.lower()}.{name}", member
+
+
+def doors() -> dict[str, Any]:
+    return {name: member for cls in service_classes() for name, member in public_methods(cls)}
+
+
+def test_each_public_method_is_guarded_or_said_to_need_no_actor() -> None:
+    unguarded = {
+        name
+        for name, member in doors().items()
+        if not isinstance(getattr(member, "permission", None), Permission)
+        and not getattr(member, "before_login", "")
+    }
+    assert unguarded == set()
+
+
+def test_a_new_public_method_without_a_guard_would_be_found() -> None:
+    class Careless(Service):
+        def read_everything(self) -> str:
+            return "all"
+
+        @property
+        def content(self) -> str:
+            return "all"
+
+    found = dict(public_methods(Careless))
+    assert set(found) == {"careless.read_everything", "careless.content"}
+    assert not any(hasattr(member, "permission") for member in found.values())
+
+
+def test_what_needs_no_actor_is_a_short_known_list() -> None:
+    open_doors = {name for name, member in doors().items() if hasattr(member, "before_login")}
+    assert open_doors == BEFORE_LOGIN
+    assert all(doors()[name].before_login.strip() for name in open_doors)
+    assert not any(hasattr(doors()[name], "permission") for name in open_doors)
+
+
+@pytest.mark.parametrize("operation", ALL, ids=lambda operation: operation.name)
+def test_each_operation_has_a_door_with_a_cell_for_each_role(operation: Any) -> None:
+    service, _, name = operation.name.partition(".")
+    assert service in Services.__annotations__
+    door = doors()[operation.name]
+    if operation.public:
+        assert operation.name in BEFORE_LOGIN
+    else:
+        assert door.permission in Permission
+        assert {role: door.permission in MATRIX[role] for role in Role}.keys() == set(Role)
+    wanted = list(inspect.signature(door).parameters.values())
+    request = wanted[1] if operation.public else wanted[2]
+    assert request.annotation.rpartition(".")[2] == operation.request.__name__, name
+
+
+def test_dicom_rights_are_never_had_by_logging_in() -> None:
+    for role in Role:
+        assert not MATRIX[role] & {Permission.DICOM_ECHO, Permission.DICOM_STORE}
+
+
+def _blob() -> StoredBlob:
+    return StoredBlob(
+        key="000001/" + "0" * 32,
+        header_size=1,
+        header_sha256=b"h",
+        dataset_size=1,
+        dataset_sha256=b"d",
+    )
+
+
+def _attributes() -> IndexedAttributes:
+    return IndexedAttributes(
+        patient=PatientAttributes(patient_id="P"),
+        study=StudyAttributes(study_instance_uid="1.2.3"),
+        series=SeriesAttributes(series_instance_uid="1.2.3.4"),
+        instance=InstanceAttributes(
+            sop_instance_uid="1.2.3.4.5", sop_class_uid="1.2", transfer_syntax_uid="1.2"
+        ),
+    )
+
+
+ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
+    "audit.list": lambda: (m.AuditRequest(),),
+    "audit.verify": lambda: (m.Empty(),),
+    "browse.changes": lambda: (m.ChangesRequest(after_seq=0),),
+    "browse.find": lambda: (m.FindRequest(),),
+    "browse.instances_of": lambda: (m.ChildrenRequest(key=1),),
+    "browse.patients": lambda: (m.PageRequest(),),
+    "browse.position": lambda: (m.PositionRequest(level=Level.STUDY, key=1),),
+    "browse.series_of": lambda: (m.ChildrenRequest(key=1),),
+    "browse.show": lambda: (m.UidRequest(uid="1.2.3"),),
+    "browse.studies": lambda: (m.PageRequest(),),
+    "browse.studies_of": lambda: (m.ChildrenRequest(key=1),),
+    "imports.submit": lambda: (m.ImportRequest(paths=("/nothing",)),),
+    "incoming.list": lambda: (m.Empty(),),
+    "ingest.adopt": lambda: (_blob(), _attributes(), "CT1"),
+    "ingest.import_file": lambda: (io.BytesIO(part10_bytes(make_dataset())),),
+    "ingest.store": lambda: (received(make_dataset()),),
+    "jobs.cancel": lambda: (m.JobRequest(key=1),),
+    "jobs.list": lambda: (m.Empty(),),
+    "jobs.refusals": lambda: (m.JobRequest(key=1),),
+    "jobs.show": lambda: (m.JobRequest(key=1),),
+    "nodes.add": lambda: (
+        m.NodeAddRequest(ae_title="CT9", address="", services=(NodeService.ECHO,)),
+    ),
+    "nodes.list": lambda: (m.Empty(),),
+    "nodes.remove": lambda: (m.NodeRemoveRequest(key=1),),
+    "objects.document": lambda: (m.InstanceRequest(key=1),),
+    "objects.elements": lambda: (m.InstanceRequest(key=1),),
+    "objects.export_plan": lambda: (m.ExportRequest(uids=("1.2.3",)),),
+    "objects.frame": lambda: (m.FrameRequest(key=99),),
+    "objects.open_document": lambda: (1,),
+    "objects.open_object": lambda: (1,),
+    "objects.representative": lambda: (m.RepresentativeRequest(level=Level.STUDY, key=1),),
+    "sessions.change_password": lambda: (
+        m.ChangePasswordRequest(old_password="x", new_password="y"),
+    ),
+    "sessions.lock": lambda: (m.Empty(),),
+    "sessions.touch": lambda: (m.Empty(),),
+    "sessions.whoami": lambda: (m.Empty(),),
+    "system.status": lambda: (m.Empty(),),
+    "system.stop": lambda: (m.Empty(),),
+    "users.add": lambda: (
+        m.UserAddRequest(name="new", role=Role.VIEWER, password="long enough, unusual"),
+    ),
+    "users.end_session": lambda: (m.SessionEndRequest(key=1),),
+    "users.list": lambda: (m.Empty(),),
+    "users.set_disabled": lambda: (m.UserDisableRequest(name="nobody", disabled=True),),
+    "users.set_password": lambda: (
+        m.UserPasswordRequest(name="nobody", password="long enough, unusual"),
+    ),
+    "users.set_role": lambda: (m.UserRoleRequest(name="nobody", role=Role.VIEWER),),
+    "verification.echo": lambda: (),
+}
+
+
+def guarded_doors() -> dict[str, Permission]:
+    return {
+        name: member.permission for name, member in doors().items() if hasattr(member, "permission")
+    }
+
+
+def test_this_test_calls_every_guarded_method() -> None:
+    assert set(ARGUMENTS) == set(guarded_doors())
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    paths = ArchivePaths(tmp_path)
+    archive = Archive(paths, Config(), hasher=fast_hasher())
+    yield archive
+    archive.close()
+
+
+def _instance(archive: Archive, service: str) -> Any:
+    index, clock = archive._index, lambda: 0.0
+    inner: dict[str, Callable[[], Service]] = {
+        "ingest": lambda: archive._ingest,
+        "verification": lambda: Verification(index, clock),
+    }
+    return inner[service]() if service in inner else getattr(archive.services, service)
+
+
+def _walk(archive: Archive, caller: Actor) -> None:
+    """Call all guarded methods: refused and recorded exactly where the rights say so."""
+    for name, permission in guarded_doors().items():
+        service, _, method = name.partition(".")
+        call = getattr(_instance(archive, service), method)
+        refused = False
+        try:
+            result = call(caller, *ARGUMENTS[name]())
+            if inspect.isgenerator(getattr(result, "chunks", None)):
+                result.chunks.close()
+        except ForbiddenError:
+            refused = True
+        except TuipacsError:
+            pass  # let in, and told that there is no such thing
+        assert refused == (permission not in caller.permissions), name
+        with archive._index.read() as reader:
+            (record,) = audit.page(reader, (), 0, 1) or [None]
+        was_recorded = (
+            record is not None
+            and record.operation == name
+            and record.outcome is AuditOutcome.REFUSED
+        )
+        assert was_recorded == refused, name
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_role_gets_exactly_what_the_matrix_says(archive: Archive, role: Role) -> None:
+    _walk(archive, actor(role))
+
+
+def test_a_peer_gets_nothing_but_echo_and_store(archive: Archive) -> None:
+    _walk(archive, PEER)
+    allowed = {name for name, right in guarded_doors().items() if right in PEER.permissions}
+    assert allowed == {"ingest.store", "ingest.adopt", "verification.echo"}
+
+
+def test_a_caller_without_rights_gets_nothing(archive: Archive) -> None:
+    _walk(archive, msgspec.structs.replace(PEER, permissions=frozenset()))
+
+
+def test_the_ingest_of_an_archive_is_the_one_that_is_tested(archive: Archive) -> None:
+    assert type(archive._ingest) is Ingest
