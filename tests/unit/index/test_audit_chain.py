@@ -159,13 +159,14 @@ def _end(tx: Transaction, change: str) -> None:
 
 
 COUNT = 12
+KINDS = ["text", "time", "hash", "remove", "insert", "swap", "cut", "head"]
 _place = st.integers(1, COUNT)
 
 
 @st.composite
 def mutations(draw: st.DrawFn) -> tuple[str, int, Callable[[Transaction], None]]:
     """(what it is, the first record that cannot fit any more, the change)."""
-    kind = draw(st.sampled_from("text time hash remove insert swap cut head".split()))
+    kind = draw(st.sampled_from(KINDS))
     seq = draw(_place)
     if kind == "text":
         column, value = draw(st.sampled_from(_FIELDS)), draw(st.text(max_size=20))
