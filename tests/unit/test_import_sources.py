@@ -98,6 +98,16 @@ def test_a_fifo_that_takes_the_place_of_a_file_neither_hangs_nor_passes(tmp_path
         item.open()
 
 
+def test_a_link_that_takes_the_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    (item,) = _items(path)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InvalidObjectError, match="symbolic link"):
+        item.open()
+
+
 @pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
 def test_an_unreadable_file_or_folder_is_refused_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
