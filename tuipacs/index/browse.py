@@ -6,12 +6,12 @@ under 50 ms with 1,000,000 instances (docs/adr/0002 has the plans).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from tuipacs.domain.level import Level
 from tuipacs.domain.query import SortKey, Term
-from tuipacs.domain.records import PatientRecord, StudyRecord
 from tuipacs.domain.system import ModalityUse, Totals
-from tuipacs.index import rows
 from tuipacs.index.database import Reader
 from tuipacs.index.search import condition
 
@@ -44,55 +44,37 @@ def modality_use(reader: Reader) -> tuple[ModalityUse, ...]:
     )
 
 
-def patients(
+def page(
     reader: Reader,
+    level: Level,
     terms: tuple[Term, ...],
     sort: SortKey,
     *,
     descending: bool,
     offset: int,
     limit: int,
-) -> tuple[tuple[PatientRecord, ...], int]:
-    """One page, and how many match in all."""
+) -> tuple[list[int], int]:
+    """Keys of one page of patients or studies, and how many match in all."""
+    table = level.value
     if not terms:
-        keys, matched = _plain(reader, "patient", sort, descending, offset, limit)
-    else:
-        matches, parameters = _matching_patients(terms, sort)
-        keys, matched = _counted(reader, matches, parameters, descending, offset, limit)
-    return rows.patients(reader, keys), matched
-
-
-def studies(
-    reader: Reader,
-    terms: tuple[Term, ...],
-    sort: SortKey,
-    *,
-    descending: bool,
-    offset: int,
-    limit: int,
-) -> tuple[tuple[StudyRecord, ...], int]:
-    """One page, and how many match in all."""
-    if not terms:
-        keys, matched = _plain(reader, "study", sort, descending, offset, limit)
-    else:
-        matches, parameters = _matching_studies(terms, sort)
-        keys, matched = _counted(reader, matches, parameters, descending, offset, limit)
-    return rows.studies(reader, keys), matched
+        return _plain(reader, table, sort, descending, offset, limit)
+    matches, parameters = _MATCHING[table](terms, sort)
+    return _counted(reader, matches, parameters, descending, offset, limit)
 
 
 def position(
     reader: Reader,
-    table: str,
+    level: Level,
     key: int,
     terms: tuple[Term, ...],
     sort: SortKey,
     *,
     descending: bool,
 ) -> int | None:
-    """How many rows of ``table`` (patient or study) come before ``key``; None if it is not in."""
+    """How many patients or studies come before ``key``; None if it is not among them."""
+    table = level.value
     if terms:
-        by_level = _matching_patients if table == "patient" else _matching_studies
-        matches, parameters = by_level(terms, sort)
+        matches, parameters = _MATCHING[table](terms, sort)
     else:
         matches, parameters = f"SELECT id, {_COLUMN[sort]} AS k FROM {table}", []
     own = reader.scalar(f"SELECT k FROM ({matches}) WHERE id = ?", [*parameters, key])
@@ -176,3 +158,9 @@ def _matching_studies(terms: tuple[Term, ...], sort: SortKey) -> tuple[str, list
     where, parameters = condition(terms)
     columns = f"study AS id, {_SEARCH_COLUMN[sort]} AS k"
     return f"SELECT {columns} FROM study_search WHERE {where}", parameters
+
+
+_MATCHING: dict[str, Callable[[tuple[Term, ...], SortKey], tuple[str, list[Any]]]] = {
+    "patient": _matching_patients,
+    "study": _matching_studies,
+}

@@ -11,6 +11,7 @@ from tuipacs.domain.permissions import Permission
 from tuipacs.domain.query import SortKey, Term, parse_filter
 from tuipacs.errors import NotFoundError, UsageError
 from tuipacs.index import browse, changes, lookup, rows
+from tuipacs.index.database import Reader
 from tuipacs.index.ingest import last_seq
 from tuipacs.schema.messages import (
     PAGE_LIMIT,
@@ -47,16 +48,9 @@ class Browse(Service):
         """One page of patients with at least one matching study."""
         _about_page(request)
         with self._index.read() as reader:
-            found, matched = browse.patients(
-                reader,
-                self._terms(request.filter),
-                request.sort,
-                descending=request.descending,
-                offset=request.offset,
-                limit=request.limit,
-            )
+            keys, matched = self._page(reader, Level.PATIENT, request)
             return PatientPage(
-                rows=found,
+                rows=rows.patients(reader, keys),
                 matched=matched,
                 total=browse.totals(reader).patients,
                 as_of_seq=last_seq(reader),
@@ -67,20 +61,24 @@ class Browse(Service):
         """One page of matching studies."""
         _about_page(request)
         with self._index.read() as reader:
-            found, matched = browse.studies(
-                reader,
-                self._terms(request.filter),
-                request.sort,
-                descending=request.descending,
-                offset=request.offset,
-                limit=request.limit,
-            )
+            keys, matched = self._page(reader, Level.STUDY, request)
             return StudyPage(
-                rows=found,
+                rows=rows.studies(reader, keys),
                 matched=matched,
                 total=browse.totals(reader).studies,
                 as_of_seq=last_seq(reader),
             )
+
+    def _page(self, reader: Reader, level: Level, request: PageRequest) -> tuple[list[int], int]:
+        return browse.page(
+            reader,
+            level,
+            self._terms(request.filter),
+            request.sort,
+            descending=request.descending,
+            offset=request.offset,
+            limit=request.limit,
+        )
 
     @guarded(Permission.BROWSE, _EVENT, only_refusals="gives a number, no patient data")
     def position(self, actor: Actor, request: PositionRequest) -> Position:
@@ -91,7 +89,7 @@ class Browse(Service):
             return Position(
                 offset=browse.position(
                     reader,
-                    request.level.value,
+                    request.level,
                     request.key,
                     self._terms(request.filter),
                     request.sort,
@@ -153,18 +151,25 @@ class Browse(Service):
         if limit < 0:
             raise UsageError("the limit is negative")
         terms = self._terms(request.filter)
-        order = {"sort": SortKey.RECEIVED, "descending": True, "offset": 0, "limit": limit}
         with self._index.read() as reader:
             seq = last_seq(reader)
-            if request.level is Level.PATIENT:
-                patients, matched = browse.patients(reader, terms, **order)  # type: ignore[arg-type]
-                return FindResult(
-                    level=request.level, patients=patients, matched=matched, as_of_seq=seq
+            if request.level in (Level.PATIENT, Level.STUDY):
+                keys, matched = browse.page(
+                    reader,
+                    request.level,
+                    terms,
+                    SortKey.RECEIVED,
+                    descending=True,
+                    offset=0,
+                    limit=limit,
                 )
-            if request.level is Level.STUDY:
-                studies, matched = browse.studies(reader, terms, **order)  # type: ignore[arg-type]
+                of_patients = request.level is Level.PATIENT
                 return FindResult(
-                    level=request.level, studies=studies, matched=matched, as_of_seq=seq
+                    level=request.level,
+                    patients=rows.patients(reader, keys) if of_patients else (),
+                    studies=() if of_patients else rows.studies(reader, keys),
+                    matched=matched,
+                    as_of_seq=seq,
                 )
             keys = browse.matching_study_keys(reader, terms)
             if request.level is Level.SERIES:
