@@ -13,16 +13,30 @@ from pathlib import Path
 import pytest
 
 from tests.builders import make_dataset, make_study, part10_bytes
-from tests.e2e.cli_harness import Cli, cli_on_running_archive
+from tests.e2e.cli_harness import LIMIT, Cli, cli_on_running_archive
+from tests.e2e.daemon_fixture import RunningArchive
+from tuipacs.domain.job import JobState
 from tuipacs.domain.permissions import Role
+from tuipacs.schema import operations as op
+from tuipacs.schema.messages import Empty, JobRequest
 
 HOSTILE = "EVIL^\x1b]52;c;aGk=\x07^\u202eNAME"
 
 
 @pytest.fixture(scope="module")
-def cli() -> Iterator[Cli]:
-    with cli_on_running_archive(Role.VIEWER, Role.TECHNOLOGIST, Role.RADIOLOGIST) as (cli, _):
-        yield cli
+def running() -> Iterator[tuple[Cli, RunningArchive]]:
+    with cli_on_running_archive(Role.VIEWER, Role.TECHNOLOGIST, Role.RADIOLOGIST) as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def cli(running: tuple[Cli, RunningArchive]) -> Cli:
+    return running[0]
+
+
+@pytest.fixture(scope="module")
+def archive(running: tuple[Cli, RunningArchive]) -> RunningArchive:
+    return running[1]
 
 
 @pytest.fixture(scope="module")
@@ -163,27 +177,34 @@ def test_paths_are_taken_from_where_the_caller_stands(cli: Cli, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
 
 
-def test_ctrl_c_leaves_the_import_running_in_the_archive(cli: Cli, tmp_path: Path) -> None:
-    for number in range(400):
-        (tmp_path / f"{number:03}.dcm").write_bytes(part10_bytes(make_dataset(PatientID="C-C")))
+def test_ctrl_c_leaves_the_import_running_until_it_is_cancelled(
+    cli: Cli, archive: RunningArchive, tmp_path: Path
+) -> None:
+    for number in range(1500):
+        (tmp_path / f"{number:04}.dcm").write_bytes(part10_bytes(make_dataset(PatientID="C-C")))
+    connection = archive.connect()
+    before = len(connection.call(op.JOBS, Empty()).jobs)
     process = subprocess.Popen(
         [sys.executable, "-m", "tuipacs", "import", str(tmp_path)],
         env=cli.environment("technologist"),
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    jobs_before = _jobs(cli)
-    while len(_jobs(cli)) == len(jobs_before):
-        time.sleep(0.01)
+    jobs = connection.call(op.JOBS, Empty()).jobs
+    while len(jobs) == before or jobs[0].stored == 0:
+        time.sleep(0.005)
+        jobs = connection.call(op.JOBS, Empty()).jobs
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
-    if process.returncode == 0:
-        pytest.skip("the import was done before the signal came")
-    assert process.returncode == 130
-    assert b"goes on in the archive as job" in said
-    while not (job := _jobs(cli)[0])["finished_at"]:
-        time.sleep(0.05)
-    assert (job["state"], job["stored"]) == ("done", 400)
+    out, said = process.communicate(timeout=LIMIT)
+    key = jobs[0].key
+    assert (process.returncode, out) == (130, b"")
+    assert f"goes on in the archive as job {key}" in said.decode()
+    assert not connection.call(op.JOB, JobRequest(key=key)).state.ended
+    assert cli.run("jobs", "cancel", str(key), user="technologist").code == 0
+    while not (job := connection.call(op.JOB, JobRequest(key=key))).state.ended:
+        time.sleep(0.02)
+    assert job.state is JobState.CANCELLED
+    assert 0 < job.stored < 1500
 
 
 def _jobs(cli: Cli) -> list[dict[str, object]]:

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from tuipacs import __version__
 from tuipacs.cli.output import size
+from tuipacs.cli.state import is_archive
 from tuipacs.client.connection import Connection
 from tuipacs.domain.system import Health
 from tuipacs.errors import DaemonUnreachableError, TuipacsError
@@ -164,12 +165,12 @@ def _folder(archive: ArchivePaths) -> Iterator[Finding]:
         yield _warning("disk", detail, "make room: receiving stops when the reserve is reached")
     else:
         yield _finding("disk", detail)
-    if not archive.exists:
+    if not is_archive(archive):
         yield _warning("archive", "holds no archive", "make one with: tuipacs init")
 
 
 def _settings(archive: ArchivePaths) -> Iterator[Finding]:
-    if not archive.exists:
+    if not is_archive(archive):
         return
     from tuipacs.config import load_config
 

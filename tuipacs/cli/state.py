@@ -19,6 +19,14 @@ class State:
     as_json: bool = False
 
 
+def is_archive(paths: ArchivePaths) -> bool:
+    """Whether the folder holds an archive, as far as this Unix user can see."""
+    try:
+        return paths.exists
+    except OSError:  # a folder of another user
+        return False
+
+
 def _remember(ctx: typer.Context, value: bool) -> bool:
     state: Any = ctx.find_object(State)
     if value and state is not None:

@@ -10,7 +10,7 @@ import typer
 
 from tuipacs.cli.output import moment, note, print_json, print_lines, size
 from tuipacs.cli.session import connected, has_login
-from tuipacs.cli.state import JsonOption, State, state_of
+from tuipacs.cli.state import JsonOption, State, is_archive, state_of
 from tuipacs.client.connection import Connection
 from tuipacs.domain.system import Health, SystemStatus
 from tuipacs.errors import AuthenticationError, DaemonUnreachableError, ForbiddenError
@@ -58,7 +58,7 @@ def _whole(ctx: typer.Context, state: State) -> SystemStatus | None:
 
 
 def _not_running(state: State, error: DaemonUnreachableError, as_json: bool) -> None:
-    exists = state.archive.exists
+    exists = is_archive(state.archive)
     if as_json:
         print_json({"running": False, "archive": str(state.archive.root), "exists": exists})
         return
