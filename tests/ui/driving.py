@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.segment import Segment
 from textual import events
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from tests.ui.fake_archive import PASSWORD, TODAY, FakeArchive, FakeLink
@@ -121,8 +122,7 @@ def type_ahead(app: TuipacsApp, *words: str) -> None:
             app.post_message(events.Key(word, None))
         else:
             for character in word:
-                key = {" ": "space", "/": "slash", ":": "colon"}.get(character, character)
-                app.post_message(events.Key(key, character))
+                app.post_message(events.Key(_character_to_key(character), character))
 
 
 def screen_text(app: TuipacsApp) -> str:

@@ -93,6 +93,9 @@ class TuipacsApp(App[int]):
         scrollbar-background-active: $background;
     }
     CommandPalette { background: $background 65%; }
+    CommandPalette > Vertical { max-width: 90; margin-top: 2; }
+    CommandPalette SearchIcon { display: none; }
+    CommandPalette #--input { padding-left: 1; }
     """
 
     def __init__(

@@ -25,7 +25,8 @@ class ActionProvider(Provider):
 
     def _actions(self) -> tuple[Action, ...]:
         scope = getattr(self.screen, "SCOPE", "")
-        return tuple(a for a in actions.in_scope(scope, actions.GLOBAL) if a.id not in _MISSING)
+        here = actions.in_scope(scope) + actions.in_scope(actions.GLOBAL)
+        return tuple(action for action in here if action.id not in _MISSING)
 
     def _help(self, action: Action) -> str:
         reason = self._tui.why_not(action, self.screen)

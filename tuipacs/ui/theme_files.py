@@ -55,14 +55,14 @@ def read_theme(path: Path) -> Theme:
     missing = [key for key in ("primary", "background", "foreground") if key not in colors]
     if missing:
         raise ConfigError(f"theme {path.name}: [colors] lacks {', '.join(missing)}")
-    return Theme(name=name, dark=dark, variables={**_muted(colors), **variables}, **colors)
+    return Theme(name=name, dark=dark, variables={**_muted(colors, dark), **variables}, **colors)
 
 
-def _muted(colors: Mapping[str, str]) -> dict[str, str]:
+def _muted(colors: Mapping[str, str], dark: bool) -> dict[str, str]:
     """Quiet text in exact colors: Textual's own come out too bright in styled text."""
     background, foreground = Color.parse(colors["background"]), Color.parse(colors["foreground"])
     return {
-        "text-muted": background.blend(foreground, 0.6).hex,
+        "text-muted": background.blend(foreground, 0.6 if dark else 0.68).hex,
         "text-disabled": background.blend(foreground, 0.42).hex,
     }
 

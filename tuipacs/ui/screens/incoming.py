@@ -177,7 +177,9 @@ class IncomingScreen(WorkScreen):
         for index, context in sorted(enumerate(record.contexts), key=lambda c: c[1].accepted):
             mark = Cell("accepted", "good") if context.accepted else Cell("refused", "bad")
             name = context.abstract_syntax_name or context.abstract_syntax
-            words = Cell(f"{name} · {context.reason or context.transfer_syntax}", "dim")
+            accepted = f"{name} · {context.transfer_syntax}"
+            refused = f"{context.reason} · {name}" if context.reason else name
+            words = Cell(accepted if context.accepted else refused, "dim")
             rows.append(Row((record.key, index), (first, mark, *blank, words)))
         if not rows:
             words = Cell("no presentation context was negotiated", "dim")

@@ -1,0 +1,305 @@
+"""Incoming, jobs, nodes, users, audit, system, help, quit, command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from textual.widgets import Button, Input
+
+from tests.ui.driving import at_work, screen_text, type_ahead, until
+from tests.ui.fake_archive import FakeArchive, association, running_job
+from tuipacs.domain.job import JobState
+from tuipacs.domain.node import AssociationState
+from tuipacs.domain.permissions import NodeService, Role
+from tuipacs.errors import ConflictError
+from tuipacs.schema.messages import ImportRequest
+from tuipacs.ui.dialogs.confirm import Confirm
+from tuipacs.ui.dialogs.import_paths import ImportDialog
+from tuipacs.ui.dialogs.node import NodeDialog
+from tuipacs.ui.dialogs.quit import QuitDialog
+from tuipacs.ui.rates import Rates
+from tuipacs.ui.screens.incoming import IncomingScreen
+from tuipacs.ui.screens.jobs import progress_bar
+from tuipacs.ui.screens.system import sparkline
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+async def test_incoming_sorts_what_is_stuck_up_and_explains_refused_contexts() -> None:
+    archive = FakeArchive(5)
+    archive.associations = [
+        association(1, AssociationState.RELEASED, calling_ae_title="DONE_ONE"),
+        association(2, AssociationState.REJECTED, calling_ae_title="STRANGER", reason="unknown"),
+        association(3, AssociationState.OPEN, calling_ae_title="LIVE_ONE"),
+    ]
+    async with at_work(archive) as (app, pilot):
+        await pilot.press("g", "i")
+        await until(pilot, lambda: "STRANGER" in screen_text(app))
+        text = screen_text(app)
+        assert text.index("LIVE_ONE") < text.index("STRANGER") < text.index("DONE_ONE")
+        await pilot.press("enter")
+        await until(pilot, lambda: "abstract syntax not supported" in screen_text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "abstract syntax not supported" not in screen_text(app))
+
+
+async def test_arrivals_glow_for_a_moment() -> None:
+    archive = FakeArchive(5)
+    async with at_work(archive) as (app, pilot):
+        await pilot.press("g", "i")
+        await until(pilot, lambda: app.screen.is_mounted and "KNEE LEFT" in screen_text(app))
+        screen = app.screen
+        assert isinstance(screen, IncomingScreen)
+        assert not any(screen.studies.glows(line) for line in range(screen.studies.line_count))
+        archive.receive(3)
+        await until(pilot, lambda: screen.studies.glows(0))
+
+
+async def test_an_unknown_caller_becomes_a_node_with_one_key() -> None:
+    archive = FakeArchive(5, role=Role.ADMIN)
+    archive.associations = [
+        association(
+            2,
+            AssociationState.REJECTED,
+            calling_ae_title="US_NEW",
+            address="10.0.7.88",
+            known_node=False,
+        )
+    ]
+    async with at_work(archive) as (app, pilot):
+        await pilot.press("g", "i")
+        await until(pilot, lambda: "US_NEW" in screen_text(app))
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, NodeDialog) and app.screen.focused)
+        app.screen.query_one("#ok", Button).press()
+        await until(pilot, lambda: len(archive.nodes) == 2)
+        node = archive.nodes[-1]
+        assert (node.ae_title, node.address) == ("US_NEW", "10.0.7.88")
+        assert node.services == (NodeService.ECHO, NodeService.STORE)
+
+
+async def test_a_node_dialog_refuses_what_is_no_address() -> None:
+    archive = FakeArchive(5, role=Role.ADMIN)
+    async with at_work(archive) as (app, pilot):
+        await pilot.press("g", "n")
+        await until(pilot, lambda: "CT in room 1" in screen_text(app))
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, NodeDialog) and app.screen.focused)
+        type_ahead(app, "MR_1", "tab", "10.0.0.300", "tab", "tab", "tab", "tab", "tab", "enter")
+        await until(pilot, lambda: "The address is like 10.0.4.17" in screen_text(app))
+        assert len(archive.nodes) == 1
+
+
+async def test_removing_a_node_asks_first_and_starts_on_cancel() -> None:
+    archive = FakeArchive(5, role=Role.ADMIN)
+    async with at_work(archive) as (app, pilot):
+        await pilot.press("g", "n")
+        await until(pilot, lambda: "CT in room 1" in screen_text(app))
+        for answer in ("cancel", "ok"):
+            await pilot.press("d")
+            await until(pilot, lambda: isinstance(app.screen, Confirm) and app.screen.focused)
+            assert app.screen.focused is app.screen.query_one("#cancel")
+            assert "CT_ROOM1" in screen_text(app)
+            app.screen.query_one(f"#{answer}", Button).press()
+            await until(pilot, lambda: not isinstance(app.screen, Confirm))
+        await until(pilot, lambda: not archive.nodes)
+
+
+async def test_jobs_show_progress_and_a_running_one_can_be_cancelled() -> None:
+    archive = FakeArchive(5)
+    archive.jobs = [running_job(1)]
+    async with at_work(archive) as (app, pilot):
+        await pilot.press("g", "j")
+        await until(pilot, lambda: "import /media/cd" in screen_text(app))
+        assert "410/1,000" in screen_text(app)
+        assert "14.1/s" in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "not a DICOM file" in screen_text(app))
+        await pilot.press("escape")
+        assert "not a DICOM file" not in screen_text(app)
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        app.screen.query_one("#ok", Button).press()
+        await until(pilot, lambda: archive.jobs[0].state is JobState.CANCELLED)
+        await until(pilot, lambda: "cancelled" in screen_text(app))
+
+
+async def test_import_takes_an_absolute_path_and_submits_a_job() -> None:
+    archive = FakeArchive(5)
+    async with at_work(archive) as (app, pilot):
+        type_ahead(app, "I")
+        await until(pilot, lambda: isinstance(app.screen, ImportDialog) and app.screen.focused)
+        type_ahead(app, "here", "enter")
+        await until(pilot, lambda: "The path must be absolute" in screen_text(app))
+        app.screen.query_one("#path", Input).value = "/media/cd"
+        await pilot.press("enter")
+        await until(pilot, lambda: "imports.submit" in archive.names_called())
+        ((_, request),) = [call for call in archive.calls if call[0] == "imports.submit"]
+        assert request == ImportRequest(paths=("/media/cd",))
+        await until(pilot, lambda: "jobs 1▸41%" in screen_text(app).splitlines()[0])
+
+
+async def test_a_key_and_what_it_asks_for_can_be_typed_in_one_burst() -> None:
+    """The dialog is not there yet when the path is typed; the path must not act as keys."""
+    archive = FakeArchive(5)
+    async with at_work(archive) as (app, pilot):
+        type_ahead(app, "I", "/q/quit", "enter")
+        await until(pilot, lambda: "imports.submit" in archive.names_called())
+        assert app.is_running
+
+
+async def test_users_are_disabled_after_a_question_and_the_matrix_is_shown() -> None:
+    archive = FakeArchive(5, role=Role.ADMIN)
+    async with at_work(archive, size=(160, 45)) as (app, pilot):
+        await pilot.press("g", "u")
+        await until(pilot, lambda: "dr_roe" in screen_text(app))
+        assert "view objects" in screen_text(app)
+        await pilot.press("j", "d")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        assert "rt_anna (technologist)" in screen_text(app)
+        app.screen.query_one("#ok", Button).press()
+        await until(pilot, lambda: archive.users[1].disabled)
+
+
+async def test_the_audit_log_loads_more_near_the_end_and_shows_a_verified_chain() -> None:
+    archive = FakeArchive(5, role=Role.AUDITOR)
+    async with at_work(archive) as (app, pilot):
+        await until(pilot, lambda: "500 records" in screen_text(app))
+        assert archive.names_called()["audit.list"] == 1
+        await pilot.press("G")
+        await until(pilot, lambda: archive.names_called()["audit.list"] == 2)
+        await pilot.press("v")
+        await until(pilot, lambda: "✓ chain verified: 500 records" in screen_text(app))
+        type_ahead(app, "/", "refused nothing has this", "enter")
+        await until(pilot, lambda: "no record has these words" in screen_text(app))
+
+
+async def test_a_broken_chain_is_told_loudly() -> None:
+    archive = FakeArchive(5, role=Role.AUDITOR)
+    broken = archive.do_audit_verify(msgspec.UNSET)  # type: ignore[arg-type]
+    archive.do_audit_verify = lambda _: msgspec.structs.replace(  # type: ignore[method-assign]
+        broken, ok=False, first_bad=17, message="its hash does not fit"
+    )
+    async with at_work(archive) as (app, pilot):
+        await pilot.press("v")
+        await until(pilot, lambda: "breaks at record 17" in words(screen_text(app)))
+
+
+async def test_quitting_names_running_jobs_and_keeps_receiving_by_default() -> None:
+    archive = FakeArchive(5)
+    archive.jobs = [running_job(1)]
+    async with at_work(archive) as (app, pilot):
+        await until(pilot, lambda: app.desk.jobs)
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, QuitDialog) and app.screen.focused)
+        text = words(screen_text(app))
+        assert "import /media/cd 41%" in text
+        assert "Stopping the archive needs role admin" in text
+        assert app.screen.query_one("#stop", Button).disabled
+        await pilot.press("escape")
+        assert app.is_running
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, QuitDialog) and app.screen.focused)
+        await pilot.press("enter")
+        await until(pilot, lambda: not app.is_running)
+    assert app.return_code == 0
+    assert not archive.stopped
+    assert "sessions.logout" in archive.names_called()
+
+
+async def test_an_administrator_can_stop_the_archive_while_quitting() -> None:
+    archive = FakeArchive(5, role=Role.ADMIN)
+    async with at_work(archive) as (app, pilot):
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, QuitDialog))
+        app.screen.query_one("#stop", Button).press()
+        await until(pilot, lambda: not app.is_running)
+    assert archive.stopped
+
+
+async def test_a_refused_stop_does_not_quit() -> None:
+    archive = FakeArchive(5, role=Role.ADMIN)
+    archive.failures["system.stop"] = ConflictError("it stops already")
+    async with at_work(archive) as (app, pilot):
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, QuitDialog))
+        app.screen.query_one("#stop", Button).press()
+        await until(pilot, lambda: "not stopped: it stops already" in words(screen_text(app)))
+        assert app.is_running
+
+
+async def test_the_help_finds_an_action_and_does_it() -> None:
+    archive = FakeArchive(5)
+    async with at_work(archive) as (app, pilot):
+        type_ahead(app, "?", "sort", "enter")
+        await until(pilot, lambda: "by newest study" in screen_text(app))
+
+
+async def test_the_command_line_goes_places_and_says_what_it_does_not_know() -> None:
+    archive = FakeArchive(40)
+    async with at_work(archive) as (app, pilot):
+        type_ahead(app, ":", "sys", "enter")
+        await until(pilot, lambda: app.current_mode == "system")
+        type_ahead(app, ":", "filter mod:mr", "enter")
+        await until(pilot, lambda: "6 of 40 patients" in screen_text(app))
+        type_ahead(app, ":", "nonsense", "enter")
+        await until(pilot, lambda: "there is no command" in words(screen_text(app)))
+
+
+async def test_leader_keys_typed_in_one_burst_lead_there() -> None:
+    async with at_work(FakeArchive(40)) as (app, pilot):
+        type_ahead(app, "jjjgs")
+        await until(pilot, lambda: app.current_mode == "system")
+        type_ahead(app, "ga")
+        await until(pilot, lambda: app.current_mode == "archive")
+        type_ahead(app, "Ggg")
+        await pilot.pause()
+        assert app.screen.table.cursor == 0  # type: ignore[attr-defined]
+
+
+async def test_the_popup_of_the_leader_shows_what_cannot_be_reached_and_why() -> None:
+    async with at_work(FakeArchive(5, role=Role.VIEWER)) as (app, pilot):
+        await pilot.press("g")
+        await until(pilot, lambda: "Go to users  needs role admin" in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "Go to users" not in screen_text(app))
+
+
+async def test_the_palette_takes_no_screenshots_of_patients() -> None:
+    async with at_work(FakeArchive(5)) as (app, pilot):
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: "Data elements" in screen_text(app))
+        type_ahead(app, "screenshot")
+        await pilot.pause(0.3)
+        assert "Save an SVG" not in screen_text(app)
+
+
+async def test_a_theme_is_chosen_and_remembered(tmp_path: Path) -> None:
+    from tests.ui.driving import program
+
+    archive = FakeArchive(5)
+    file = tmp_path / "prefs" / "screens.json"
+    async with at_work(archive, app=program(archive, preferences=file)) as (app, pilot):
+        type_ahead(app, ":", "theme daylight", "enter")
+        await until(pilot, lambda: app.theme == "daylight")
+    assert program(archive, preferences=file).theme == "daylight"
+
+
+def test_bars_and_sparks_are_as_long_as_asked() -> None:
+    assert "".join(progress_bar(41, 100, 16)) == "━━━━━━╸─────────"
+    assert progress_bar(1, 0, 4) == ("", "────")
+    assert progress_bar(9, 3, 4) == ("━━━━", "")
+    assert sparkline([0, 1, 2, 4], 3) == "▃▅█"
+    assert sparkline([0, 0], 5) == "▁▁"
+
+
+def test_a_rate_is_known_after_a_moment_and_falls_when_nothing_comes() -> None:
+    rates = Rates()
+    assert rates.of(1, 0, 0.0) is None
+    assert rates.of(1, 20, 2.0) == 10
+    assert rates.of(1, 20, 30.0) == 0
+    rates.keep([])
+    assert rates.of(1, 20, 31.0) is None
