@@ -33,8 +33,6 @@ REFUSED = {  # by both doors; what is not here is stored, byte for byte
     "5,000 nested sequences": "sequences are nested more than 32 deep",
     "no SOP Instance UID": "the dataset has no SOP Instance UID",
     "no SOP Class UID": "the dataset has no SOP Class UID",
-    "no Study Instance UID": "the dataset has no Study Instance UID",
-    "no Series Instance UID": "the dataset has no Series Instance UID",
     "no UIDs": "the dataset has no SOP Class UID",
     "noise": "the dataset has no SOP Class UID",
     "broken deflate": "the deflated dataset is damaged or cut short",

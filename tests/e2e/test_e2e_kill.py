@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import secrets
 import shutil
 import subprocess
@@ -94,9 +95,8 @@ def test_dcmtk_reads_every_object_exported_after_kills(
             text=True,
             check=True,
         )
-        assert [line.split("[")[1].split("]")[0] for line in told.stdout.splitlines()] == [
-            stored.sop_instance_uid for stored in batch
-        ]
+        found = re.findall(r"\(0008,0018\) UI \[([0-9.]+)\]", told.stdout)
+        assert found == [stored.sop_instance_uid for stored in batch]
 
 
 def make_offer(folder: Path, count: int) -> tuple[int, int, int]:
@@ -113,7 +113,7 @@ def make_offer(folder: Path, count: int) -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize(
-    ("count", "kills"), [(300, 2), pytest.param(3000, 20, marks=pytest.mark.long)]
+    ("count", "kills"), [(150, 2), pytest.param(3000, 20, marks=pytest.mark.long)]
 )
 @pytest.mark.timeout(600)
 def test_an_import_goes_on_after_kills_and_counts_every_file_once(
@@ -131,7 +131,11 @@ def test_an_import_goes_on_after_kills_and_counts_every_file_once(
     result = finished(command, 300)
     assert result.code == 0, result
     told = result.json
-    assert (told["stored"], told["duplicate"], len(told["refused"])) == (new, copies, others)
+    # A kill between an object's file and its row: the next start adopts it, and the job, which is
+    # at that file again, finds it there already.
+    adopted = new - told["stored"]
+    assert 0 <= adopted <= kills
+    assert (told["duplicate"], len(told["refused"])) == (copies + adopted, others)
     assert {Path(row["path"]).suffix for row in told["refused"]} == {".txt"}
     (job,) = run(archive, "jobs", "list", "--json").json
     assert (job["state"], job["done"], job["total"]) == ("done", offered, offered)
