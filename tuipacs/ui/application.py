@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events, work
 from textual.app import App, SystemCommand
@@ -34,7 +34,6 @@ from tuipacs.ui.launcher import Launcher
 from tuipacs.ui.leader import KEY, POPUP_AFTER, Leader, choices
 from tuipacs.ui.looks import Looks
 from tuipacs.ui.opening import Opening
-from tuipacs.ui.palette import ActionProvider
 from tuipacs.ui.preferences import Preferences
 from tuipacs.ui.safety import TextWall
 from tuipacs.ui.screens.card import CardScreen
@@ -42,6 +41,9 @@ from tuipacs.ui.screens.start import StartScreen
 from tuipacs.ui.screens.work import WorkScreen
 from tuipacs.ui.theme_files import row_colors
 from tuipacs.ui.widgets.line_view import LineView
+
+if TYPE_CHECKING:
+    from textual.command import Provider
 
 STATUS_EVERY = 15.0  # seconds
 THEMES_EVERY = 1.0  # seconds
@@ -66,6 +68,12 @@ def _maker(mode: str) -> Callable[[], Screen[Any]]:
     return make
 
 
+def _palette() -> type[Provider]:
+    from tuipacs.ui.palette import ActionProvider  # after the first paint
+
+    return ActionProvider
+
+
 def local_now() -> dt.datetime:
     """The time here."""
     return dt.datetime.now().astimezone()
@@ -80,14 +88,14 @@ class TuipacsApp(App[int]):
         **{mode: _maker(mode) for mode in WORK_MODES},
     }
     DEFAULT_MODE = "start"
-    COMMANDS = {ActionProvider}
+    COMMANDS = {_palette}
     BINDINGS = actions.bindings(actions.GLOBAL)
     COMMAND_PALETTE_BINDING = "ctrl+p"
     ESCAPE_TO_MINIMIZE = False
     CSS = """
     Toast { background: $surface; }
     Panel, VerticalScroll {
-        scrollbar-color: $panel-lighten-2;
+        scrollbar-color: $row-guide;
         scrollbar-background: $background;
         scrollbar-background-hover: $background;
         scrollbar-background-active: $background;

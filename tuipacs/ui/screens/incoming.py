@@ -170,20 +170,17 @@ class IncomingScreen(WorkScreen):
 
     @staticmethod
     def _contexts(record: AssociationRecord) -> list[Row]:
-        blank = (Cell(""),) * 5
         first = Cell("    context", "guide")
         rows = []
         # What was refused is what one looks for.
         for index, context in sorted(enumerate(record.contexts), key=lambda c: c[1].accepted):
             mark = Cell("accepted", "good") if context.accepted else Cell("refused", "bad")
             name = context.abstract_syntax_name or context.abstract_syntax
-            accepted = f"{name} · {context.transfer_syntax}"
-            refused = f"{context.reason} · {name}" if context.reason else name
-            words = Cell(accepted if context.accepted else refused, "dim")
-            rows.append(Row((record.key, index), (first, mark, *blank, words)))
+            words = Cell(f"{name} · {context.reason or context.transfer_syntax}", "dim")
+            rows.append(Row((record.key, index), (first, mark, words), spans=True))
         if not rows:
             words = Cell("no presentation context was negotiated", "dim")
-            rows.append(Row((record.key, -1), (first, Cell(""), *blank, words)))
+            rows.append(Row((record.key, -1), (first, Cell(""), words), spans=True))
         return rows
 
     @property

@@ -11,7 +11,6 @@ class Banner(Static):
 
     DEFAULT_CSS = """
     Banner {
-        dock: top;
         height: 1;
         background: $error;
         color: $background;

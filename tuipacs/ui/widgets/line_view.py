@@ -66,7 +66,7 @@ class LineView(ScrollView, can_focus=True):
         overflow-x: hidden;
         overflow-y: auto;
         scrollbar-size-vertical: 1;
-        scrollbar-color: $panel-lighten-2;
+        scrollbar-color: $row-guide;
         scrollbar-background: $background;
         scrollbar-background-hover: $background;
         scrollbar-background-active: $background;
@@ -129,7 +129,7 @@ class LineView(ScrollView, can_focus=True):
         raise NotImplementedError
 
     def parts(self, line: int) -> Sequence[Part]:
-        """What fills the columns of ``line``."""
+        """What fills the columns of ``line``; with fewer, the last one takes all the rest."""
         raise NotImplementedError
 
     def glows(self, line: int) -> bool:
@@ -240,9 +240,11 @@ class LineView(ScrollView, can_focus=True):
         columns, widths = self._widths(width)
         segments = [Segment(" ", base)]
         gap = " " * _GAP
-        for index, (column, cells, part) in enumerate(
-            zip(columns, widths, self.parts(line), strict=True)
-        ):
+        parts = self.parts(line)
+        if len(parts) < len(columns):
+            rest = widths[len(parts) - 1 :]
+            widths = (*widths[: len(parts) - 1], sum(rest) + _GAP * (len(rest) - 1))
+        for index, (column, cells, part) in enumerate(zip(columns, widths, parts, strict=False)):
             if index:
                 segments.append(Segment(gap, base))
             self._fill(segments, part, cells, column.align, base)

@@ -11,7 +11,7 @@ class Panel(Vertical):
 
     DEFAULT_CSS = """
     Panel {
-        border: round $panel-lighten-1;
+        border: round $row-guide;
         border-title-color: $text-muted;
         border-subtitle-color: $text-muted;
         &:focus-within { border: round $primary; border-title-color: $text-accent; }

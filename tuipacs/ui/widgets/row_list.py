@@ -14,6 +14,7 @@ class Row(NamedTuple):
     key: Hashable
     parts: tuple[Part, ...]
     glow: bool = False
+    spans: bool = False  # its parts are taken as they are, the last one over all columns left
 
 
 class RowList(LineView):
@@ -43,6 +44,8 @@ class RowList(LineView):
 
     def parts(self, line: int) -> Sequence[Part]:
         parts = self._rows[line].parts
+        if self._rows[line].spans:
+            return parts
         return [parts[column.source] for column in self._widths(self.line_width)[0]]
 
     def glows(self, line: int) -> bool:
