@@ -22,7 +22,7 @@ def error(pixels: np.ndarray, **options: int) -> int:
 
 
 def ct_slice() -> np.ndarray:
-    path = get_testdata_file("CT_small.dcm")
+    path = get_testdata_file("CT_small.dcm", download=False)
     values = dcmread(str(path)).pixel_array.astype(float)
     return ((values - values.min()) / np.ptp(values) * 255).astype(np.uint8)
 
