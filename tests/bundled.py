@@ -1,4 +1,4 @@
-"""pydicom's own test files, those in its wheel: asking pydicom for them by pattern would download."""
+"""pydicom's own test files, those in its wheel: asking pydicom by pattern would download."""
 
 from __future__ import annotations
 

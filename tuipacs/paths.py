@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 ARCHIVE_VARIABLE = "TUIPACS_ARCHIVE"
+# No variable decides: daemon and clients often have different ones (systemd, cron, sudo).
+SHARED_FOLDER = Path("/tmp")  # noqa: S108 - the folder in it is made private and checked
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel's limit is 108 with the final NUL
 
 
@@ -58,8 +59,7 @@ class ArchivePaths:
         if len(os.fsencode(inside)) <= SOCKET_PATH_LIMIT:
             return inside
         digest = hashlib.sha256(os.fsencode(self.root.resolve())).hexdigest()[:24]
-        base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-        return Path(base) / f"tuipacs-{os.getuid()}" / f"{digest}.sock"
+        return SHARED_FOLDER / f"tuipacs-{os.getuid()}" / f"{digest}.sock"
 
     @property
     def exists(self) -> bool:
