@@ -32,5 +32,5 @@ PATIENTS: tuple[DemoPatient, ...] = (
     DemoPatient("ΔΗΜΟ^ΆΝΝΑ", "ISO_IR 126", "DEMO-0007", "19600101", "F"),
     DemoPatient("DEMO^WEI=演示^伟", "GB18030", "DEMO-0008", "20010715", "O"),
     DemoPatient("ديمو^ليلى", "ISO_IR 127", "DEMO-0009", "19881212", "F"),
-    DemoPatient("DEMO^ZOË=दिखावा^ज़ोई", "ISO_IR 192", "DEMO-0010", "20120220", "F"),
+    DemoPatient("DEMO^ZOË=ԴԵՄՈ^ԶՈՅԱ", "ISO_IR 192", "DEMO-0010", "20120220", "F"),
 )
