@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events, work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.screen import Screen
 
 from tuipacs.domain.permissions import Permission
 from tuipacs.domain.user import Session
-from tuipacs.errors import (
-    AuthenticationError,
-    DaemonUnreachableError,
-    SessionLockedError,
-    TuipacsError,
-)
-from tuipacs.schema.messages import Changes
 from tuipacs.ui import actions, command_words, deeds, feed
 from tuipacs.ui.actions import Action
 from tuipacs.ui.desk import ArchiveLink, Desk
 from tuipacs.ui.dialogs.dialog import Dialog
+from tuipacs.ui.global_actions import GlobalActions
 from tuipacs.ui.graphics.choice import GraphicsChoice
 from tuipacs.ui.graphics.probe import ProbeResult
 from tuipacs.ui.keeper import IDLE_CHECK, Keeper
@@ -33,6 +27,7 @@ from tuipacs.ui.key_order import POLL, KeyOrder, early_form_key
 from tuipacs.ui.launcher import Launcher
 from tuipacs.ui.leader import KEY, POPUP_AFTER, Leader, choices
 from tuipacs.ui.looks import Looks
+from tuipacs.ui.news import News
 from tuipacs.ui.opening import Opening
 from tuipacs.ui.preferences import Preferences
 from tuipacs.ui.safety import TextWall
@@ -79,7 +74,7 @@ def local_now() -> dt.datetime:
     return dt.datetime.now().astimezone()
 
 
-class TuipacsApp(App[int]):
+class TuipacsApp(GlobalActions, News):
     """One person at one terminal, working in one archive."""
 
     TITLE = "tuipacs"  # never a patient's name: terminals put it into logs and task bars
@@ -274,84 +269,6 @@ class TuipacsApp(App[int]):
             self.lock_screen()
             self.tell_locked()
 
-    # --- news
-
-    def work_screens(self) -> Iterator[WorkScreen]:
-        """All screens that may show patient data, visible or not."""
-        for stack in self._screen_stacks.values():
-            for screen in stack:
-                if isinstance(screen, WorkScreen):
-                    yield screen
-
-    def _tell(self, kind: str, changes: Changes | None = None) -> None:
-        for screen in self.work_screens():
-            screen.news(kind, changes)
-
-    def on_archive_changed(self, event: feed.ArchiveChanged) -> None:
-        """Rows changed."""
-        self._tell("archive", event.changes)
-
-    def on_incoming_changed(self) -> None:
-        """Associations changed."""
-        self.refresh_incoming()
-
-    def on_jobs_changed(self) -> None:
-        """Jobs changed."""
-        self.refresh_jobs()
-
-    def on_session_locked(self) -> None:
-        """The archive locked the session."""
-        self.lock_screen()
-
-    def on_session_over(self) -> None:
-        """The session ended."""
-        if self.desk.session is not None:
-            self.leave_work("Your session has ended.")
-
-    def on_link_lost(self) -> None:
-        """The archive does not answer."""
-        for screen in self.work_screens():
-            screen.link_changed()
-
-    def on_link_back(self) -> None:
-        """The archive answers again."""
-        for screen in self.work_screens():
-            screen.link_changed()
-        self.notify("the archive is reachable again", markup=False)
-        self.refresh_status()
-
-    @work(exclusive=True, group="incoming")
-    async def refresh_incoming(self) -> None:
-        """Fetch the associations."""
-        if await deeds.fetch_incoming(self):
-            self._tell("incoming")
-
-    @work(exclusive=True, group="jobs")
-    async def refresh_jobs(self) -> None:
-        """Fetch the jobs."""
-        if await deeds.fetch_jobs(self):
-            self._tell("jobs")
-
-    @work(exclusive=True, group="status")
-    async def refresh_status(self) -> None:
-        """Fetch what the header and the system screen show."""
-        if await deeds.fetch_status(self):
-            self._tell("status")
-            for screen in self.work_screens():
-                screen.link_changed()
-
-    def report(self, error: TuipacsError, *, quietly: bool = False) -> None:
-        """Show an error where it belongs: banner, lock, login, or a message."""
-        if isinstance(error, DaemonUnreachableError):
-            return  # the feed notices too, and shows the banner
-        if isinstance(error, SessionLockedError):
-            self.lock_screen()
-        elif isinstance(error, AuthenticationError):
-            self.on_session_over()
-        elif not quietly:
-            text = "\n".join(part for part in (error.message, error.remedy) if part)
-            self.notify(text, severity="error", timeout=8, markup=False)
-
     # --- keys
 
     async def on_event(self, event: events.Event) -> None:
@@ -438,7 +355,7 @@ class TuipacsApp(App[int]):
         if reason := self.why_not(action, screen):
             self.tell_why_not(action, reason)
             return
-        target: App[int] | Screen[Any] | LineView = screen
+        target: TuipacsApp | Screen[Any] | LineView = screen
         if action.scope == actions.GLOBAL:
             target = self
         elif action.scope == actions.LIST and isinstance(screen.focused, LineView):
@@ -451,10 +368,6 @@ class TuipacsApp(App[int]):
         """Carry out a command line."""
         command_words.run(self, text)
 
-    def go(self, mode: str) -> None:
-        """To another screen; one that is open there stays open."""
-        self.switch_mode(mode)
-
     def archive_command(self, word: str, rest: str) -> None:
         """``:filter`` and ``:sort``."""
         deeds.archive_command(self, word, rest)
@@ -462,87 +375,6 @@ class TuipacsApp(App[int]):
     def import_files(self, path: str = "") -> None:
         """Ask for paths, or take one from the command line."""
         deeds.import_files(self, path)
-
-    # --- actions
-
-    def action_go_archive(self) -> None:
-        self.go("archive")
-
-    def action_go_incoming(self) -> None:
-        self.go("incoming")
-
-    def action_go_jobs(self) -> None:
-        self.go("jobs")
-
-    def action_go_nodes(self) -> None:
-        self.go("nodes")
-
-    def action_go_users(self) -> None:
-        self.go("users")
-
-    def action_go_audit(self) -> None:
-        self.go("audit")
-
-    def action_go_system(self) -> None:
-        self.go("system")
-
-    async def action_back(self) -> None:
-        """One step back: within the screen, then to the screen below."""
-        screen = self.screen
-        if isinstance(screen, WorkScreen) and not screen.step_back():
-            if len(self.screen_stack) > 1:
-                self.pop_screen()
-            elif self.current_mode != "archive" and self.desk.may(Permission.BROWSE):
-                self.go("archive")
-
-    def action_command(self) -> None:
-        """Type a command."""
-        if isinstance(self.screen, WorkScreen):
-            self.screen.open_command()
-
-    def action_palette(self) -> None:
-        """Textual's palette with our actions."""
-        self.action_command_palette()
-
-    def action_help(self) -> None:
-        """All actions, searchable."""
-        deeds.help(self)
-
-    def action_theme(self) -> None:
-        """Choose a theme."""
-        deeds.choose_theme(self)
-
-    def action_password(self) -> None:
-        """Change one's own password."""
-        deeds.change_password(self)
-
-    def action_doctor(self) -> None:
-        """Explain the terminal and the pictures."""
-        deeds.doctor(self)
-
-    def action_lock(self) -> None:
-        """Lock at once."""
-        self.lock_screen()
-        self.tell_locked()
-
-    def action_logout(self) -> None:
-        """End the session."""
-        self.log_out()
-
-    def action_start_archive(self) -> None:
-        """Start a daemon for an archive that does not answer."""
-        deeds.start_archive(self)
-
-    async def action_quit(self) -> None:
-        """Ask whether the archive keeps receiving; in a view on top, step back."""
-        if len(self.screen_stack) > 1:
-            self.pop_screen()
-        else:
-            deeds.leave(self)
-
-    async def action_leave(self) -> None:
-        """Leave before the login: nothing to ask."""
-        self.exit(0)
 
     # --- the end
 

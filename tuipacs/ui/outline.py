@@ -43,6 +43,17 @@ def key_of(record: Record) -> RowKey:
     return RowKey(_LEVELS[type(record)], record.key)
 
 
+def uid_of(record: Record) -> str:
+    """The UID of a row; a patient has its ID."""
+    if isinstance(record, PatientRecord):
+        return record.patient_id
+    if isinstance(record, StudyRecord):
+        return record.study_instance_uid
+    if isinstance(record, SeriesRecord):
+        return record.series_instance_uid
+    return record.sop_instance_uid
+
+
 class LineKind(Enum):
     """What stands on a line."""
 

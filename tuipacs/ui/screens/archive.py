@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from textual import work
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widget import Widget
 
@@ -19,18 +19,15 @@ from tuipacs.schema.messages import Changes
 from tuipacs.ui import actions
 from tuipacs.ui.archive_loader import ArchiveLoader
 from tuipacs.ui.format import number, person_name
-from tuipacs.ui.object_loader import representative, show_object
-from tuipacs.ui.outline import LineKind, Record, RowKey
+from tuipacs.ui.object_loader import representative
+from tuipacs.ui.outline import LineKind, Record, RowKey, uid_of
 from tuipacs.ui.screens.work import WorkScreen
+from tuipacs.ui.widgets.archive_side import ArchiveSide, Subject
 from tuipacs.ui.widgets.archive_table import ArchiveTable
-from tuipacs.ui.widgets.details import Details
 from tuipacs.ui.widgets.line_view import LineView
-from tuipacs.ui.widgets.object_view import ObjectView
 from tuipacs.ui.widgets.panel import Panel
 from tuipacs.ui.widgets.prompt_line import PromptLine
 
-PREVIEW_AFTER = 0.04  # seconds the cursor must rest
-RESIZED_AFTER = 0.15  # seconds until the panes have their new sizes
 FILTER_AFTER = 0.15  # seconds without a key
 _SORTS = (
     (SortKey.RECEIVED, True, "newest received"),
@@ -51,20 +48,16 @@ class ArchiveScreen(WorkScreen):
     ArchiveScreen {
         & #list { width: 1fr; }
         & #side { width: 40%; max-width: 74; display: none; }
-        & #picture-panel { height: 3fr; display: none; }
-        & #details-panel { height: 2fr; }
         &.-medium #side { display: block; width: 36; }
-        &.-medium #details-panel { height: 1fr; }
+        &.-medium #side #details-panel { height: 1fr; }
         &.-wide #side { display: block; }
-        &.-wide #picture-panel { display: block; }
+        &.-wide #side #picture-panel { display: block; }
     }
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._preview_timer: Timer | None = None
         self._filter_timer: Timer | None = None
-        self._previewed: RowKey | None = None
         self._refreshing = False
         self._pending: list[Changes | None] = []
 
@@ -73,11 +66,7 @@ class ArchiveScreen(WorkScreen):
             with Panel(id="list"):
                 yield PromptLine("/", "words  mod:CT  date:-7d  id:  acc:  !not", id="filter")
                 yield ArchiveTable(id="table")
-            with Vertical(id="side"):
-                with Panel("preview", id="picture-panel"):
-                    yield ObjectView(self.tui.graphics)
-                with Panel("details", id="details-panel"):
-                    yield Details()
+            yield ArchiveSide(self.desk, self.tui.graphics, self._report_quietly, id="side")
 
     # --- parts
 
@@ -90,6 +79,11 @@ class ArchiveScreen(WorkScreen):
     def filter_line(self) -> PromptLine:
         """Where the filter is typed."""
         return self.query_one("#filter", PromptLine)
+
+    @property
+    def side(self) -> ArchiveSide:
+        """Details and picture."""
+        return self.query_one(ArchiveSide)
 
     def begin(self) -> None:
         self.loader = ArchiveLoader(self.desk, self.table)
@@ -194,16 +188,16 @@ class ArchiveScreen(WorkScreen):
     # --- cursor
 
     def on_line_view_moved(self, event: LineView.Moved) -> None:
-        """Details at once, the picture when the cursor rests."""
-        record = self.table.current_record
-        self.query_one(Details).show(record)
+        """Details and picture follow the cursor."""
+        line = self.table.current
+        subject = None
+        if line is not None and line.key is not None:
+            subject = Subject(line.key, self._title(), self._modality())
+        self.side.show(self.table.current_record, subject)
         self.refresh_keys()
-        self._preview_soon(PREVIEW_AFTER)
 
-    def _preview_soon(self, seconds: float) -> None:
-        if self._preview_timer is not None:
-            self._preview_timer.stop()
-        self._preview_timer = self.set_timer(seconds, self._preview)
+    def _report_quietly(self, error: TuipacsError) -> None:
+        self.tui.report(error, quietly=True)
 
     def on_line_view_chosen(self) -> None:
         """A double click opens."""
@@ -211,41 +205,7 @@ class ArchiveScreen(WorkScreen):
 
     def on_resize(self) -> None:
         """The preview appears when there is room."""
-        self._previewed = None
-        self._preview_soon(RESIZED_AFTER)
-
-    def _preview(self) -> None:
-        line = self.table.current
-        if not self.has_class("-wide") or not self.desk.reachable:
-            return
-        if line is None or line.key is None:
-            self.query_one(ObjectView).explain("")
-            self._previewed = None
-        elif line.key != self._previewed:
-            self._previewed = line.key
-            self.show_preview(line.key)
-
-    @work(exclusive=True, group="preview", exit_on_error=True)
-    async def show_preview(self, key: RowKey) -> None:
-        """The picture that stands for a row."""
-        view = self.query_one(ObjectView)
-        try:
-            found = await representative(self.desk, key)
-            if found.instance is None:
-                view.explain("no objects")
-                return
-            place = f"{found.position}/{found.count}" if found.count > 1 else ""
-            await show_object(
-                self.desk,
-                view,
-                found.instance,
-                frame_number=found.frame_number,
-                modality=self._modality(),
-                place=place,
-            )
-        except TuipacsError as error:
-            view.explain(error.message)
-            self.tui.report(error, quietly=True)
+        self.side.again()
 
     def _modality(self) -> str:
         """The modality of the pictures that the row stands for; empty when there are several."""
@@ -259,11 +219,10 @@ class ArchiveScreen(WorkScreen):
         return ""
 
     def wipe(self) -> None:
-        self._previewed = None
-        self.query_one(ObjectView).wipe()
+        self.side.wipe()
 
     def unwiped(self) -> None:
-        self._preview()
+        self.side.again()
 
     # --- what can be done
 
@@ -464,14 +423,3 @@ class ArchiveScreen(WorkScreen):
     def action_reload(self) -> None:
         """Ask for everything again."""
         self.digest("archive", None)
-
-
-def uid_of(record: Record) -> str:
-    """The UID of a row; a patient has its ID."""
-    if isinstance(record, PatientRecord):
-        return record.patient_id
-    if isinstance(record, StudyRecord):
-        return record.study_instance_uid
-    if isinstance(record, SeriesRecord):
-        return record.series_instance_uid
-    return record.sop_instance_uid
