@@ -49,12 +49,11 @@ def add(tx: Transaction, arrival: Arrival) -> bool:
     study, study_flags, study_modalities, calling_ae_title = _study(
         tx, arrival, patient, patient_flags
     )
-    series = _series(tx, arrival, patient, study)
+    series, modality = _series(tx, arrival, patient, study)
     instance_id = _instance(tx, arrival, series, others + 1, flags)
     if others:
         _flag_versions(tx, instance.sop_instance_uid)
-    _count(tx, arrival, patient, study, series, flags | study_flags)
-    modality = arrival.attributes.series.modality
+    _count(tx, arrival, (patient, study, series), modality, flags | study_flags)
     _note_modality(tx, "patient", patient, patient_modalities, modality)
     if merged := _note_modality(tx, "study", study, study_modalities, modality):
         search.set_modalities(tx, study, merged)
@@ -200,14 +199,15 @@ def _study(
     return key, flags, "", arrival.calling_ae_title
 
 
-def _series(tx: Transaction, arrival: Arrival, patient: int, study: int) -> int:
+def _series(tx: Transaction, arrival: Arrival, patient: int, study: int) -> tuple[int, str]:
+    """(key, modality): a series has the modality of its first object, whatever others claim."""
     series = arrival.attributes.series
     row = tx.one(
-        "SELECT id FROM series WHERE series_instance_uid = ? AND study = ?",
+        "SELECT id, modality FROM series WHERE series_instance_uid = ? AND study = ?",
         (series.series_instance_uid, study),
     )
     if row is not None:
-        return int(row[0])
+        return row[0], row[1]
     fields = {name: getattr(series, name) for name in series.__struct_fields__}
     columns = ", ".join(fields)
     key = tx.insert(
@@ -223,7 +223,7 @@ def _series(tx: Transaction, arrival: Arrival, patient: int, study: int) -> int:
         " ON CONFLICT (modality) DO UPDATE SET series = series + 1",
         (series.modality,),
     )
-    return key
+    return key, series.modality
 
 
 _INSTANCE_FIELDS = (
@@ -277,8 +277,9 @@ def _instance(tx: Transaction, arrival: Arrival, series: int, version: int, flag
 
 
 def _count(
-    tx: Transaction, arrival: Arrival, patient: int, study: int, series: int, flags: int
+    tx: Transaction, arrival: Arrival, above: tuple[int, int, int], modality: str, flags: int
 ) -> None:
+    patient, study, series = above
     size, at = arrival.blob.header_size + arrival.blob.dataset_size, arrival.at
     upward = flags & ~BIT[Flag.REMARK]  # an odd header is news of the study, not of the person
     for table, key, mask in (("series", series, flags), ("patient", patient, upward)):
@@ -299,7 +300,7 @@ def _count(
     tx.execute("UPDATE total SET instances = instances + 1, bytes = bytes + ?", (size,))
     tx.execute(
         "UPDATE modality_use SET instances = instances + 1, bytes = bytes + ? WHERE modality = ?",
-        (size, arrival.attributes.series.modality),
+        (size, modality),
     )
 
 

@@ -29,9 +29,9 @@ PEOPLE: list[dict[str, Any]] = [
 
 arrivals = st.fixed_dictionaries(
     {
-        "person": st.integers(0, len(PEOPLE) - 1),
-        "study": st.integers(1, 3),
-        "series": st.integers(1, 2),
+        "person": st.sampled_from([0, 0, 0, 1, 2, 3]),
+        "study": st.sampled_from([1, 1, 2]),
+        "series": st.sampled_from([1, 1, 2]),
         "instance": st.integers(1, 3),
         "bytes": st.integers(1, 2),
         "modality": st.sampled_from(["CT", "SR", ""]),
@@ -98,7 +98,7 @@ def check_results(
     for given_, result in history:
         if result is None:
             continue
-        data = repr((given_["person"], {k: given_[k] for k in given_ if k not in _NOT_IN_IT}))
+        data = repr(sorted((k, given_[k]) for k in given_ if k not in ("way", "calling")))
         versions = kept[given_["instance"]]
         if data.encode() in versions:
             assert result is IngestResult.DUPLICATE
@@ -108,9 +108,6 @@ def check_results(
         versions.append(data.encode())
         held.append((given_, expected.value))
     return held
-
-
-_NOT_IN_IT = ("way", "calling", "person")
 
 
 def recount(parts: Parts) -> None:
@@ -216,7 +213,7 @@ def check_feed(parts: Parts, held: list[tuple[dict[str, Any], str]]) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(wanted=st.lists(arrivals, min_size=1, max_size=14))
+@given(wanted=st.lists(arrivals, min_size=3, max_size=14))
 def test_counters_flags_and_feed_equal_a_recount(
     tmp_path_factory: pytest.TempPathFactory, wanted: list[dict[str, Any]]
 ) -> None:
