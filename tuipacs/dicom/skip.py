@@ -11,7 +11,7 @@ from tuipacs.errors import InvalidObjectError
 UNDEFINED = 0xFFFFFFFF
 MAX_DEPTH = 32
 MAX_FRAGMENTS = 1_000_000
-_SEARCH_LENGTH = 16 << 20
+_FIRST_WINDOW, _LARGEST_WINDOW = 4 << 10, 1 << 20  # bytes copied at a time for a search
 
 
 class TruncatedError(Exception):
@@ -27,10 +27,15 @@ class BudgetSpentError(Exception):
 
 
 class Budget:
-    """How many nested elements may still be looked at."""
+    """How many nested elements and fragments one walk may still look at.
 
-    def __init__(self, left: int) -> None:
+    The fragments of all elements count together: a hostile dataset can lead thousands of elements
+    through the same ones.
+    """
+
+    def __init__(self, left: int, fragments: int = MAX_FRAGMENTS) -> None:
         self.left = left
+        self.fragments = fragments
 
     def spend(self) -> None:
         self.left -= 1
@@ -67,34 +72,47 @@ class Layout(NamedTuple):
         )
 
 
-def skip_fragments(data: Buffer, position: int, end: int, layout: Layout, key: bytes) -> int:
+def skip_fragments(
+    data: Buffer, position: int, end: int, layout: Layout, key: bytes, budget: Budget
+) -> int:
     """Return the offset behind the sequence delimiter of encapsulated data.
 
-    Where the fragments cannot be followed, the delimiter is searched as pydicom does.
+    Where the fragments cannot be followed, the delimiter is searched as pydicom does. Raises
+    :class:`TruncatedError` if there is none, :class:`BudgetSpentError` for too many fragments.
     """
     start = position
-    for _ in range(MAX_FRAGMENTS):
-        if position + 8 > end:
-            raise TruncatedError(key)
-        tag, length = layout.implicit.unpack_from(data, position)
-        position += 8
-        if tag == layout.sequence_end:
-            return position
-        if tag != layout.item or length == UNDEFINED:
-            break
-        position += length
+    followed = 0
+    try:
+        while True:
+            if position + 8 > end:
+                raise TruncatedError(key)
+            tag, length = layout.implicit.unpack_from(data, position)
+            position += 8
+            if tag == layout.sequence_end:
+                return position
+            if tag != layout.item or length == UNDEFINED:
+                break
+            position += length
+            followed += 1
+            if followed > budget.fragments:
+                raise BudgetSpentError
+    finally:
+        budget.fragments -= followed
     return _search_delimiter(data, start, end, layout, key)
 
 
 def _search_delimiter(data: Buffer, start: int, end: int, layout: Layout, key: bytes) -> int:
-    if isinstance(data, memoryview):
-        found = bytes(data[start : start + _SEARCH_LENGTH]).find(layout.sequence_end)
-        found = found + start if found >= 0 else -1
-    else:
-        found = data.find(layout.sequence_end, start)
-    if found < 0 or found + 8 > end:
-        raise TruncatedError(key)
-    return found + 8
+    """In windows that grow: thousands of elements may each need a search for their near end."""
+    window = _FIRST_WINDOW
+    while start + 8 <= end:
+        found = bytes(data[start : min(start + window, end)]).find(layout.sequence_end)
+        if found >= 0:
+            if start + found + 8 > end:
+                break
+            return start + found + 8
+        start += window - len(layout.sequence_end) + 1
+        window = min(2 * window, _LARGEST_WINDOW)
+    raise TruncatedError(key)
 
 
 def skip_sequence(
@@ -118,7 +136,7 @@ def skip_sequence(
         if position + 8 > end:
             raise TruncatedError(key)
         if inside_item:
-            position, event = _skip_element(data, position, end, layout, items[-1], key)
+            position, event = _skip_element(data, position, end, layout, items[-1], key, budget)
             if event == _ITEM_ENDS:
                 items.pop()
             inside_item = event == _VALUE_SKIPPED
@@ -148,7 +166,13 @@ def _item_is_implicit(data: Buffer, position: int, assumed: bool) -> bool:
 
 
 def _skip_element(
-    data: Buffer, position: int, end: int, layout: Layout, implicit: bool, key: bytes
+    data: Buffer,
+    position: int,
+    end: int,
+    layout: Layout,
+    implicit: bool,
+    key: bytes,
+    budget: Budget,
 ) -> tuple[int, int]:
     """Skip one element of an open item, or enter it; (where to go on, what it was)."""
     tag, vr, length = layout.explicit.unpack_from(data, position)
@@ -167,4 +191,4 @@ def _skip_element(
         return start + length, _VALUE_SKIPPED
     if vr in (b"SQ", b"UN", b""):
         return start, _SEQUENCE_OPENS
-    return skip_fragments(data, start, end, layout, key), _VALUE_SKIPPED
+    return skip_fragments(data, start, end, layout, key, budget), _VALUE_SKIPPED

@@ -12,7 +12,15 @@ from typing import NamedTuple
 from pydicom.datadict import get_entry, private_dictionary_VR
 
 from tuipacs.dicom.encoding import LONG_VRS, SHORT_VRS, Buffer, is_vr_letters
-from tuipacs.dicom.skip import MAX_DEPTH, UNDEFINED, Layout, TruncatedError, skip_fragments
+from tuipacs.dicom.skip import (
+    MAX_DEPTH,
+    UNDEFINED,
+    Budget,
+    BudgetSpentError,
+    Layout,
+    TruncatedError,
+    skip_fragments,
+)
 
 ITEM = 0xFFFEE000
 _ITEM_END = 0xFFFEE00D
@@ -66,6 +74,7 @@ class _Tree:
         self.data = data
         self.order = "big" if big_endian else "little"
         self.layout = Layout.of(big_endian=big_endian)
+        self.budget = Budget(0)  # for fragments; who lists the nodes counts them
         self.position = 0
         self.levels: list[_Level] = []
         self.problem = ""
@@ -157,9 +166,11 @@ class _Tree:
             return start + length
         if length == UNDEFINED:
             try:
-                return skip_fragments(self.data, start, level.end, self.layout, b"")
+                return skip_fragments(self.data, start, level.end, self.layout, b"", self.budget)
             except TruncatedError:
                 pass
+            except BudgetSpentError:
+                raise TreeEndedError("there are too many fragments") from None
         self.problem = self.problem or f"the data ends inside {tag_text(tag)}"
         return level.end
 

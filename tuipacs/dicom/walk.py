@@ -178,7 +178,7 @@ class _Walker:
                 raise TruncatedError(key)
             return start + length
         if self._holds_fragments(key, vr, start):
-            return skip_fragments(self.data, start, self.end, layout, key)
+            return skip_fragments(self.data, start, self.end, layout, key, self.budget)
         stop = skip_sequence(self.data, start, self.end, layout, not vr, key, self.budget)
         if key in self.wanted:
             self._keep(key, vr, start, stop)
