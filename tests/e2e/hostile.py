@@ -199,7 +199,8 @@ def datasets(token: str) -> dict[str, tuple[bytes, str]]:
         "no Patient ID": make({0x00100020: None}),
         "no UIDs": make(dict.fromkeys((0x00080016, 0x00080018, 0x0020000D, 0x0020000E))),
         "a UID of letters": make({0x0020000D: ("UI", b"not.a.uid.")}),
-        "a UID of 70 digits": make({0x00080018: ("UI", b"1." + b"2" * 68)}),
+        "a UID of 70 characters": make({0x00080018: ("UI", b"1." + b"2" * 68)}),
+        "a UID of 200 characters": make({0x00080018: ("UI", b"1." + b"2" * 198)}),
         "noise": bytes(range(256)) * 8,
     }
     cases = {name: (data, EXPLICIT) for name, data in plain.items()}

@@ -28,7 +28,7 @@ REFUSED = {  # by both doors; what is not here is stored, byte for byte
     "a climbing path as SOP Instance UID": "the SOP Instance UID is not usable",
     "a climbing path as Study Instance UID": "the Study Instance UID is not usable",
     "a climbing path as Series Instance UID": "the Series Instance UID is not usable",
-    "a UID of 70 digits": "the SOP Instance UID is not usable",
+    "a UID of 200 characters": "the SOP Instance UID is not usable",
     "500 nested sequences": "sequences are nested more than 32 deep",
     "5,000 nested sequences": "sequences are nested more than 32 deep",
     "no SOP Instance UID": "the dataset has no SOP Instance UID",

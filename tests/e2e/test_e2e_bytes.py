@@ -21,6 +21,7 @@ import pydicom
 import pytest
 
 from tests.dimse.raw_peer import RawPeer, command
+from tests.e2e import hostile
 from tests.e2e.daemon_fixture import PATIENCE, ArchiveFactory
 from tests.e2e.proof import check_whole, dataset_of, export_all, run, sha256
 
@@ -156,6 +157,36 @@ def test_what_dcmtk_sends_is_what_is_exported(
     kept = export_all(archive, tmp_path / "out")
     assert len(heard) > (130 if most > 100 else 40)
     assert Counter(stored.dataset_sha256 for stored in kept) == Counter(heard)
+
+
+@pytest.mark.dcmtk
+def test_an_object_with_a_uid_that_is_too_long_arrives_from_dcmtk(
+    running_archive: ArchiveFactory, tmp_path: Path
+) -> None:
+    """storescu cuts the UID in the command to 64 characters and leaves it whole in the dataset."""
+    archive = running_archive()
+    long_uid = "1.2.826.0.1." + "7" * 55
+    data = hostile.make({0x00080018: ("UI", hostile.uid(long_uid))})
+    (tmp_path / "long.dcm").write_bytes(hostile.part10(data))
+    assert storescu(archive.port, "-xe", [tmp_path / "long.dcm"]) == 1
+    (stored,) = check_whole(archive, tmp_path / "out")
+    assert (stored.sop_instance_uid, stored.dataset_sha256) == (long_uid, sha256(data))
+
+
+def test_objects_of_one_series_with_different_modalities_are_counted_right(
+    running_archive: ArchiveFactory, tmp_path: Path
+) -> None:
+    """Found with real data: an object's modality need not be its series'."""
+    archive = running_archive()
+    same = {0x0020000D: ("UI", hostile.uid("1.2.3")), 0x0020000E: ("UI", hostile.uid("1.2.3.4"))}
+    for modality in (b"CT", b"SR", b"OT"):
+        data = hostile.make({**same, 0x00080060: ("CS", modality)})
+        uid = hostile.instance_of(data, hostile.EXPLICIT)
+        file = Sendable(tmp_path, hostile.CT, uid, hostile.EXPLICIT, data)
+        assert send_raw(archive.port, file) == 0
+    assert len(check_whole(archive, tmp_path / "out")) == 3
+    uses = run(archive, "status", "--json").json["modalities"]
+    assert [(use["modality"], use["instances"]) for use in uses] == [("CT", 3)]
 
 
 def test_imported_files_come_back_whole(running_archive: ArchiveFactory, tmp_path: Path) -> None:

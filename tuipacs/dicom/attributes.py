@@ -41,7 +41,7 @@ from tuipacs.domain.attributes import (
     SeriesAttributes,
     StudyAttributes,
 )
-from tuipacs.domain.uid import derived_uid, is_usable_uid
+from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, MAX_UID_LENGTH, derived_uid, is_usable_uid
 from tuipacs.errors import InvalidObjectError
 
 _INTEGER_FIELDS = frozenset(("number_of_frames", "rows", "columns", "bits_allocated"))
@@ -151,8 +151,10 @@ def _check_uids(
             remarks[f"the dataset has no {name}: filed under a made-up one"] = None
         elif not uid:
             raise InvalidObjectError(f"the dataset has no {name}")
-        elif not is_usable_uid(uid):
+        elif not is_usable_uid(uid, longest=MAX_KEPT_UID_LENGTH):
             raise InvalidObjectError(f"the {name} is not usable as one")
+        elif len(uid) > MAX_UID_LENGTH:
+            remarks[f"the {name} is longer than {MAX_UID_LENGTH} characters"] = None
 
 
 def _stand_in(target: Target, fields: tuple[dict[str, str], ...]) -> str:

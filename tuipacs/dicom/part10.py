@@ -22,7 +22,7 @@ from tuipacs.dicom.encoding import (
     looks_big_endian,
 )
 from tuipacs.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from tuipacs.domain.uid import is_usable_uid, strip_uid
+from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, is_usable_uid, strip_uid
 from tuipacs.errors import InvalidObjectError
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
@@ -189,7 +189,7 @@ def encode_header(
     printable ASCII characters is left out. Raises :class:`InvalidObjectError` for an unusable UID.
     """
     for uid in (sop_class_uid, sop_instance_uid, transfer_syntax_uid):
-        if not is_usable_uid(uid):
+        if not is_usable_uid(uid, longest=MAX_KEPT_UID_LENGTH):
             raise InvalidObjectError("a UID of the file meta information is not usable")
     body = (
         b"\x02\x00\x01\x00OB\x00\x00\x02\x00\x00\x00\x00\x01"

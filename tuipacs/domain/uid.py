@@ -6,6 +6,9 @@ import re
 import uuid
 
 MAX_UID_LENGTH = 64
+MAX_KEPT_UID_LENGTH = (
+    128  # objects with UIDs of up to 70 characters or so exist, and cannot be lost
+)
 
 _DERIVED = uuid.UUID("7d3c1f0e-2b57-4f0a-9f0c-5d1c7f6a9b21")  # namespace of made-up UIDs
 _VALID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")
@@ -21,16 +24,16 @@ def is_valid_uid(text: str) -> bool:
     return len(text) <= MAX_UID_LENGTH and _VALID.fullmatch(text) is not None
 
 
-def is_usable_uid(text: str) -> bool:
+def is_usable_uid(text: str, *, longest: int = MAX_UID_LENGTH) -> bool:
     """Whether an archive can keep an object under this UID.
 
     Senders in the field make UIDs with leading zeros, empty components, letters, hyphens and
-    underscores. They are kept as they are: 1 to 64 of these characters after trailing padding is
-    stripped, the first a digit or letter. Anything else (spaces, backslashes, wildcards, slashes,
-    controls, other scripts) could not be matched, listed or sent again reliably.
+    underscores. They are kept as they are: 1 to ``longest`` of these characters after trailing
+    padding is stripped, the first a digit or letter. Anything else (spaces, backslashes, wildcards,
+    slashes, controls, other scripts) could not be matched, listed or sent again reliably.
     """
     uid = strip_uid(text)
-    return len(uid) <= MAX_UID_LENGTH and _USABLE.fullmatch(uid) is not None
+    return len(uid) <= longest and _USABLE.fullmatch(uid) is not None
 
 
 def strip_uid(text: str) -> str:

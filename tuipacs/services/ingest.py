@@ -22,7 +22,7 @@ from tuipacs.domain.blob import StoredBlob
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.ingest import IngestResult, ReceivedObject
 from tuipacs.domain.permissions import Permission
-from tuipacs.domain.uid import strip_uid
+from tuipacs.domain.uid import MAX_UID_LENGTH, strip_uid
 from tuipacs.errors import InvalidObjectError, StorageFailedError, UidMismatchError
 from tuipacs.index import ingest as rows
 from tuipacs.index.database import Index, Transaction
@@ -264,10 +264,12 @@ def _about(attributes: IndexedAttributes) -> None:
 
 
 def _check_command(attributes: IndexedAttributes, received: ReceivedObject) -> None:
+    """DCMTK cuts a UID of more than 64 characters in the command and sends the dataset as it is."""
     instance = attributes.instance
-    if (strip_uid(received.sop_class_uid), strip_uid(received.sop_instance_uid)) != (
-        instance.sop_class_uid,
+    named = strip_uid(received.sop_instance_uid)
+    if strip_uid(received.sop_class_uid) != instance.sop_class_uid or named not in (
         instance.sop_instance_uid,
+        instance.sop_instance_uid[:MAX_UID_LENGTH],
     ):
         raise UidMismatchError("the command names another SOP class or instance than the dataset")
 
