@@ -61,12 +61,14 @@ class Sessions(Service):
         *,
         lock_after: float,
         command_seconds: float,
+        cached: int = _CACHED,
     ) -> None:
         super().__init__(index, clock)
         self._hasher = hasher
         self._throttle = Throttle()
         self._lock_after = lock_after
         self._command_seconds = command_seconds
+        self._cached = cached
         self._repeats = Repeats()
         self._authenticating = threading.Lock()  # no guess runs beside the check of another
         self._changing = threading.RLock()  # index and memory of sessions change together
@@ -208,7 +210,7 @@ class Sessions(Service):
                     continue  # it may have ended since it was read, unseen by that refresh
                 fresh = _Live(stored, stored.active_at, stored.active_at)
                 live = self._live.setdefault(digest, fresh)
-                while len(self._live) > _CACHED:
+                while len(self._live) > self._cached:
                     self._live.popitem(last=False)
                 return live
 
