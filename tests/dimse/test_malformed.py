@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.dimse.archive import Archive, eventually
+from tests.dimse.conftest import MakeArchive
 from tests.dimse.raw_peer import (
     CT,
     CT_CONTEXT,
@@ -22,6 +23,7 @@ from tests.dimse.raw_peer import (
     role_item,
     us,
 )
+from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.node import AssociationState
 
 ECHO = command(0x0030, VERIFICATION, dataset=False)
@@ -194,6 +196,25 @@ def test_answers_keep_to_a_tiny_maximum_length(archive: Archive, size: int) -> N
             assert len(body) <= size
             data, last = data + body[6:], body[5] == 3
     assert data.endswith(element(0x0900, us(0)))
+
+
+@pytest.mark.parametrize(
+    ("request_field", "sop_class", "status"),
+    [(0x0030, VERIFICATION, 0x0000), (0x0001, CT, 0x0122), (0x7777, VERIFICATION, 0x0211)],
+    ids=["C-ECHO", "C-STORE", "an unknown command"],
+)
+def test_a_dataset_that_no_service_asked_for_is_not_kept(
+    make_archive: MakeArchive, request_field: int, sop_class: str, status: int
+) -> None:
+    """Who may only echo could fill the memory with it: were it kept, it would be too large."""
+    archive = make_archive(unknown=UnknownCallers.ECHO, max_object_bytes=100)
+    with RawPeer(archive.port) as peer:
+        assert peer.associate([ECHO_CONTEXT, CT_CONTEXT]).kind == "accept"
+        header = command(request_field, sop_class, dataset=True, instance="1.2")
+        peer.request(1, header, bytes(50_000))
+        assert peer.status() == status
+        assert peer.echo() == 0
+    assert archive.keeper.received == []
 
 
 def _still_echoes(archive: Archive) -> None:

@@ -28,6 +28,7 @@ from tuipacs.dimse.messages import (
     C_CANCEL_RQ,
     RESPONSE,
     Assembler,
+    Command,
     Message,
     encode_answer,
 )
@@ -108,7 +109,7 @@ class Association:
         self._engine = engine
         self._settings = engine.settings
         self._channel = channel
-        self._assembler = Assembler(engine.settings.max_object_bytes)
+        self._assembler = Assembler(engine.settings.max_object_bytes, self._wants_dataset)
         self.caller = Caller("", "", address)
         self.info: AssociationInfo | None = None  # once accepted
         self._lock = threading.Lock()  # guards the next two
@@ -275,6 +276,19 @@ class Association:
 
     # -- messages
 
+    def _wants_dataset(self, command: Command) -> bool:
+        """Whether a service here is open to this caller and has a use for the dataset."""
+        info = self._open_info()
+        provider = self._provider_of(command)
+        return (
+            provider is not None
+            and provider.takes_dataset
+            and provider.right in info.admission.services
+        )
+
+    def _provider_of(self, command: Command) -> ServiceProvider | None:
+        return next((p for p in self._engine.providers if p.command_field == command.field), None)
+
     def _take(self, context_id: int, header: int, fragment: memoryview) -> None:
         info = self._open_info()
         context = info.contexts.get(context_id)
@@ -296,9 +310,7 @@ class Association:
 
     def _answer(self, info: AssociationInfo, context: AcceptedContext, message: Message) -> Answer:
         command = message.command
-        provider = next(
-            (p for p in self._engine.providers if p.command_field == command.field), None
-        )
+        provider = self._provider_of(command)
         if provider is None:
             return _UNRECOGNIZED_OPERATION
         abstract_syntax = context.abstract_syntax

@@ -124,6 +124,11 @@ class ServiceProvider(Protocol):
         """What a caller's admission must open for this service's contexts to be accepted."""
         ...
 
+    @property
+    def takes_dataset(self) -> bool:
+        """Whether a dataset belongs to its request; one that comes all the same is dropped."""
+        ...
+
     def serves(self, abstract_syntax: str) -> bool:
         """Whether this SOP class belongs to the service."""
         ...

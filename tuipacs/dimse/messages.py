@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tuipacs.dimse.contract import Answer
@@ -31,7 +32,10 @@ class Command:
 
 @dataclass(frozen=True)
 class Message:
-    """A whole message. ``overflow``: the dataset was larger than allowed and was let go."""
+    """A whole message. ``overflow``: the dataset was larger than allowed and was let go.
+
+    ``dataset`` is None, too, if one came that nobody here asks for.
+    """
 
     context_id: int
     command: Command
@@ -80,10 +84,15 @@ def _uid(value: bytes | None) -> str:
 
 
 class Assembler:
-    """Collects the fragments of one message after another."""
+    """Collects the fragments of one message after another.
 
-    def __init__(self, max_object_bytes: int) -> None:
+    A dataset is kept only for a command that ``wants_dataset``: else whoever may do no more than
+    echo could fill the memory with what belongs to no service.
+    """
+
+    def __init__(self, max_object_bytes: int, wants_dataset: Callable[[Command], bool]) -> None:
         self._limit = max_object_bytes
+        self._wants_dataset = wants_dataset
         self._reset()
 
     def _reset(self) -> None:
@@ -91,6 +100,7 @@ class Assembler:
         self._raw = bytearray()
         self._command: Command | None = None
         self._dataset = bytearray()
+        self._wanted = True
         self._overflow = False
 
     @property
@@ -117,11 +127,14 @@ class Assembler:
         if not is_last:
             return None
         self._command = parse_command(self._raw)
+        self._wanted = self._wants_dataset(self._command)
         return None if self._command.dataset_follows else self._complete(None)
 
     def _feed_dataset(self, fragment: memoryview, is_last: bool) -> Message | None:
         if self._command is None:
             raise PduError("a dataset that no command announced", AbortReason.UNEXPECTED_PDU)
+        if not self._wanted:
+            return self._complete(None) if is_last else None
         if len(self._dataset) + len(fragment) > self._limit:
             self._overflow, self._dataset = True, bytearray()
         if not self._overflow:

@@ -19,6 +19,7 @@ class EchoProvider:
 
     command_field = C_ECHO_RQ
     right = NodeService.ECHO
+    takes_dataset = False
 
     def __init__(self, nodes: Nodes, verification: Verification) -> None:
         self._nodes = nodes

@@ -36,6 +36,7 @@ class StoreProvider:
 
     command_field = C_STORE_RQ
     right = NodeService.STORE
+    takes_dataset = True
 
     def __init__(
         self, nodes: Nodes, ingest: Store, refuse_sop_classes: tuple[str, ...] = ()

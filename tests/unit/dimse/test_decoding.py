@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from io import BytesIO
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pynetdicom.dimse_messages import C_STORE_RSP
@@ -18,6 +19,7 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import build_context
 
+from tests.dimse.raw_peer import command
 from tuipacs.dimse.contract import Answer
 from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.messages import (
@@ -167,13 +169,25 @@ def test_a_command_in_pieces_is_the_command(data: bytes, size: int, number: int)
 def test_fragments_in_any_order_make_messages_or_an_error(
     fragments: list[tuple[int, int, bytes]],
 ) -> None:
-    assembler = Assembler(100)
+    assembler = Assembler(100, lambda command: command.message_id % 2 == 0)
     try:
         for context_id, header, data in fragments:
             message = assembler.feed(context_id, header, memoryview(data))
             assert message is None or not assembler.unfinished
     except PduError:
         return
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_dataset_is_kept_only_for_a_command_that_wants_one(wanted: bool) -> None:
+    assembler = Assembler(100, lambda _: wanted)
+    assert assembler.feed(1, 3, memoryview(command(1, CT, dataset=True))) is None
+    assert assembler.feed(1, 0, memoryview(bytes(99))) is None
+    message = assembler.feed(1, 2, memoryview(b"x" if wanted else bytes(200)))
+    assert message is not None
+    assert message.dataset == (bytes(99) + b"x" if wanted else None)
+    assert not message.overflow
+    assert not assembler.unfinished
 
 
 @given(st.text(max_size=200))
