@@ -4,7 +4,8 @@
 
 FOLDER gets an archive whose index `fill_index.py` fills, or is one from an earlier run. The real
 program runs on a pty; times are from the write of a key to the arrival of the bytes that change
-the screen, at 80x24 and 160x45. The archive has rows and no files, so previews explain that.
+the screen, at 80x24 and 160x45. The archive has rows and no files, so previews explain that; the
+last part, keys during reception, adds some thousand stored objects to it.
 """
 
 from __future__ import annotations
@@ -68,11 +69,13 @@ class Screen:
         )
 
     def log_in(self) -> None:
-        """Up to the rows of the archive."""
+        """Up to the archive's rows, by name: what arrives meanwhile leaves the top as it is."""
         self.replay.wait(lambda r: "Password" in r.text, "the login form")
         self.terminal.type(f"{rig.ADMIN}\t{rig.PASSWORD}\r".encode())
-        self.replay.wait(_has_rows, "the rows of the archive")
-        time.sleep(1.0)
+        self.replay.wait(lambda r: bool(PATIENT.search(r.text)), "the rows of the archive")
+        for name in ("newest study", "name"):
+            words = f"by {name} ─"
+            settle(self, b"S", lambda r, words=words: words in r.text, words)
 
     def close(self) -> None:
         """End the program and the terminal."""
@@ -188,34 +191,45 @@ def settle(screen: Screen, keys: bytes, holds: Holds, what: str) -> None:
     screen.replay.until(time.perf_counter())
 
 
-def steps(screen: Screen, presses: int, suffix: str = "") -> list[Act]:
-    """``j`` one at a time, which also teaches the order of the rows; then ``j`` held."""
+def learn(screen: Screen, presses: int) -> dict[str | None, int]:
+    """The place of each of the first rows, found by waiting for every step; unmeasured."""
     replay = screen.replay
     settle(screen, HOME, _has_rows, "the first row")
-    single, held = Act(f"j{suffix}", []), Act(f"j held, 30 a second{suffix}", [])
-    times = press(screen, b"j", presses, PAUSE)
     order = [replay.row_under_cursor(PATIENT)]
-    for pressed, following in itertools.pairwise(times):
-        before = order[-1]
-        shown = replay.first(
-            lambda r, before=before: _has_rows(r) and r.row_under_cursor(PATIENT) != before,
-            following,
-        )
-        single.note(pressed, shown)
-        replay.until(following)
+    for _ in range(presses):
+        screen.terminal.type(b"j")
+        replay.wait(lambda r: _moved(r, order[-1]), "the next row")
         order.append(replay.row_under_cursor(PATIENT))
-    place = {row: number for number, row in enumerate(order)}
-    settle(screen, HOME, lambda r: r.row_under_cursor(PATIENT) == order[0], "the first row")
-    times = press(screen, b"j", presses, HELD)
-    end = times.pop()
-    shown: float | None = times[0]
-    for number, pressed in enumerate(times, start=1):
-        if place.get(replay.row_under_cursor(PATIENT), 0) < number and shown is not None:
-            shown = replay.first(
-                lambda r, n=number: place.get(r.row_under_cursor(PATIENT), 0) >= n, end
-            )
-        held.note(pressed, shown)
-    return [single, held]
+    if len(set(order)) != len(order):
+        raise SystemExit("the same patient stands twice in the list")
+    return {row: number for number, row in enumerate(order)}
+
+
+def steps(screen: Screen, place: dict[str | None, int]) -> list[Act]:
+    """``j`` one at a time, then held: the n-th press is shown when row n or a later one is.
+
+    A press is missed when its row is never reached: as many keys had no effect.
+    """
+    replay, acts = screen.replay, []
+    for name, pause in (("j", PAUSE), ("j held, 30 a second", HELD)):
+        settle(screen, HOME, lambda r: place.get(r.row_under_cursor(PATIENT)) == 0, "the first row")
+        *times, end = press(screen, b"j", len(place) - 1, pause)
+        act = Act(name, [])
+        reached, shown = 0, times[0]
+        for number, pressed in enumerate(times, start=1):
+            if reached < number:
+                found = replay.first(
+                    lambda r, n=number: place.get(r.row_under_cursor(PATIENT), 0) >= n, end
+                )
+                if found is None:
+                    act.missed += 1
+                    continue
+                reached, shown = place[replay.row_under_cursor(PATIENT)], found
+            if shown < pressed:
+                raise SystemExit("a row was under the cursor before its key was pressed")
+            act.times.append((shown - pressed) * 1000)
+        acts.append(act)
+    return acts
 
 
 def jumps(screen: Screen, count: int) -> list[Act]:
@@ -297,7 +311,7 @@ def keys_to_paint(daemon: rig.Daemon, state: Path, presses: int) -> None:
         with running(daemon.paths, state, size) as screen:
             screen.log_in()
             acts = [
-                *steps(screen, presses),
+                *steps(screen, learn(screen, presses)),
                 *jumps(screen, jumps_made),
                 *filters(screen, jumps_made),
             ]
@@ -308,7 +322,7 @@ def keys_to_paint(daemon: rig.Daemon, state: Path, presses: int) -> None:
 
 
 def keys_while_receiving(daemon: rig.Daemon, state: Path, presses: int) -> None:
-    """Moving in the list by name, which new objects leave in its order, during reception."""
+    """Moving in the list while another patient's objects arrive without end."""
     if shutil.which("storescu") is None:
         print("not run: keys while receiving (DCMTK's storescu is not installed)")
         return
@@ -317,16 +331,15 @@ def keys_while_receiving(daemon: rig.Daemon, state: Path, presses: int) -> None:
         for size in SIZES:
             with running(daemon.paths, state, size) as screen:
                 screen.log_in()
-                for name in ("newest study", "name"):
-                    words = f"by {name} ─"
-                    settle(screen, b"S", lambda r, words=words: words in r.text, words)
+                place = learn(screen, presses)
                 before, began = rig.instances(link), time.perf_counter()
                 with receiving(daemon.health.port, state / "object"):
                     time.sleep(1.0)
-                    acts = steps(screen, presses)
+                    acts = steps(screen, place)
                 rate = (rig.instances(link) - before) / (time.perf_counter() - began)
             rows += [(*act.row(f"{size[0]}x{size[1]}"), f"{rate:.0f}") for act in acts]
-    print("Key to paint in ms while one association stores 33 kB objects as fast as it can")
+    print("Key to paint in ms while one association stores 33 kB objects as fast as it can.")
+    print("Missed: so many presses had no effect at all.")
     heads = ("terminal", "key", "presses", "median", "p95", "slowest", "missed", "stored a second")
     rig.print_table(heads, rows, left=2)
 
