@@ -9,6 +9,8 @@ import unicodedata
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from tuipacs.domain.passwords import MAXIMUM_LENGTH
+
 MEMORY_KIB = 64 * 1024
 ITERATIONS = 3
 LANES = 1
@@ -40,7 +42,13 @@ class PasswordHasher:
             ).derive_phc_encoded(_bytes(password))
 
     def matches(self, password: str, phc: str | None) -> bool:
-        """True if ``password`` made ``phc``. Without one, takes the same time and says no."""
+        """True if ``password`` made ``phc``. Without one, takes the same time and says no.
+
+        A password that is too long to be anyone's takes that time too, and no more: normalizing a
+        megabyte of combining marks would hold up the whole process for minutes.
+        """
+        if len(password) > MAXIMUM_LENGTH:
+            password, phc = "", None
         with self._lock:
             try:
                 Argon2id.verify_phc_encoded(_bytes(password), phc or self._decoy)
