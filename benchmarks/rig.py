@@ -113,10 +113,12 @@ def _health(paths: ArchivePaths, process: subprocess.Popen[bytes]) -> Health:
             if not paths.socket.exists():
                 continue
             with contextlib.suppress(DaemonUnreachableError):
-                return connection.call(op.HEALTH, Empty())
+                health = connection.call(op.HEALTH, Empty())
+                if health.pid == process.pid:  # not another one that runs there already
+                    return health
     finally:
         connection.close()
-    raise SystemExit(f"the daemon did not start; see {paths.log}")
+    raise SystemExit(f"the daemon did not start, or another one runs there; see {paths.log}")
 
 
 def _attempts(process: subprocess.Popen[bytes]) -> Iterator[None]:
