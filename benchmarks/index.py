@@ -35,7 +35,8 @@ PLANS = {
     "first page of patients": "SELECT id FROM patient ORDER BY received_at DESC, id DESC LIMIT 60",
     "page at 40,000": "SELECT id FROM study ORDER BY sort_name, id LIMIT 60 OFFSET 40000",
     "filter": "SELECT id, count(*) OVER () FROM (SELECT patient AS id, max(received_at) AS k"
-    " FROM study_search WHERE instr(words, 'doe') GROUP BY patient) ORDER BY k DESC, id DESC LIMIT 60",
+    " FROM study_search WHERE instr(words, 'doe') GROUP BY patient)"
+    " ORDER BY k DESC, id DESC LIMIT 60",
     "children": "SELECT id FROM instance WHERE series = 7 ORDER BY sort_number, id LIMIT 200",
     "known object": "SELECT dataset_sha256 FROM instance WHERE sop_instance_uid = '1.2.3'",
     "changes": "SELECT seq, patient, study, series FROM change WHERE seq > 900000 LIMIT 500",

@@ -1,10 +1,10 @@
 """What storing one received object costs in the handler: parse, hash, fsync, commit.
 
-    python benchmarks/ingest.py [--folder DIR] [--objects 500] [--size 33000]
+    PYTHONPATH=. python benchmarks/ingest.py [--folder DIR] [--objects 500] [--size 33000]
 
-The figure is the service's own time, without the network: `Ingest.store` as the C-STORE handler calls
-it, fully durable. DIR decides which disk is measured. Beside it stands the floor: the same bytes
-written, fsynced and renamed, and one SQLite commit, with nothing else done.
+The figure is the service's own time, without the network: `Ingest.store` as the C-STORE handler
+calls it, fully durable. DIR decides which disk is measured. Beside it stands the floor: the same
+bytes written, fsynced and renamed, and one SQLite commit, with nothing else done.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.builders import dataset_bytes, make_dataset
-
 from tuipacs.domain.actor import Actor, ActorKind
 from tuipacs.domain.ingest import ReceivedObject
 from tuipacs.domain.permissions import Permission

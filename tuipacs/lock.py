@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 
 from tuipacs.errors import ConflictError, StorageFailedError
+
+PATIENCE = 0.5  # seconds
 
 
 class ArchiveLock:
@@ -32,7 +35,7 @@ class ArchiveLock:
                 remedy="it must belong to the user that runs the daemon, and be writable",
             ) from None
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take()
         except BlockingIOError:
             owner = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
             os.close(self._fd)
@@ -43,6 +46,18 @@ class ArchiveLock:
             ) from None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode("ascii"), 0)
+
+    def _take(self) -> None:
+        """Wait a moment for a child of a dead owner that is between fork and exec."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(PATIENCE / 20)
 
     def close(self) -> None:
         """Give the lock back."""
