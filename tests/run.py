@@ -18,7 +18,7 @@ CHECKS: tuple[tuple[str, ...], ...] = (
     (sys.executable, "-m", "ruff", "check", "."),
     (sys.executable, "-m", "mypy"),
     (str(TOOLS / "lint-imports"),),
-    (sys.executable, "-m", "pytest", "-n", "auto", "-m", "not long", "-q"),
+    (sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadscope", "-m", "not long", "-q"),
 )
 
 
