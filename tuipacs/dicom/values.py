@@ -16,7 +16,7 @@ MAX_RAW_TEXT = 64 << 10  # bytes that are decoded at all
 MAX_INTEGER = (1 << 31) - 1
 
 _TEXT_VRS = frozenset((b"LO", b"SH", b"PN", b"LT", b"ST"))
-_SINGLE_VRS = frozenset((b"LT", b"ST"))
+_PADDED_VRS = frozenset((b"AE", b"CS", b"LO", b"PN", b"SH"))  # leading spaces mean nothing (6.2)
 _NUMBER_TEXT_VRS = frozenset((b"IS", b"DS"))
 _BINARY_INTEGERS = {b"US": (2, False), b"SS": (2, True), b"UL": (4, False), b"SL": (4, True)}
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}(?:\.0*)?")
@@ -43,8 +43,10 @@ def text_of(indexed: Indexed, raw: bytes, charset: Charset, remarks: dict[str, N
         text = _without_empty_groups(text)
     elif vr in _NUMBER_TEXT_VRS:
         text = "\\".join(part.strip() for part in text.split("\\"))
-    elif "\\" in text and vr in _TEXT_VRS and vr not in _SINGLE_VRS:
-        text = "\\".join(part.rstrip("\0 ") for part in text.split("\\"))
+    elif "\\" in text and vr in _PADDED_VRS:
+        text = "\\".join(part.strip("\0 ") for part in text.split("\\"))
+    if text[:1] == " " and vr in _PADDED_VRS:
+        text = text.lstrip(" ")
     if is_cut or len(text) > limit:
         remarks[f"{keyword(indexed)} was cut to {limit} characters for the index"] = None
         text = text[:limit]

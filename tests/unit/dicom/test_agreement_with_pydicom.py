@@ -56,7 +56,7 @@ def as_text(value: Any) -> str:
         return "\\".join(as_text(one) for one in value)
     if isinstance(value, IS | DSfloat) and hasattr(value, "original_string"):
         return str(value.original_string)
-    return str(value)
+    return str(value).strip(" ")  # pydicom keeps the spaces around a value that PS3.5 6.2 ignores
 
 
 #: An object without them is filed under made-up ones.

@@ -100,6 +100,24 @@ def test_trailing_padding_of_a_uid_is_ignored() -> None:
         assert read_attributes(data, EXPLICIT).study.study_instance_uid == "1.2.3.9"
 
 
+@pytest.mark.parametrize("raw", [b" P-1", b"  P-1 ", b"P-1 \0"])
+def test_spaces_around_a_patient_id_do_not_make_another_patient(raw: bytes) -> None:
+    """PS3.5 6.2: LO, SH, CS, AE and PN may be padded with leading and trailing spaces."""
+    data = dataset(omit=frozenset([0x00100020]), middle=element(0x00100020, "LO", raw))
+    assert read_attributes(data, EXPLICIT).patient.patient_id == "P-1"
+
+
+def test_spaces_at_the_start_of_a_comment_are_part_of_it() -> None:
+    """PS3.5 6.2: leading spaces of LT are significant."""
+    data = dataset(middle=element(0x00104000, "LT", b"  indented"))
+    assert read_attributes(data, EXPLICIT).patient.patient_comments == "  indented"
+
+
+def test_spaces_around_each_of_several_values_are_ignored() -> None:
+    data = dataset(middle=element(0x00080008, "CS", b"DERIVED \\ PRIMARY"))
+    assert read_attributes(data, EXPLICIT).instance.image_type == "DERIVED\\PRIMARY"
+
+
 @pytest.mark.parametrize(
     ("tag", "name"),
     [
