@@ -59,6 +59,9 @@ _TOKEN = re.compile(r'(!?)(?:([A-Za-z]+):)?(?:"([^"]*)"?|(\S*))')
 _RELATIVE = re.compile(r"-([0-9]{1,4})([dwmy])")
 _DATE_SEPARATOR = re.compile(r"(?<=[0-9])[-.](?=[0-9]{2}(?![0-9]))")  # 2026-11-21
 _PART_OF_DATE = re.compile(r"(?:[0-9]{4}(?:[0-9]{2}){0,2})?")
+# Marks that are accents or optional vowel points. Those of other scripts make another letter of it:
+# without its voicing mark a kana is a different one, without its vowel a Thai syllable.
+_ACCENTS = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff]")
 _UNIT_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 _NEAREST_KEYS = ", ".join(f"{field.value}:" for field in Field if field is not Field.ANY)
 
@@ -74,7 +77,7 @@ def fold(text: str) -> str:
     else:  # decomposed before and after: U+210C has no lower case, the "H" within it has
         folded = unicodedata.normalize("NFKD", text).casefold()
         decomposed = unicodedata.normalize("NFKD", folded)
-        plain = "".join(c for c in decomposed if not unicodedata.combining(c))
+        plain = _ACCENTS.sub("", decomposed)
     return " ".join(plain.replace("^", " ").replace("=", " ").split())
 
 

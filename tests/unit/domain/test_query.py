@@ -159,3 +159,20 @@ def test_case_makes_no_difference(text: str) -> None:
 )
 def test_what_a_person_takes_for_the_same_is_the_same(one: str, other: str) -> None:
     assert fold(one) == fold(other)
+
+
+def test_half_width_kana_are_found_by_full_width_ones() -> None:
+    assert fold("ﾔﾏﾀﾞ^ﾀﾛｳ") == fold("ヤマダ タロウ")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("ガ", "カ"), ("ぱ", "は"), ("กุ", "กู"), ("กุ", "ก"), ("क्", "क")]
+)
+def test_marks_that_make_another_letter_are_kept(one: str, other: str) -> None:
+    """Two patients whose names differ in them are not one (PS3.5 6.2.1 leaves scripts alone)."""
+    assert fold(one) != fold(other)
+
+
+def test_vowel_points_do_not_matter() -> None:
+    assert fold("שָׁרוֹן") == fold("שרון")
+    assert fold("مُحَمَّد") == fold("محمد")
