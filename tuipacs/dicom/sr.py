@@ -29,6 +29,8 @@ _TEXT_TAGS = {
     "UIDREF": 0x0040A124,
 }
 
+_PARTS = ((0x00081160, "frame"), (0x0062000B, "segment"))
+
 
 def title_of(root: Item) -> str:
     """The concept name of the root container: the document's title."""
@@ -37,14 +39,7 @@ def title_of(root: Item) -> str:
 
 def lines_of(root: Item) -> list[str]:
     """The report: its state, then every content item, children below their parents."""
-    lines = [
-        f"{name}: {clean(value)}"
-        for name, value in (
-            ("Completion", root.text(0x0040A491)),
-            ("Verification", root.text(0x0040A493)),
-        )
-        if value
-    ]
+    lines = _state_lines(root)
     for observer in root.items(0x0040A073):  # Verifying Observer Sequence
         name, organization = observer.text(0x0040A075), observer.text(0x0040A027)
         lines.append(clean(f"Verified by {name}, {organization}, {observer.text(0x0040A030)}"))
@@ -58,6 +53,26 @@ def lines_of(root: Item) -> list[str]:
         lines.extend(_item_lines(item, depth))
         open_items.extend((child, depth + 1) for child in reversed(item.items(_CONTENT)))
     return lines
+
+
+def _state_lines(root: Item) -> list[str]:
+    """What PS3.3 C.17.2 says of the document as a whole: is it final, and does it replace one?"""
+    described = root.text(0x0040A492)
+    predecessors = sum(
+        len(series.items(0x00081199))
+        for study in root.items(0x0040A360)
+        for series in study.items(0x00081115)
+    )
+    return [
+        clean(f"{name}: {value}")
+        for name, value in (
+            ("Preliminary flag", root.text(0x0040A496)),
+            ("Completion", root.text(0x0040A491) + (f" ({described})" if described else "")),
+            ("Verification", root.text(0x0040A493)),
+            ("Predecessor documents", str(predecessors or "")),
+        )
+        if value
+    ]
 
 
 def _item_lines(item: Item, depth: int) -> list[str]:
@@ -112,10 +127,18 @@ def _measurement(item: Item) -> str:
 
 
 def _reference(item: Item) -> str:
-    frames = item.text(0x00081160).replace("\\", ", ")
-    name = class_name(item.text(0x00081150))
-    said = f"{name} {item.text(0x00081155)}"
-    return f"{said}, frame {frames}" if frames else said
+    """An object, which part of it is meant, and how an image is to be shown (C.18.3 to C.18.5)."""
+    said = [f"{class_name(item.text(0x00081150))} {item.text(0x00081155)}"]
+    for tag, part in _PARTS:
+        if numbers := item.text(tag).replace("\\", ", "):
+            said.append(f"{part} {numbers}")
+    channels = [plain(number) for number in item.numbers(0x0040A0B0)]
+    if channels:  # pairs: the number of the multiplex group, then that of the channel in it
+        pairs = zip(channels[::2], channels[1::2], strict=False)
+        said.append("channel " + ", ".join("/".join(pair) for pair in pairs))
+    for state in item.items(0x00081199):
+        said.append(f"shown by {class_name(state.text(0x00081150))} {state.text(0x00081155)}")
+    return ", ".join(said)
 
 
 def _code(item: Item) -> str:

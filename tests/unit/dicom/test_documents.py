@@ -94,15 +94,60 @@ def test_a_report_is_a_tree_with_its_relationships() -> None:
     document = read_document(bundled("test-SR.dcm"))
     assert document.kind is DocumentKind.STRUCTURED_REPORT
     assert document.title == "Diagnosis"
-    assert document.lines[:3] == (
-        "Completion: COMPLETE",
+    assert document.lines[:4] == (
+        "Completion: COMPLETE (This document is completed!)",
         "Verification: VERIFIED",
+        "Predecessor documents: 1",
         "Verified by Riesmeier^Jörg, OFFIS e.V., 20010213184746",
     )
     assert "  (observation context) Some UID [uidref]: 1.2.3.4.5" in document.lines
     assert "    Diameter [num]: 3 cm (Length Unit)" in document.lines
     assert "      (modifier) Code [code]: Sample Code (2222, 99_OFFIS_DCMTK)" in document.lines
     assert "      (selected from) content item 1.3.2" in document.lines
+
+
+def test_a_reference_names_its_presentation_state_and_channels() -> None:
+    """PS3.3 C.18.4 and C.18.5, as dsrdump shows them."""
+    lines = read_document(bundled("test-SR.dcm")).lines
+    assert (
+        "  (no concept name) [image]: CT Image 1.2.3.4.5.0, frame 5, 2, shown by Grayscale Softcopy"
+        " Presentation State 1.2.3.5.6.7" in lines
+    )
+    [waveform] = [line for line in lines if "[waveform]" in line]
+    assert "Hemodynamic Waveform 1.2.3.4.5, channel 5/3" in waveform
+
+
+def test_a_preliminary_report_says_so(tmp_path: Path) -> None:
+    """PS3.3 C.17.2: a preliminary report must not pass for a final one."""
+    path = write(
+        tmp_path / "sr",
+        STORAGE + "88.34",
+        text(0x0040A040, "CS", "CONTAINER"),
+        sequence(0x0040A043, code("Report")),
+        text(0x0040A491, "CS", "PARTIAL"),
+        text(0x0040A493, "CS", "UNVERIFIED"),
+        text(0x0040A496, "CS", "PRELIMINARY"),
+    )
+    assert read_document(path).lines[:3] == (
+        "Preliminary flag: PRELIMINARY",
+        "Completion: PARTIAL",
+        "Verification: UNVERIFIED",
+    )
+
+
+def test_a_reference_to_a_segment_names_it(tmp_path: Path) -> None:
+    reference = item(
+        text(0x00081150, "UI", STORAGE + "66.4")
+        + text(0x00081155, "UI", "1.2.9")
+        + element(0x0062000B, "US", b"\2\0")
+    )
+    path = write(
+        tmp_path / "sr",
+        STORAGE + "88.33",
+        text(0x0040A040, "CS", "CONTAINER"),
+        sequence(0x0040A730, content("IMAGE", "Region", sequence(0x00081199, reference))),
+    )
+    assert read_document(path).lines[-1] == "  Region [image]: Segmentation 1.2.9, segment 2"
 
 
 def test_every_value_type_is_shown(tmp_path: Path) -> None:
