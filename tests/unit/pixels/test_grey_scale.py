@@ -281,6 +281,33 @@ def test_a_window_is_preferred_to_a_voi_table(tmp_path: Path) -> None:
     assert grey(picture, tmp_path) == [0, 255]
 
 
+def test_a_voi_table_in_the_group_of_a_frame_is_used(tmp_path: Path) -> None:
+    """C.7.6.16.2.10b, the Frame VOI LUT With LUT macro, of breast tomosynthesis and enhanced XA."""
+    inner = Dataset()
+    inner.VOILUTSequence = [table([3, 0, 8], [30, 20, 10])]
+    group = Dataset()
+    group.FrameVOILUTSequence = [inner]
+    picture = image([[0, 1, 2]], SharedFunctionalGroupsSequence=[group])
+    assert grey(picture, tmp_path) == [30, 20, 10]
+
+
+def test_fractions_of_a_segment_keep_one_scale_in_all_frames(tmp_path: Path) -> None:
+    """C.8.20.2: Maximum Fractional Value is all of it; a full frame must not look empty."""
+    picture = image(
+        [[[0, 128]], [[255, 255]], [[0, 0]]],
+        "u1",
+        Modality="SEG",
+        SegmentationType="FRACTIONAL",
+        MaximumFractionalValue=255,
+    )
+    path = write(picture, tmp_path / "a.dcm")
+    assert [list(render_frame(path, number).pixels) for number in (1, 2, 3)] == [
+        [0, 128],
+        [255, 255],
+        [0, 0],
+    ]
+
+
 def test_a_voi_table_that_is_too_short_is_said_and_not_used(tmp_path: Path) -> None:
     picture = image([[0, 100]], VOILUTSequence=[table([200, 0, 8], [7, 7])])
     frame = render_frame(write(picture, tmp_path / "a.dcm"))

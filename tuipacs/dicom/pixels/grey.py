@@ -60,6 +60,8 @@ def render_grey(
     )
     if voi is None and header.bits_allocated == 1:
         voi = _binary()
+    if voi is None:
+        voi = _fractions(dataset)
     if voi is None and _is_ready_for_display(dataset, header, modality):
         voi = _full_range_of(header.bits_stored)
     if voi is None:
@@ -74,6 +76,21 @@ def render_grey(
 def _binary() -> Voi:
     voi = full_range(0, 1, whole=True, words="")
     return Voi(source=WindowSource.NONE, window=voi.window, explanation="one bit: 0 or 1")
+
+
+def _fractions(dataset: Dataset) -> Voi | None:
+    """A fractional segment from nothing to its Maximum Fractional Value (C.8.20.2), in all frames.
+
+    Frame by frame, a segment that fills its frame would come out as black as one that is absent.
+    """
+    if text(dataset, "SegmentationType") != "FRACTIONAL":
+        return None
+    most = number(dataset, "MaximumFractionalValue")
+    if most is None or most < 1:
+        return None
+    voi = full_range(0, most, whole=True, words="")
+    words = f"fractions of a segment: 0 to {most:g}"
+    return Voi(source=WindowSource.NONE, window=voi.window, explanation=words)
 
 
 def _is_ready_for_display(dataset: Dataset, header: PixelHeader, modality: Modality) -> bool:

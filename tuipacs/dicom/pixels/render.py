@@ -20,6 +20,7 @@ from tuipacs.dicom.pixels.header import PixelHeader, read_header
 from tuipacs.dicom.pixels.native import read_native
 from tuipacs.dicom.pixels.palette import apply_palette
 from tuipacs.dicom.pixels.source import Source
+from tuipacs.dicom.pixels.unshown import unshown
 from tuipacs.domain.frame import Frame, WindowRequest
 from tuipacs.errors import DecodeError, NotFoundError
 
@@ -96,6 +97,7 @@ class Picture:
                 stored, dataset, header, number - 1, window, big_endian=big_endian, notes=notes
             )
             pixels = grey.pixels
+        notes += unshown(dataset, number - 1, header.photometric)
         aspect = pixel_aspect(dataset, number - 1, notes)
         frame = Frame(
             rows=header.rows,

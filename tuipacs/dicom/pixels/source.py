@@ -16,6 +16,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from tuipacs.dicom.part10 import read_part10
 from tuipacs.dicom.pixels import limits
+from tuipacs.dicom.pixels.unshown import OVERLAY_ROWS
 from tuipacs.dicom.pixels.values import BAD_VALUE
 from tuipacs.errors import DecodeError, InvalidObjectError
 
@@ -57,6 +58,9 @@ _WANTED = (
     "RescaleSlope",
     "ModalityLUTSequence",
     "PresentationLUTShape",
+    "SegmentationType",
+    "MaximumFractionalValue",
+    "ShutterShape",
     "RedPaletteColorLookupTableDescriptor",
     "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor",
@@ -73,6 +77,7 @@ _WANTED = (
     "PixelDataProviderURL",
 )
 _TAGS: list[BaseTag | int] = [tag for name in _WANTED if (tag := tag_for_keyword(name)) is not None]
+_TAGS += OVERLAY_ROWS
 _TAG_SET = frozenset(int(tag) for tag in _TAGS)
 _FLOAT, _DOUBLE, _PIXELS = 0x7FE00008, 0x7FE00009, 0x7FE00010
 _UNDEFINED = 0xFFFFFFFF

@@ -94,7 +94,11 @@ def chosen_voi(
         voi = _window_of(place, notes)
         if voi is not None:
             return voi
-    return _table_of(dataset, big_endian, negative, notes)
+    for place in places(dataset, index, "FrameVOILUTSequence"):
+        voi = _table_of(place, big_endian, negative, notes)
+        if voi is not None:
+            return voi
+    return None
 
 
 def _function(place: Dataset, notes: list[str]) -> WindowFunction | None:
@@ -167,9 +171,10 @@ def _explanation(place: Dataset) -> str:
     return f' "{named}"' if named else ""
 
 
-def _table_of(dataset: Dataset, big_endian: bool, negative: bool, notes: list[str]) -> Voi | None:
+def _table_of(place: Dataset, big_endian: bool, negative: bool, notes: list[str]) -> Voi | None:
+    """The first VOI LUT of the object, or of a frame (C.7.6.16.2.10b has them in groups too)."""
     try:
-        tables = items(dataset, "VOILUTSequence")
+        tables = items(place, "VOILUTSequence")
         if not tables:
             return None
         table = read_table(tables[0], big_endian, negative_input=negative)
