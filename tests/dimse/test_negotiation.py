@@ -17,6 +17,7 @@ from tests.dimse.raw_peer import (
     VERIFICATION,
     RawPeer,
     Reply,
+    associate_rq,
     item,
     role_item,
 )
@@ -213,6 +214,17 @@ def test_a_user_identity_neither_opens_nor_closes_anything(make_archive: MakeArc
 
 def test_the_offered_maximum_length_is_the_settings(make_archive: MakeArchive) -> None:
     assert ask(make_archive(max_pdu=65536)).max_length == 65536
+
+
+def test_titles_and_reserved_bytes_come_back_as_they_were_sent(archive: Archive) -> None:
+    """PS3.8 table 9-17: bytes 11 to 74 have the values of the request."""
+    request = bytearray(associate_rq())
+    request[42:74] = bytes(range(32))
+    with RawPeer(archive.port) as peer:
+        peer.send(bytes(request))
+        kind, body = peer.read()
+    assert kind == 2
+    assert body[4:68] == request[10:74]
 
 
 def test_unknown_items_are_skipped(archive: Archive) -> None:

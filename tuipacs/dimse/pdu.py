@@ -48,7 +48,7 @@ class AssociateRequest:
     protocol_version: int
     called_ae_title: str
     calling_ae_title: str
-    raw_titles: bytes  # both, 32 bytes, to be echoed
+    echoed: bytes  # both titles and the reserved field after them, 64 bytes as they came
     application_context: str
     contexts: tuple[ProposedContext, ...]
     max_length: int = 0  # 0: unlimited
@@ -88,7 +88,7 @@ def parse_associate_request(body: memoryview) -> AssociateRequest:
         protocol_version=int.from_bytes(body[0:2], "big"),
         called_ae_title=_title(body[4:20]),
         calling_ae_title=_title(body[20:36]),
-        raw_titles=bytes(body[4:36]),
+        echoed=bytes(body[4:68]),
         application_context=application_context,
         contexts=tuple(contexts),
         max_length=_max_length(user.get(0x51, [])),
@@ -180,7 +180,7 @@ def encode_associate_accept(
         user.append(_item(0x54, len(uid).to_bytes(2, "big") + uid + bytes((scu, scp))))
     user.append(_item(0x55, IMPLEMENTATION_VERSION_NAME.encode()))
     items.append(_item(0x50, b"".join(user)))
-    fixed = b"\0\x01\0\0" + request.raw_titles + bytes(32)
+    fixed = b"\0\x01\0\0" + request.echoed
     return _pdu(PduType.ASSOCIATE_AC, fixed + b"".join(items))
 
 

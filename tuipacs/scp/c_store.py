@@ -20,7 +20,9 @@ _SUCCESS = {
     IngestResult.CONFLICT: Answer(0x0000, SUCCESS, outcome=Outcome.STORED),
 }
 _NO_DATASET = Answer(0xC000, "cannot understand", "no data set followed", Outcome.REFUSED)
-_NO_INSTANCE = Answer(0x0120, "missing attribute", "no Affected SOP Instance UID", Outcome.REFUSED)
+_NO_INSTANCE = Answer(
+    0x0117, "invalid SOP instance", "no Affected SOP Instance UID", Outcome.REFUSED
+)
 
 
 class Store(Protocol):
