@@ -53,6 +53,16 @@ def test_every_synthetic_object_is_stored_without_a_remark() -> None:
             assert found.patient.issuer_of_patient_id == "TUIPACS DEMO"
 
 
+def test_synthetic_objects_keep_the_conditions_of_their_modules() -> None:
+    """What dciodvfy found: PS3.3 C.7.3.1 (Laterality), C.8.3.1.1.1 (Image Type of MR)."""
+    for study in _small_studies():
+        for dataset in study:
+            assert "Laterality" not in dataset  # chest, head and heart are not paired
+            assert dataset.BodyPartExamined in ("CHEST", "HEAD", "HEART")
+            if dataset.SOPClassUID == MRImageStorage:
+                assert list(dataset.ImageType) == ["ORIGINAL", "PRIMARY", "OTHER"]
+
+
 def test_the_slices_of_a_study_belong_together_and_have_places_of_their_own() -> None:
     slices = list(synthetic.ct_chest(PATIENTS[0], NOW, 1, size=64, slices=5))
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):

@@ -158,7 +158,7 @@ def mr_head(
     base = _base(patient, when, seed, sop_class=MRImageStorage, modality="MR")
     base.StudyDescription, base.SeriesDescription = "MR BRAIN", "T1 AXIAL"
     base.ProtocolName, base.BodyPartExamined = "BRAIN DEMO", "HEAD"
-    base.ImageType = ["ORIGINAL", "PRIMARY", "M", "SE"]
+    base.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]  # C.8.3.1.1.1
     base.ScanningSequence, base.SequenceVariant, base.ScanOptions = "SE", "NONE", ""
     base.MRAcquisitionType = "2D"
     base.RepetitionTime, base.EchoTime, base.EchoTrainLength = 500, 12, 1
@@ -182,7 +182,7 @@ def cr_chest(
     """One chest radiograph, MONOCHROME1."""
     ds = _base(patient, when, seed, sop_class=ComputedRadiographyImageStorage, modality="CR")
     ds.StudyDescription, ds.SeriesDescription = "CHEST PA", "PA"
-    ds.BodyPartExamined, ds.ViewPosition, ds.Laterality = "CHEST", "PA", ""
+    ds.BodyPartExamined, ds.ViewPosition = "CHEST", "PA"  # not paired: no Laterality
     ds.ImageType = ["ORIGINAL", "PRIMARY"]
     ds.PatientOrientation = ["R", "F"]
     ds.ImagerPixelSpacing = [0.4, 0.4]
@@ -200,6 +200,7 @@ def us_heart(
     rows, columns = 360, 480
     ds = _base(patient, when, seed, sop_class=UltrasoundMultiFrameImageStorage, modality="US")
     ds.StudyDescription, ds.SeriesDescription = "US HEART", "FOUR CHAMBER LOOP"
+    ds.BodyPartExamined = "HEART"
     ds.ImageType = ["ORIGINAL", "PRIMARY", "", "0001"]
     ds.NumberOfFrames = frames
     ds.FrameTime = 62.5
