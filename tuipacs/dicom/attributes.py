@@ -12,6 +12,7 @@ from tuipacs.dicom import deflated
 from tuipacs.dicom.charset import Charset, charset_of
 from tuipacs.dicom.encoding import (
     DEFLATED,
+    ENCAPSULATED,
     EXPLICIT_BE,
     EXPLICIT_LE,
     IMPLICIT_LE,
@@ -223,6 +224,11 @@ def _check_pixels(
         walked.has_pixels or walked.is_cut_short or instance.transfer_syntax_uid in REFERENCED
     ):
         remarks["the image has no pixel data"] = None
+    syntax = instance.transfer_syntax_uid
+    if walked.has_pixels and walked.pixel_length >= 0 and syntax in ENCAPSULATED:
+        remarks["the pixel data is not encapsulated, and its transfer syntax says it is"] = None
+    elif walked.has_pixels and walked.pixel_length < 0 and syntax in NATIVE | DEFLATED:
+        remarks["the pixel data is encapsulated, and its transfer syntax says it is not"] = None
 
 
 def _expected_length(instance: InstanceAttributes, samples: int) -> int:

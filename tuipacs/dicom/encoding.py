@@ -18,6 +18,14 @@ DEFLATED = frozenset(
     )
 )
 REFERENCED = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (94, 95, 204, 205))  # JPIP
+_CODECS = (*range(50, 94), *range(100, 113), *range(201, 204))  # JPEG to HTJ2K, video, JPEG XL
+ENCAPSULATED = frozenset(  # PS3.5 A.4; private ones may be or not
+    (
+        "1.2.840.10008.1.2.1.98",
+        *(f"1.2.840.10008.1.2.4.{n}" for n in _CODECS),
+        "1.2.840.10008.1.2.5",
+    )
+)
 NATIVE = frozenset((IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE))
 
 SHORT_VRS = frozenset(

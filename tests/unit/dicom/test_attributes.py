@@ -338,6 +338,24 @@ def test_pixel_data_too_short_for_its_image_is_remarked() -> None:
     assert read.remarks == ("the pixel data is shorter than the image it should hold",)
 
 
+@pytest.mark.parametrize(
+    ("after", "syntax", "remarked"),
+    [
+        (pixels(b"\0" * 12), JPEG, "not encapsulated, and its transfer syntax says it is"),
+        (fragments(b"", b"1234"), EXPLICIT, "encapsulated, and its transfer syntax says it is not"),
+        (fragments(b"", b"1234"), JPEG, ""),
+        (pixels(b"\0" * 12), EXPLICIT, ""),
+        (pixels(b"\0" * 12), "1.2.840.113619.5.2", ""),
+    ],
+)
+def test_pixel_data_that_contradicts_its_transfer_syntax_is_remarked(
+    after: bytes, syntax: str, remarked: str
+) -> None:
+    """PS3.5 A.4: a sender that took a compressed syntax and sent what it had."""
+    remarks = read_attributes(dataset(after=after), syntax).remarks
+    assert remarks == ((f"the pixel data is {remarked}",) if remarked else ())
+
+
 def test_encapsulated_pixel_data_is_followed_to_its_end() -> None:
     assert read_attributes(dataset(after=fragments(b"", b"12", b"3456")), JPEG).remarks == ()
     cut = ("the pixel data is cut short",)
