@@ -140,6 +140,16 @@ def test_a_syntax_that_is_none_is_passed_over(archive: Archive) -> None:
     assert ask(archive, [(1, CT, [CT, "", EXPLICIT])]).contexts == {1: (0, EXPLICIT)}
 
 
+@pytest.mark.parametrize("last", ["6.1", "6.2", "7.1", "7.3"])
+def test_a_syntax_that_carries_no_dataset_over_dimse_is_passed_over(
+    archive: Archive, last: str
+) -> None:
+    """Retired MIME and XML encodings (PS3.6 A), and SMPTE ST 2110 of PS3.22."""
+    proposed = [f"1.2.840.10008.1.2.{last}", EXPLICIT]
+    assert ask(archive, [(1, CT, proposed)]).contexts == {1: (0, EXPLICIT)}
+    assert ask(archive, [(1, CT, proposed[:1])]).contexts[1][0] == 4
+
+
 @pytest.mark.parametrize(
     ("context", "result"),
     [

@@ -19,6 +19,8 @@ _STANDARD_ROOT = "1.2.840.10008."
 _STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
 # Named "Storage", yet not composite objects that C-STORE carries: DICOMDIR and storage commitment.
 _NOT_STORED = frozenset({"1.2.840.10008.1.3.10", "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.2"})
+# Transfer syntaxes of reports by mail (MIME, XML: retired) and of live video over RTP (PS3.22).
+_NO_DATASETS = ("1.2.840.10008.1.2.6.", "1.2.840.10008.1.2.7.")
 _UNCOMPRESSED = frozenset(
     str(uid)
     for uid in (
@@ -53,6 +55,8 @@ def is_transfer_syntax(uid: str) -> bool:
         return False
     if not uid.startswith(_STANDARD_ROOT):
         return True
+    if uid.startswith(_NO_DATASETS):
+        return False
     entry = UID_dictionary.get(uid)
     return uid.startswith("1.2.840.10008.1.2.") if entry is None else entry[1] == "Transfer Syntax"
 
