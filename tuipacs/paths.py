@@ -92,5 +92,5 @@ def theme_dirs() -> tuple[Path, ...]:
         Path(sys.prefix) / "share" / "tuipacs" / "themes",
     )
     first_shipped = [folder for folder in shipped if folder.is_dir()][:1]
-    users = user_config_dir() / "themes"
-    return (*first_shipped, users) if users.is_dir() else tuple(first_shipped)
+    # The person's own also when it is not there yet: it is looked at again and again.
+    return (*first_shipped, user_config_dir() / "themes")

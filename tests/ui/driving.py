@@ -116,7 +116,7 @@ async def at_work(
 
 def type_ahead(app: TuipacsApp, *words: str) -> None:
     """Keys in one burst, as a paste or a slow line delivers them. Long words are typed."""
-    named = {"tab", "enter", "escape", "up", "down", "space"}
+    named = {"tab", "enter", "escape", "up", "down", "left", "space", "backspace"}
     for word in words:
         if word in named or word.startswith("ctrl+"):
             app.post_message(events.Key(word, None))

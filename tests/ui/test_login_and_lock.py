@@ -56,6 +56,18 @@ async def test_a_name_and_password_typed_in_one_burst_land_in_their_own_fields()
         assert (request.user, request.password) == ("anna", PASSWORD)
 
 
+async def test_keys_that_edit_act_in_the_order_typed() -> None:
+    """On a slow line they come in one packet: what is deleted is what stood before them."""
+    archive = FakeArchive(3)
+    app = program(archive)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: isinstance(app.screen, LoginScreen) and app.screen.focused)
+        type_ahead(app, "wrong", "ctrl+u", "annn", "backspace", "a", "left", "x", "tab", "secret")
+        password = app.screen.query_one("#password", Input)
+        await until(pilot, lambda: password.value == "secret")
+        assert app.screen.query_one("#user", Input).value == "annxa"
+
+
 @pytest.mark.parametrize(
     ("password", "words"),
     [("wrong", "user name or password is wrong"), ("throttle", "wait 42 s and try again")],

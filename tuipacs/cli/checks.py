@@ -28,9 +28,8 @@ from tuipacs.schema import messages as m
 from tuipacs.schema import operations as op
 
 OLDEST_SQLITE = (3, 51, 3)  # older ones can corrupt a WAL database with two writers
-_PACKAGES = (
+PACKAGES = (
     "textual",
-    "textual-image",
     "pydicom",
     "pynetdicom",
     "peewee",
@@ -101,7 +100,7 @@ def _python() -> Iterator[Finding]:
 
 def _packages() -> Iterator[Finding]:
     found, missing = [], []
-    for name in _PACKAGES:
+    for name in PACKAGES:
         try:
             found.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:

@@ -23,7 +23,7 @@ from tuipacs.ui.global_actions import GlobalActions
 from tuipacs.ui.graphics.choice import GraphicsChoice
 from tuipacs.ui.graphics.probe import ProbeResult
 from tuipacs.ui.keeper import IDLE_CHECK, Keeper
-from tuipacs.ui.key_order import POLL, KeyOrder, early_form_key
+from tuipacs.ui.key_order import POLL, KeyOrder, early_edit_key, early_form_key
 from tuipacs.ui.launcher import Launcher
 from tuipacs.ui.leader import KEY, POPUP_AFTER, Leader, choices
 from tuipacs.ui.looks import Looks
@@ -283,6 +283,8 @@ class TuipacsApp(GlobalActions, News):
                 self.set_timer(POLL, self._release_keys)
             return
         if self._leader_takes(event) or self._form_takes(event):
+            return
+        if early_edit_key(self.screen, event.key):
             return
         await super().on_event(event)
 

@@ -3,7 +3,9 @@
 Textual hands a key to the widget that has the focus now. What a key before it does to the focus
 (tab, enter in a form, a dialog that opens) happens a little later, so that a password typed ahead
 could land in the field of the user name. Here the keys that move the focus do it at once, and keys
-for a screen that is not there yet wait for it.
+for a screen that is not there yet wait for it. A key that edits a field (backspace, ctrl+u) climbs
+from the field to the application before it acts, while letters act in the field: typed ahead, the
+letters after it would be deleted instead of those before. It joins the letters in the field's queue.
 """
 
 from __future__ import annotations
@@ -13,11 +15,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, runtime_checkable
 
 from textual import events
+from textual.binding import Binding
 from textual.screen import Screen
 from textual.widgets import Button, Input
 
 LONGEST_WAIT = 1.0  # seconds that keys wait for a screen
 POLL = 0.02  # seconds
+
+_EDITING = {
+    each.key: each.action
+    for each in Binding.make_bindings(Input.BINDINGS)
+    if each.key != "enter"  # it leaves the field
+}
 
 
 @runtime_checkable
@@ -45,6 +54,15 @@ def early_form_key(screen: Screen[Any], key: str) -> bool:
         screen.focus_next()
     else:
         return False
+    return True
+
+
+def early_edit_key(screen: Screen[Any], key: str) -> bool:
+    """Queue an editing key of the focused field behind the letters before it; True if it is one."""
+    field = screen.focused
+    if not isinstance(field, Input) or key not in _EDITING:
+        return False
+    field.call_later(field.run_action, _EDITING[key])
     return True
 
 
