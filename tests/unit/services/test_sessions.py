@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -258,9 +259,17 @@ def test_a_quiet_source_begins_anew(people: Parts) -> None:
 def test_guesses_side_by_side_are_counted_one_by_one(people: Parts) -> None:
     """Eight at once do not get eight free tries."""
 
+    class Slow(PasswordHasher):
+        def matches(self, password: str, phc: str | None) -> bool:
+            time.sleep(0.02)  # long enough for the others to come
+            return super().matches(password, phc)
+
+    people.hasher = Slow(memory_kib=8, iterations=1)
+    sessions = people.new_sessions()
+
     def guess(_: int) -> bool:
         try:
-            login(people, password="wrong")
+            login(people, password="wrong", sessions=sessions)
         except AuthenticationError as error:
             return isinstance(error, ThrottledError)
         finally:
