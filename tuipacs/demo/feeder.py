@@ -35,6 +35,7 @@ GOODBYE = b"goodbye\n"
 READY = b"ready\n"
 CALLING_AE_TITLE = "DEMOSCAN"
 _POLL = 0.1  # seconds
+_LAST_WORK = 10.0  # seconds; a study is made in a few
 
 
 class Orders(Struct, frozen=True, kw_only=True):
@@ -100,8 +101,11 @@ def _clean_up(orders: Orders) -> None:
     try:
         connection.token = connection.call(op.LOGIN, login).token
         connection.call(op.STOP, m.Empty())
+        while True:  # it finishes what it receives, and writes until then
+            connection.call(op.HEALTH, m.Empty())
+            time.sleep(_POLL)
     except DaemonUnreachableError:
-        pass  # it went with the demo
+        pass  # gone, now or with the demo
     shutil.rmtree(orders.root, ignore_errors=True)
 
 
@@ -113,9 +117,9 @@ def main(orders_from: BinaryIO) -> None:
     worker.start()
     last_word = orders_from.readline()
     stop.set()
+    worker.join(timeout=_LAST_WORK)
     if last_word != GOODBYE:
         _clean_up(orders)
-    worker.join(timeout=5)
 
 
 if __name__ == "__main__":
