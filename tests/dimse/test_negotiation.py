@@ -147,7 +147,7 @@ def test_a_syntax_that_carries_no_dataset_over_dimse_is_passed_over(
     """Retired MIME and XML encodings (PS3.6 A), and SMPTE ST 2110 of PS3.22."""
     proposed = [f"1.2.840.10008.1.2.{last}", EXPLICIT]
     assert ask(archive, [(1, CT, proposed)]).contexts == {1: (0, EXPLICIT)}
-    assert ask(archive, [(1, CT, proposed[:1])]).contexts[1][0] == 4
+    assert ask(archive, [(1, CT, proposed[:1])]).contexts[1][0] == 4  # not: who are you?
 
 
 @pytest.mark.parametrize(

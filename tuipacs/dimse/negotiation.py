@@ -100,7 +100,9 @@ def _contexts(
         for context, result, syntax, _ in judged
         if result == ACCEPTED
     )
-    if not accepted and not admission.known:
+    about_syntax = any(result == TRANSFER_SYNTAX for _, result, _, _ in judged)
+    if not accepted and not admission.known and not about_syntax:
+        # A stranger to whom the service is open has to learn that only its syntax does not fit.
         return Rejection(1, 1, 3, admission.reason, outcomes=outcomes)
     taken = {context.abstract_syntax for context in accepted}
     return Acceptance(
