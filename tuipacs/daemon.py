@@ -127,8 +127,9 @@ class _Daemon:
             self._watching_threads(loop),
             ThreadPoolExecutor(API_THREADS, "control-api") as common,
             ThreadPoolExecutor(OBJECT_THREADS, "control-objects") as objects,
+            ThreadPoolExecutor(1, "control-passwords") as passwords,
         ):
-            api = ControlApi(archive.services, archive.wakeups, Workers(common, objects))
+            api = ControlApi(archive.services, archive.wakeups, Workers(common, objects, passwords))
             try:
                 archive.start()
                 server = ControlServer(api.application)
@@ -145,6 +146,7 @@ class _Daemon:
                 await serving
                 common.shutdown()
                 objects.shutdown()
+                passwords.shutdown()
         log.info("archive stopped")
         return self._exit_code
 

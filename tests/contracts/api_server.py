@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ from tuipacs.schema.messages import Empty, LoginRequest
 from tuipacs.schema.operations import ALL
 from tuipacs.services.wakeups import Wakeups
 
-TOKEN = "the-only-token"
+TOKEN = "the-token-of-vera"
+OTHER_TOKEN = "the-token-of-a-second-session"
 
 
 class FakeSessions:
-    """Knows one token; `session_state` is what `state` says of it."""
+    """Knows two tokens; `session_state` is what `state` says of it."""
 
     def __init__(self) -> None:
         self.forget()
@@ -33,20 +35,22 @@ class FakeSessions:
     def forget(self) -> None:
         self.session_state = "active"
         self.origins: list[Origin] = []
+        self.hashing: Callable[[], object] = lambda: None  # what a login takes its time with
 
     def resolve(self, token: str, origin: Origin) -> Actor:
         self.origins.append(origin)
-        if token != TOKEN:
+        if token not in (TOKEN, OTHER_TOKEN):
             raise AuthenticationError("log in first")
         return Actor(
             kind=ActorKind.USER, name="vera", permissions=MATRIX[Role.VIEWER], role=Role.VIEWER
         )
 
     def state(self, token: str) -> str:
-        return self.session_state if token == TOKEN else "ended"
+        return self.session_state if token in (TOKEN, OTHER_TOKEN) else "ended"
 
     def login(self, request: LoginRequest, origin: Origin) -> Any:
         self.origins.append(origin)
+        self.hashing()
         raise AuthenticationError("wrong")
 
     def unlock(self, request: Any, token: str, origin: Origin) -> Any:
@@ -105,7 +109,7 @@ class RunningApi:
 
 
 @contextmanager
-def running_api(folder: Path) -> Iterator[RunningApi]:
+def running_api(folder: Path, **server_settings: float) -> Iterator[RunningApi]:
     """Serve until the block ends; what was in progress is finished."""
     services, wakeups = FakeServices(), Wakeups()
     path = folder / "c.sock"
@@ -114,9 +118,13 @@ def running_api(folder: Path) -> Iterator[RunningApi]:
     ends: list[Any] = []
 
     async def serve() -> None:
-        with ThreadPoolExecutor(2) as common, ThreadPoolExecutor(2) as objects:
-            api = ControlApi(services, wakeups, Workers(common, objects))
-            server = ControlServer(api.application)
+        with (
+            ThreadPoolExecutor(2) as common,
+            ThreadPoolExecutor(4) as objects,
+            ThreadPoolExecutor(1) as passwords,
+        ):
+            api = ControlApi(services, wakeups, Workers(common, objects, passwords))
+            server = ControlServer(api.application, **server_settings)
             loop = asyncio.get_running_loop()
 
             def end() -> None:
@@ -130,6 +138,7 @@ def running_api(folder: Path) -> Iterator[RunningApi]:
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     assert started.wait(10)
+    _wait_until_it_listens(path)
     try:
         yield RunningApi(path, services, wakeups)
     finally:
@@ -138,3 +147,13 @@ def running_api(folder: Path) -> Iterator[RunningApi]:
         assert not thread.is_alive()
         with socket.socket(socket.AF_UNIX) as probe:
             assert probe.connect_ex(str(path)) != 0
+
+
+def _wait_until_it_listens(path: Path) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(str(path)) == 0:
+                return
+        assert time.monotonic() < deadline, "it does not listen"
+        time.sleep(0.01)

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,13 +23,26 @@ from tuipacs.api.downloads import download_routes
 from tuipacs.api.errors import error_response, incident
 from tuipacs.api.events import EventStreams
 from tuipacs.api.peer import UNIX_USER
+from tuipacs.api.streaming import send_as_read
+from tuipacs.api.turns import Turns
 from tuipacs.domain.actor import Origin
 from tuipacs.domain.safe_text import clean
 from tuipacs.errors import ForbiddenError, NotFoundError, TuipacsError, UsageError
-from tuipacs.schema.operations import ALL, Operation
+from tuipacs.schema.operations import (
+    ALL,
+    CHANGE_PASSWORD,
+    LOGIN,
+    UNLOCK,
+    USER_ADD,
+    USER_PASSWORD,
+    Operation,
+)
 from tuipacs.services.wakeups import Wakeups
 
 log = logging.getLogger(__name__)
+
+SHARE = 2  # requests of one session that are carried out or sent at the same time, of each kind
+_HASHING = {op.name for op in (LOGIN, UNLOCK, CHANGE_PASSWORD, USER_ADD, USER_PASSWORD)}
 
 Call = Callable[[Any, str, Origin], Any]
 """Runs one operation in a worker thread: (request, token, origin) -> answer."""
@@ -54,14 +67,17 @@ class Workers:
     """Threads for the services, which are synchronous.
 
     Objects have their own: pictures that take long to decode must not keep anyone from logging in
-    or from seeing what arrives.
+    or from seeing what arrives. So have passwords, whose hashing is slow on purpose.
     """
 
     common: Executor
     objects: Executor
+    passwords: Executor
 
     def of(self, operation_name: str) -> Executor:
         """The threads for an operation."""
+        if operation_name in _HASHING:
+            return self.passwords
         return self.objects if operation_name.startswith("objects.") else self.common
 
 
@@ -71,6 +87,7 @@ class ControlApi:
     def __init__(self, services: ServiceSet, wakeups: Wakeups, workers: Workers) -> None:
         """Make every route now, so that a missing service method is found at the start."""
         self._workers = workers
+        self._turns = Turns(SHARE)
         self.events = EventStreams(wakeups, services.sessions.state, workers.common)
         routes = [
             Route(f"/v1/{operation.name}", self._endpoint(operation, services), methods=["POST"])
@@ -84,24 +101,42 @@ class ControlApi:
         """End the event streams; other requests finish by themselves."""
         self.events.close()
 
-    def _endpoint(
-        self, operation: Operation[Any, Any], services: ServiceSet
-    ) -> Callable[[Request], Awaitable[Response]]:
-        call = _bind(operation, services)
+    def _endpoint(self, operation: Operation[Any, Any], services: ServiceSet) -> ASGIApp:
         executor = self._workers.of(operation.name)
+        return _Endpoint(operation, _bind(operation, services), executor, self._turns)
 
-        async def endpoint(request: Request) -> Response:
-            body = await codec.read_body(request)
-            message = codec.decode(body, request.headers.get("content-type", ""), operation.request)
-            accept, token = request.headers.get("accept", ""), token_of(request)
-            origin = origin_of(request)
 
-            def work() -> Response:
-                return codec.encode(call(message, token, origin), accept)
+class _Endpoint:
+    """One operation: reads the request, runs it in a worker thread, sends the answer.
 
-            return await asyncio.get_running_loop().run_in_executor(executor, work)
+    Running and sending take a turn of the caller. A reader who does not read holds up a few large
+    answers in our memory, not as many as there are connections.
+    """
 
-        return endpoint
+    def __init__(
+        self, operation: Operation[Any, Any], call: Call, executor: Executor, turns: Turns
+    ) -> None:
+        self._operation = operation
+        self._call = call
+        self._executor = executor
+        self._turns = turns
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        body = await codec.read_body(request)
+        kind = request.headers.get("content-type", "")
+        message = codec.decode(body, kind, self._operation.request)
+        accept, token = request.headers.get("accept", ""), token_of(request)
+        origin = origin_of(request)
+
+        def work() -> Response:
+            return codec.encode(self._call(message, token, origin), accept)
+
+        # Without a session any token can be made up: there the Unix user is the caller.
+        caller = origin.unix_user if self._operation.public else token
+        async with self._turns.of((caller, self._operation.public, self._executor)):
+            answer = await asyncio.get_running_loop().run_in_executor(self._executor, work)
+            await send_as_read(answer, send)
 
 
 def _bind(operation: Operation[Any, Any], services: ServiceSet) -> Call:

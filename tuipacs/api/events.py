@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from concurrent.futures import Executor
 
 import msgspec
@@ -21,8 +21,27 @@ MEDIA_TYPE = "application/x-ndjson"
 HEARTBEAT = 10.0  # seconds between lines when nothing happens
 SESSION_CHECK = 1.0  # seconds until a lock by the clock is noticed
 COALESCE = 0.25  # seconds between lines at least: four a second
-MAX_STREAMS = 64
+MAX_STREAMS = 192
+MAX_STREAMS_PER_SESSION = 4  # the oldest gives way: its reader may be gone without a word
 ENDED = "ended"
+
+
+class _Stream:
+    """One reader of one session."""
+
+    def __init__(self, streams: EventStreams, token: str) -> None:
+        self._streams = streams
+        self.token = token
+        self.changed = asyncio.Event()
+        self.superseded = False
+        self._lines = streams.lines(self)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._lines
+
+    async def aclose(self) -> None:
+        self._streams.forget(self)
+        await self._lines.aclose()
 
 
 class EventStreams:
@@ -35,7 +54,7 @@ class EventStreams:
         self._session_state = session_state
         self._executor = executor
         self._loop = asyncio.get_running_loop()
-        self._waiting: set[asyncio.Event] = set()
+        self._open: list[_Stream] = []  # the oldest first
         self._told = True
         self._closing = False
         self._unsubscribe = wakeups.listen(self._heard)
@@ -54,38 +73,49 @@ class EventStreams:
 
     def _tell(self) -> None:
         self._told = True
-        for changed in self._waiting:
-            changed.set()
+        for stream in self._open:
+            stream.changed.set()
 
     async def endpoint(self, request: Request) -> Response:
         """Answer one request; a locked session may listen, for it hears numbers only."""
         token = token_of(request)
         if await self._state(token) == ENDED:
             raise AuthenticationError("log in first", remedy="the session has ended or never began")
-        if len(self._waiting) >= MAX_STREAMS:
+        self._make_room(token)
+        if len(self._open) >= MAX_STREAMS:
             raise UnavailableError("too many screens listen already")
-        return StreamAnswer(self._lines(token), media_type=MEDIA_TYPE)
+        stream = _Stream(self, token)
+        self._open.append(stream)
+        return StreamAnswer(stream, media_type=MEDIA_TYPE)
+
+    def _make_room(self, token: str) -> None:
+        own = [stream for stream in self._open if stream.token == token]
+        for stream in own[: max(0, len(own) + 1 - MAX_STREAMS_PER_SESSION)]:
+            stream.superseded = True
+            stream.changed.set()
+            self.forget(stream)
+
+    def forget(self, stream: _Stream) -> None:
+        """It counts no more."""
+        if stream in self._open:
+            self._open.remove(stream)
 
     async def _state(self, token: str) -> str:
         return await self._loop.run_in_executor(self._executor, self._session_state, token)
 
-    async def _lines(self, token: str) -> AsyncGenerator[bytes, None]:
-        changed = asyncio.Event()
-        self._waiting.add(changed)
-        try:
-            last, sent_at = None, -HEARTBEAT
-            while not self._closing:
-                changed.clear()
-                now = self._wakeups.versions
-                state = await self._state(token)
-                wake = Wake(seq=now.seq, incoming=now.incoming, jobs=now.jobs, session=state)
-                if wake != last or self._loop.time() - sent_at >= HEARTBEAT:
-                    last, sent_at = wake, self._loop.time()
-                    yield msgspec.json.encode(wake) + b"\n"
-                if state == ENDED:
-                    return
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), SESSION_CHECK)
-                await asyncio.sleep(sent_at + COALESCE - self._loop.time())
-        finally:
-            self._waiting.discard(changed)
+    async def lines(self, stream: _Stream) -> AsyncGenerator[bytes, None]:
+        """A line now, one after each change, and one now and then."""
+        last, sent_at = None, -HEARTBEAT
+        while not self._closing and not stream.superseded:
+            stream.changed.clear()
+            now = self._wakeups.versions
+            state = await self._state(stream.token)
+            wake = Wake(seq=now.seq, incoming=now.incoming, jobs=now.jobs, session=state)
+            if wake != last or self._loop.time() - sent_at >= HEARTBEAT:
+                last, sent_at = wake, self._loop.time()
+                yield msgspec.json.encode(wake) + b"\n"
+            if state == ENDED:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stream.changed.wait(), SESSION_CHECK)
+            await asyncio.sleep(sent_at + COALESCE - self._loop.time())

@@ -16,14 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from starlette.types import ASGIApp
-from uvicorn import Config, Server
+from uvicorn import Server
 
-from tuipacs.api.peer import PeerProtocol
+from tuipacs.api.peer import HEAD_SECONDS, PeerConfig, PeerProtocol
 from tuipacs.errors import ConfigError, ConflictError, StorageFailedError
 from tuipacs.folder import group_id
 
 KEEP_ALIVE = 75  # seconds; longer than a client keeps an idle connection (httpx: 5)
-MAX_CONNECTIONS = 256
 _PROBE_SECONDS = 1.0
 
 
@@ -85,8 +84,8 @@ def _make_room(path: Path) -> None:
 class ControlServer(Server):
     """uvicorn on a socket of ours, that sleeps until it is told to end."""
 
-    def __init__(self, application: ASGIApp) -> None:
-        config = Config(
+    def __init__(self, application: ASGIApp, *, head_seconds: float = HEAD_SECONDS) -> None:
+        config = PeerConfig(
             application,
             http=PeerProtocol,
             ws="none",
@@ -100,8 +99,8 @@ class ControlServer(Server):
             date_header=False,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=5,
-            limit_concurrency=MAX_CONNECTIONS,
         )
+        config.head_seconds = head_seconds
         super().__init__(config)
         self._end = asyncio.Event()
 

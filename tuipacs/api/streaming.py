@@ -10,6 +10,8 @@ from typing import Protocol
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+_PIECE = 256 * 1024  # bytes
+
 
 class Source(Protocol):
     """Pieces to send. ``aclose`` is called in any case, even if no piece was ever asked for."""
@@ -63,3 +65,17 @@ class StreamAnswer(Response):
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def send_as_read(answer: Response, send: Send) -> None:
+    """Send a whole answer no faster than the client reads it; return when hardly any is left.
+
+    The server takes a body of any length at once, and would hold it for a client who never reads.
+    """
+    head = {"status": answer.status_code, "headers": answer.raw_headers}
+    await send({"type": "http.response.start", **head})
+    body = memoryview(answer.body)
+    for at in range(0, len(body), _PIECE):
+        piece = bytes(body[at : at + _PIECE])
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
