@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tuipacs.index import browse, rows
 from tuipacs.index.database import Reader
+from tuipacs.index.ingest import last_seq
 from tuipacs.schema.messages import Changes
 
 
@@ -13,7 +14,7 @@ def since(reader: Reader, after_seq: int, limit: int) -> Changes:
         "SELECT seq, patient, study, series FROM change WHERE seq > ? ORDER BY seq LIMIT ?",
         (after_seq, limit),
     )
-    newest = int(reader.scalar("SELECT max(seq) FROM change") or 0)
+    newest = last_seq(reader)
     as_of = found[-1][0] if found else newest  # less than asked for: the index was made anew
     return Changes(
         as_of_seq=as_of,

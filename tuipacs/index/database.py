@@ -87,7 +87,7 @@ class Index:
         self._writer = threading.RLock()  # a write inside a write is an error, not a deadlock
         self.database = APSWDatabase(str(path), pragmas=_PRAGMAS, timeout=BUSY_TIMEOUT)
         with storage_errors():
-            self._connect()
+            self._open_here()
 
     def close(self) -> None:
         """Close this thread's connection; other threads' close with them."""
@@ -96,10 +96,7 @@ class Index:
 
     def _open_here(self) -> None:
         if self.database.is_closed():  # peewee keeps one connection a thread
-            self._connect()
-
-    def _connect(self) -> None:
-        self.database.connect()
+            self.database.connect()
 
     @contextmanager
     def read(self) -> Iterator[Reader]:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tuipacs.domain.level import Level
+from tuipacs.domain.query import Term
 from tuipacs.index import rows
 from tuipacs.index.database import Reader
+from tuipacs.index.search import series_condition
 from tuipacs.schema.messages import ExportEntry, Shown
 
 _SHOWN_INSTANCES = 100_000
@@ -26,7 +28,6 @@ class StoredObject:
     header_sha256: bytes
     dataset_size: int
     dataset_sha256: bytes
-    sop_class_uid: str
     sop_instance_uid: str
     study_key: int
     study_instance_uid: str
@@ -37,7 +38,7 @@ def stored_object(reader: Reader, key: int) -> StoredObject | None:
     """The stored bytes of an instance."""
     row = reader.one(
         "SELECT i.id, i.blob_key, i.header_size, i.header_sha256, i.dataset_size,"
-        " i.dataset_sha256, i.sop_class_uid, i.sop_instance_uid, st.id, st.study_instance_uid,"
+        " i.dataset_sha256, i.sop_instance_uid, st.id, st.study_instance_uid,"
         " p.patient_id FROM instance i JOIN series s ON s.id = i.series"
         " JOIN study st ON st.id = s.study JOIN patient p ON p.id = st.patient WHERE i.id = ?",
         (key,),
@@ -73,38 +74,55 @@ def instance_keys(reader: Reader, series: int, offset: int, limit: int) -> tuple
         f"SELECT id FROM instance WHERE series = ? {_INSTANCE_ORDER} LIMIT ? OFFSET ?",
         (series, limit, offset),
     )
-    total = reader.scalar("SELECT instances FROM series WHERE id = ?", (series,))
-    return keys, int(total or 0)
+    total = reader.scalar("SELECT count(*) FROM instance WHERE series = ?", (series,))
+    return keys, int(total)
 
 
-def series_in(reader: Reader, studies: Sequence[int], limit: int) -> tuple[list[int], int]:
-    """At most ``limit`` series of these studies in their order, and how many there are."""
-    sql = f"SELECT id FROM series WHERE study = ? {_SERIES_ORDER} LIMIT ?"
-    return _below(reader, studies, "series", sql, limit)
+def series_in(
+    reader: Reader, studies: Sequence[int], terms: tuple[Term, ...], limit: int
+) -> tuple[list[int], int]:
+    """At most ``limit`` series of these studies in their order, and how many there are.
+
+    Of the terms that chose the studies, the modality chooses among their series too (PS3.4 C.6).
+    """
+    return _below(reader, studies, "s.id FROM series s", "", terms, limit)
 
 
-def instances_in(reader: Reader, studies: Sequence[int], limit: int) -> tuple[list[int], int]:
-    """At most ``limit`` instances of these studies in their order, and how many there are."""
-    sql = (
-        "SELECT i.id FROM instance i JOIN series s ON s.id = i.series WHERE s.study = ?"
-        " ORDER BY s.sort_number, s.id, i.sort_number, i.id LIMIT ?"
-    )
-    return _below(reader, studies, "instances", sql, limit)
+def instances_in(
+    reader: Reader, studies: Sequence[int], terms: tuple[Term, ...], limit: int
+) -> tuple[list[int], int]:
+    """As `series_in`, for the instances of those series; all versions of each."""
+    source = "i.id FROM instance i JOIN series s ON s.id = i.series"
+    return _below(reader, studies, source, ", i.sort_number, i.id", terms, limit)
 
 
 def _below(
-    reader: Reader, studies: Sequence[int], counter: str, sql: str, limit: int
+    reader: Reader,
+    studies: Sequence[int],
+    source: str,
+    order: str,
+    terms: tuple[Term, ...],
+    limit: int,
 ) -> tuple[list[int], int]:
+    column, _, tables = source.partition(" FROM ")
+    where, parameters = series_condition(terms)
     found: list[int] = []
     matched = 0
     for start in range(0, len(studies), _BATCH):
         batch = studies[start : start + _BATCH]
         marks = ", ".join("?" * len(batch))
-        matched += reader.scalar(f"SELECT sum({counter}) FROM study WHERE id IN ({marks})", batch)
+        matched += reader.scalar(
+            f"SELECT count(*) FROM {tables} WHERE s.study IN ({marks}) AND {where}",
+            [*batch, *parameters],
+        )
         for study in batch:
             if len(found) >= limit:
                 break
-            found.extend(rows.keys_of(reader, sql, (study, limit - len(found))))
+            sql = (
+                f"SELECT {column} FROM {tables} WHERE s.study = ? AND {where}"
+                f" ORDER BY s.sort_number, s.id{order} LIMIT ?"
+            )
+            found.extend(rows.keys_of(reader, sql, [study, *parameters, limit - len(found)]))
     return found, matched
 
 

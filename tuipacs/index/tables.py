@@ -1,4 +1,4 @@
-"""peewee's view of the tables of accounts, sessions, nodes and jobs.
+"""peewee's view of the tables of accounts, sessions and jobs.
 
 The models carry no database: every query names the one it runs on (``query.execute(tx.database)``),
 so several archives can be open in one process. The truth is in ``schema/*.sql``; a test compares.
@@ -55,20 +55,6 @@ class Session(Model):
         table_name = "session"
 
 
-class Node(Model):
-    """Known remote AEs."""
-
-    id = AutoField()
-    ae_title = TextField()
-    address = TextField()
-    services = TextField()
-    description = TextField()
-    created_at = FloatField()
-
-    class Meta:
-        table_name = "node"
-
-
 class Job(Model):
     """Durable jobs."""
 
@@ -108,4 +94,4 @@ class JobRefusal(Model):
         table_name = "job_refusal"
 
 
-ALL = (User, Session, Node, Job, JobRefusal)
+ALL = (User, Session, Job, JobRefusal)

@@ -28,7 +28,6 @@ class StoredSession:
     """One session as it is kept."""
 
     key: int
-    user_key: int
     user: str
     role: Role
     client: ClientKind
@@ -54,12 +53,6 @@ def same_login(one: Account | None, other: Account) -> bool:
         other.role,
         other.disabled,
     )
-
-
-def account_by_key(reader: Reader, key: int) -> Account | None:
-    """The account with that key."""
-    row = User.select().where(User.id == key).execute(reader.database)
-    return next((_account(user) for user in row), None)
 
 
 def _account(user: User) -> Account:
@@ -151,7 +144,7 @@ def add_session(
 def session_by_token(reader: Reader, token_sha256: bytes) -> StoredSession | None:
     """The session of a token, unless its account is disabled."""
     row = reader.one(
-        "SELECT s.id, u.id, u.name, u.role, s.client, s.active_at, s.expires_at, s.locked,"
+        "SELECT s.id, u.name, u.role, s.client, s.active_at, s.expires_at, s.locked,"
         " s.unix_user, s.terminal, s.ssh_client FROM session s JOIN user u ON u.id = s.user"
         " WHERE s.token_sha256 = ? AND NOT u.disabled",
         (token_sha256,),
@@ -160,16 +153,15 @@ def session_by_token(reader: Reader, token_sha256: bytes) -> StoredSession | Non
         return None
     return StoredSession(
         key=row[0],
-        user_key=row[1],
-        user=row[2],
-        role=Role(row[3]),
-        client=ClientKind(row[4]),
-        active_at=row[5],
-        expires_at=row[6],
-        locked=bool(row[7]),
-        unix_user=row[8],
-        terminal=row[9],
-        ssh_client=row[10],
+        user=row[1],
+        role=Role(row[2]),
+        client=ClientKind(row[3]),
+        active_at=row[4],
+        expires_at=row[5],
+        locked=bool(row[6]),
+        unix_user=row[7],
+        terminal=row[8],
+        ssh_client=row[9],
     )
 
 
