@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
 
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import (
@@ -46,7 +45,7 @@ from tuipacs.dimse.pdu import (
     encode_release_response,
     parse_associate_request,
 )
-from tuipacs.domain.admission import Admission
+from tuipacs.dimse.slots import AssociationSlots
 from tuipacs.domain.node import AssociationState
 
 log = logging.getLogger(__name__)
@@ -79,18 +78,6 @@ _TOO_LARGE = Answer(0xA700, "out of resources", "larger than this archive takes"
 _INTERNAL = Answer(0x0110, "processing failure", "internal error", Outcome.REFUSED)
 
 
-class Slots(Protocol):
-    """Counts associations against the caps."""
-
-    def claim(self, caller: Caller, admission: Admission) -> str:
-        """Take a slot; words if there is none."""
-        ...
-
-    def give_back(self, caller: Caller, admission: Admission) -> None:
-        """Return the slot."""
-        ...
-
-
 @dataclass(frozen=True)
 class Engine:
     """What all associations of one listener share."""
@@ -99,7 +86,7 @@ class Engine:
     admit: Admit
     providers: Sequence[ServiceProvider]
     observer: Observer
-    slots: Slots
+    slots: AssociationSlots
 
 
 class Association:
@@ -319,8 +306,6 @@ class Association:
         if message.overflow:
             return _TOO_LARGE
         request = Request(
-            command_field=command.field,
-            message_id=command.message_id,
             context=context,
             sop_class_uid=command.sop_class_uid,
             sop_instance_uid=command.sop_instance_uid,

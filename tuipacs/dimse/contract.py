@@ -67,13 +67,11 @@ class AssociationInfo:
 
 @dataclass(frozen=True)
 class Request:
-    """One DIMSE request with what it needs of the command set (PS3.7 9.3).
+    """One DIMSE request with what a service needs of the command set (PS3.7 9.3).
 
     ``dataset`` is the very bytes that followed, valid until the answer is given; None if none came.
     """
 
-    command_field: int
-    message_id: int
     context: AcceptedContext
     sop_class_uid: str
     sop_instance_uid: str = ""

@@ -53,8 +53,6 @@ class AssociateRequest:
     contexts: tuple[ProposedContext, ...]
     max_length: int = 0  # 0: unlimited
     roles: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
-    implementation_class_uid: str = ""
-    implementation_version_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,6 @@ def parse_associate_request(body: memoryview) -> AssociateRequest:
         contexts=tuple(contexts),
         max_length=_max_length(user.get(0x51, [])),
         roles=dict(_role(item) for item in user.get(0x54, [])),
-        implementation_class_uid=_uid(user.get(0x52, [b""])[0])[:64],
-        implementation_version_name=_text(user.get(0x55, [b""])[0])[:16],
     )
 
 

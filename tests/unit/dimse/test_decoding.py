@@ -69,7 +69,6 @@ def test_a_request_of_pynetdicom_is_read() -> None:
     assert [context.context_id for context in request.contexts] == [1, 3]
     assert request.max_length == 30000
     assert request.roles == {CT: (True, True)}
-    assert request.implementation_class_uid == "1.2.3.4"
 
 
 def test_pynetdicom_reads_our_acceptance() -> None:
