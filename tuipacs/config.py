@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -299,7 +300,7 @@ def render(config: Config) -> str:
     for table, settings in _TABLES.items():
         parts.append(f"\n# {settings.__doc__}\n[{table}]\n")
         for field in dataclasses.fields(settings):
-            parts.extend(f"# {line}\n" for line in rules.wrapped(field.metadata["about"], 96))
+            parts.extend(f"# {line}\n" for line in textwrap.wrap(field.metadata["about"], 96))
             parts.append(f"# Allowed: {field.metadata['rule'].allowed}\n")
             value = getattr(getattr(config, table), field.name)
             parts.append(f"{field.name} = {rules.as_toml(value)}\n")

@@ -36,8 +36,6 @@ _TEXT_TAGS = {
     0x0002: "media_storage_sop_class_uid",
     0x0003: "media_storage_sop_instance_uid",
     0x0010: "transfer_syntax_uid",
-    0x0012: "implementation_class_uid",
-    0x0013: "implementation_version_name",
     0x0016: "source_ae_title",
 }
 
@@ -55,11 +53,8 @@ class Part10Parts(Struct, frozen=True, kw_only=True):
     transfer_syntax_uid: str
     media_storage_sop_class_uid: str = ""
     media_storage_sop_instance_uid: str = ""
-    implementation_class_uid: str = ""
-    implementation_version_name: str = ""
     source_ae_title: str = ""
     has_preamble: bool = True
-    is_preamble_blank: bool = True
     remarks: tuple[str, ...] = ()
 
     @property
@@ -111,7 +106,6 @@ def split_part10(head: Buffer) -> Part10Parts:
         dataset_offset=dataset_offset,
         transfer_syntax_uid=syntax,
         has_preamble=has_preamble,
-        is_preamble_blank=not has_preamble or not any(bytes(head[:128])),
         remarks=tuple(remarks),
         **texts,
     )

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tuipacs.dicom.encoding import LONG_VRS, SHORT_VRS, Buffer, is_vr_letters
+from tuipacs.dicom.encoding import LONG_VRS, SHORT_VRS, Buffer
 from tuipacs.dicom.skip import (
     UNDEFINED,
     Budget,
@@ -215,9 +215,3 @@ _PIXEL_KEYS = {
     False: frozenset(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in _PIXEL_TAGS),
     True: frozenset(struct.pack(">HH", tag >> 16, tag & 0xFFFF) for tag in _PIXEL_TAGS),
 }
-
-
-def is_implicit(data: Buffer, start: int, *, assumed: bool) -> bool:
-    """Whether the dataset at ``start`` is implicit VR: its first element tells, as in pydicom."""
-    vr = bytes(data[start + 4 : start + 6])
-    return assumed if len(vr) < 2 else not is_vr_letters(vr)

@@ -6,7 +6,6 @@ import ipaddress
 
 from tuipacs.errors import UsageError
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NO_MATCH = -1
 
 

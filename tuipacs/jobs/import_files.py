@@ -18,7 +18,8 @@ from tuipacs.domain.job import JobRecord, Refusal
 from tuipacs.errors import InvalidObjectError, UnavailableError
 from tuipacs.index import jobs
 from tuipacs.index.database import Index, Transaction
-from tuipacs.jobs.import_sources import ImportItem, iter_sources
+from tuipacs.jobs.import_item import ImportItem
+from tuipacs.jobs.import_sources import iter_sources
 from tuipacs.jobs.runner import Progress
 from tuipacs.services.ingest import Ingest
 

@@ -25,8 +25,6 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 _DEFAULT_LIMITS = ZipLimits()
 
-__all__ = ["ImportItem", "Refusal", "ZipLimits", "count_sources", "iter_sources"]
-
 
 def iter_sources(
     paths: Sequence[str], limits: ZipLimits = _DEFAULT_LIMITS
@@ -50,11 +48,6 @@ def iter_sources(
             yield from _named_by_dicomdir(path)
         else:
             yield from _file(path, mode, limits)
-
-
-def count_sources(paths: Sequence[str], limits: ZipLimits = _DEFAULT_LIMITS) -> int:
-    """How many items and refusals `iter_sources` gives."""
-    return sum(1 for _ in iter_sources(paths, limits))
 
 
 def _folder(root: Path, limits: ZipLimits) -> Iterator[ImportItem | Refusal]:

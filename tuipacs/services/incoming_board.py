@@ -145,11 +145,6 @@ class IncomingBoard:
             )
             return self._version, tuple(row.record() for row in (*live, *past[:KEPT]))
 
-    @property
-    def associations_open(self) -> int:
-        """How many associations are open now."""
-        return len(self._open)
-
     def _same_refusal(self, caller: Caller, reason: str, now: float) -> _Row | None:
         for row in reversed(self._refused):
             if now - (row.ended_at or 0.0) > REPEAT_WINDOW:

@@ -77,15 +77,9 @@ def test_what_is_written_is_read_again(uid: str, title_length: int) -> None:
 def test_a_file_of_our_own_has_no_remarks() -> None:
     parts = split_part10(header() + dataset())
     assert parts.has_preamble
-    assert parts.is_preamble_blank
     assert parts.media_storage_sop_class_uid == CT
     assert parts.transfer_syntax_uid == EXPLICIT
     assert parts.remarks == ()
-
-
-def test_a_preamble_that_is_a_program_is_told() -> None:
-    head = b"MZ" + header()[2:]
-    assert not split_part10(head + dataset()).is_preamble_blank
 
 
 def test_meta_information_without_preamble_is_found() -> None:

@@ -72,7 +72,6 @@ def test_an_association_is_followed_from_open_to_end(board: IncomingBoard, clock
     assert (row.state, row.stored, row.duplicate, row.refused) == (AssociationState.OPEN, 1, 1, 1)
     assert (row.bytes_received, row.last_at) == (207, 1001.0)
     assert row.last_status == "0xC000 cannot understand: bad"
-    assert board.associations_open == 1
     board.closed(key, AssociationState.RELEASED, "", False)
     (row,) = board.snapshot()[1]
     assert (row.state, row.ended_at, row.contexts) == (
@@ -80,7 +79,6 @@ def test_an_association_is_followed_from_open_to_end(board: IncomingBoard, clock
         1001.0,
         (CONTEXT,),
     )
-    assert board.associations_open == 0
 
 
 def test_open_ones_come_first_then_the_newest(board: IncomingBoard, clock: Clock) -> None:
