@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 
@@ -24,4 +24,5 @@ def mapped(file: BinaryIO) -> Iterator[memoryview]:
         yield view
     finally:
         view.release()
-        mapping.close()
+        with suppress(BufferError):  # an error on its way out may hold a piece of it
+            mapping.close()

@@ -232,12 +232,13 @@ class LocalSpool:
         if not self._size:
             yield memoryview(b"")
             return
-        with (
-            mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ) as mapping,
-            memoryview(mapping) as whole,
-            whole[self._header_size :] as dataset,
-        ):
-            yield dataset
+        mapping = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
+        try:
+            with memoryview(mapping) as whole, whole[self._header_size :] as dataset:
+                yield dataset
+        finally:
+            with contextlib.suppress(BufferError):  # an error on its way out holds a piece of it
+                mapping.close()
 
     def keep(self) -> StoredBlob:
         """Make it durable and give it its name."""

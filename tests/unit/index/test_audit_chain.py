@@ -207,7 +207,7 @@ def mutations(draw: st.DrawFn) -> tuple[str, int, Callable[[Transaction], None]]
     return kind, COUNT + 1, lambda tx: _end(tx, head)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(mutation=mutations())
 def test_whatever_is_done_to_the_log_is_found(
     tmp_path_factory: pytest.TempPathFactory,

@@ -184,7 +184,7 @@ def study_key(study: dict[str, Any], sort: SortKey, filtered: bool) -> Any:
     }[sort]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     terms=_filters,
     sort=st.sampled_from(SortKey),

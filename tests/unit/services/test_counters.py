@@ -212,7 +212,7 @@ def check_feed(parts: Parts, held: list[tuple[dict[str, Any], str]]) -> None:
         )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(wanted=st.lists(arrivals, min_size=3, max_size=14))
 def test_counters_flags_and_feed_equal_a_recount(
     tmp_path_factory: pytest.TempPathFactory, wanted: list[dict[str, Any]]

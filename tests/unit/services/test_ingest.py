@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -31,7 +31,7 @@ from tuipacs.errors import (
 )
 from tuipacs.index.database import Transaction
 from tuipacs.index.flags import flags_of
-from tuipacs.storage.local import LocalStore
+from tuipacs.storage.local import LocalSpool, LocalStore
 
 TECHNOLOGIST = actor(Role.TECHNOLOGIST)
 
@@ -519,3 +519,71 @@ def test_an_empty_orphan_does_not_keep_the_archive_from_starting(parts: Parts) -
     orphan(parts, b"", b"")
     parts.ingest.recover()
     assert parts.files() == []
+
+
+class LittleRoom(LocalStore):
+    """A disk that is full after so many bytes of datasets, and may not let go of files."""
+
+    room = 0
+    keeps_files = False
+
+    def spool(self, header: bytes) -> LocalSpool:
+        store = self
+
+        class Spool(LocalSpool):
+            def write(self, chunk: bytes | memoryview) -> None:
+                store.room -= len(chunk)
+                if store.room < 0:
+                    raise StorageFullError("the disk is full")
+                super().write(chunk)
+
+        return Spool(self, self._place(), header)
+
+    def remove(self, key: str) -> None:
+        if self.keeps_files:
+            raise StorageFailedError("removing a file failed: Input/output error")
+        super().remove(key)
+
+
+@pytest.fixture
+def tight(tmp_path: Path) -> Iterator[Parts]:
+    with opened(tmp_path, LittleRoom(tmp_path / "objects", reserve=0)) as parts:
+        yield parts
+
+
+@pytest.mark.parametrize("copies", [0.5, 1.5], ids=["while it comes", "while it gets its header"])
+def test_a_disk_that_fills_up_in_the_middle_of_an_object_keeps_no_part_of_it(
+    tight: Parts, copies: float
+) -> None:
+    bare = dataset_bytes(make_dataset())
+    assert isinstance(tight.store, LittleRoom)
+    tight.store.room = int(copies * len(bare))
+    with pytest.raises(StorageFullError):
+        tight.bring(bare)
+    assert tight.files() == []
+    tight.store.room = len(bare) // 2
+    with pytest.raises(StorageFullError):
+        tight.send()
+    assert tight.files() == []
+    assert tight.rows("SELECT instances FROM total") == [(0,)]
+    tight.store.room = 10 * len(bare)
+    assert tight.bring(bare) is IngestResult.STORED
+
+
+def test_a_file_that_cannot_be_removed_changes_no_answer(tight: Parts) -> None:
+    """It is an orphan, and the next start finds it known."""
+    assert isinstance(tight.store, LittleRoom)
+    tight.store.room = 1 << 20
+    tight.store.keeps_files = True
+    with tight.index.write() as tx:
+        tx.execute("CREATE TRIGGER no BEFORE INSERT ON change BEGIN SELECT RAISE(ABORT, 'no'); END")
+    dataset = make_dataset()
+    with pytest.raises(apsw.ConstraintError):
+        tight.send(dataset)
+    with tight.index.write() as tx:
+        tx.execute("DROP TRIGGER no")
+    assert tight.send(dataset) is IngestResult.STORED
+    assert len(tight.files()) == 2
+    tight.store.keeps_files = False
+    assert tight.ingest.recover() == (0, 0)
+    assert len(tight.files()) == 1
