@@ -50,7 +50,7 @@ async def test_a_name_and_password_typed_in_one_burst_land_in_their_own_fields()
     async with app.run_test() as pilot:
         await until(pilot, lambda: isinstance(app.screen, LoginScreen) and app.screen.focused)
         type_ahead(app, "anna", "tab", PASSWORD, "enter")
-        await until(pilot, lambda: app.current_mode == "archive")
+        await until(pilot, lambda: app.current_mode == "archive" and app.screen.is_mounted)
         ((_, request),) = [call for call in archive.calls if call[0] == "sessions.login"]
         assert isinstance(request, LoginRequest)
         assert (request.user, request.password) == ("anna", PASSWORD)

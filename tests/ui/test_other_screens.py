@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from textual.widgets import Button, Input
 
-from tests.ui.driving import at_work, screen_text, type_ahead, until
+from tests.ui.driving import FakeLauncher, at_work, program, screen_text, type_ahead, until
 from tests.ui.fake_archive import FakeArchive, association, running_job
 from tuipacs.domain.job import JobState
 from tuipacs.domain.node import AssociationState
@@ -18,6 +18,7 @@ from tuipacs.ui.dialogs.confirm import Confirm
 from tuipacs.ui.dialogs.import_paths import ImportDialog
 from tuipacs.ui.dialogs.node import NodeDialog
 from tuipacs.ui.dialogs.quit import QuitDialog
+from tuipacs.ui.dialogs.user import AddUserDialog
 from tuipacs.ui.rates import Rates
 from tuipacs.ui.screens.incoming import IncomingScreen
 from tuipacs.ui.screens.jobs import progress_bar
@@ -303,3 +304,41 @@ def test_a_rate_is_known_after_a_moment_and_falls_when_nothing_comes() -> None:
     assert rates.of(1, 20, 30.0) == 0
     rates.keep([])
     assert rates.of(1, 20, 31.0) is None
+
+
+async def test_quitting_a_demo_says_that_its_archive_goes() -> None:
+    """Nothing keeps receiving then."""
+    archive = FakeArchive(5, role=Role.ADMIN)
+    launcher = FakeLauncher(archive)
+    launcher.is_demo = True
+    async with at_work(archive, app=program(archive, launcher=launcher)) as (app, pilot):
+        await pilot.press("q")
+        await until(pilot, lambda: "The demo ends with this screen" in screen_text(app))
+        assert "Keep receiving" not in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: not app.is_running)
+    assert not archive.stopped
+
+
+async def test_leaving_an_archive_that_is_away_promises_nothing() -> None:
+    archive = FakeArchive(5)
+    async with at_work(archive) as (app, pilot):
+        archive.reachable = False
+        await until(pilot, lambda: not app.desk.reachable)
+        await pilot.press("q")
+        await until(pilot, lambda: "The archive cannot be reached" in words(screen_text(app)))
+        assert "Keep receiving" not in screen_text(app)
+
+
+async def test_the_largest_form_shows_its_error_and_its_buttons_on_80x24() -> None:
+    """Adding a user: a name, six roles, two passwords, and why it was refused."""
+    archive = FakeArchive(5, role=Role.ADMIN)
+    async with at_work(archive, size=(80, 24)) as (app, pilot):
+        await pilot.press("g", "u", "a")
+        await until(pilot, lambda: isinstance(app.screen, AddUserDialog) and app.screen.focused)
+        type_ahead(app, "bob", "tab", "tab", "short", "tab", "short", "enter")
+        await until(pilot, lambda: "15 characters or more." in words(screen_text(app)))
+        text = screen_text(app)
+        assert "Cancel" in text
+        assert "Add a user" in text
+        assert "Password again" in text

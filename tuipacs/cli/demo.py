@@ -28,6 +28,6 @@ def demo(
     def show(archive: ArchivePaths) -> int:
         from tuipacs.ui.app import run
 
-        return run(archive, graphics=graphics)
+        return run(archive, graphics=graphics, is_demo=True)
 
     raise typer.Exit(run_demo(port, headless, show))

@@ -62,6 +62,8 @@ def run_demo(
     11112 if not given; a free one is taken when that one is not to be had. Raises
     `UnavailableError` when the archive does not start.
     """
+    if sys.stderr.isatty():
+        sys.stderr.write("making a throw-away archive, one moment ...\n")
     with _ending_on_signals(), demo_archive(port or DEFAULT_PORT, pace or Pace()) as demo:
         if not headless:
             return show(demo.paths)

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from tuipacs.ui.desk import ArchiveLink
 
 
-def run(archive: ArchivePaths, *, graphics: str = "auto") -> int:
+def run(archive: ArchivePaths, *, graphics: str = "auto", is_demo: bool = False) -> int:
     """Show the UI of one archive until the person leaves; returns the exit code.
 
     ``graphics`` is auto, kitty, sixel, half or off. The archive is made and its daemon started
-    when they are not there.
+    when they are not there. With ``is_demo`` the archive ends with its UI, and says so.
     """
     if not (_is_terminal(sys.__stdin__) and _is_terminal(sys.__stdout__)):
         sys.stderr.write(
@@ -37,7 +37,7 @@ def run(archive: ArchivePaths, *, graphics: str = "auto") -> int:
     from tuipacs.ui.launcher import Launcher
 
     app = TuipacsApp(
-        Launcher(archive),
+        Launcher(archive, is_demo=is_demo),
         probe=probe,
         make_link=lambda: _connect(archive),
         theme_folders=theme_dirs(),

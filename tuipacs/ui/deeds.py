@@ -156,7 +156,7 @@ def leave(app: TuipacsApp) -> None:
         if answer is not None:
             app.run_worker(_leave(app, stop=answer == STOP), group="action")
 
-    app.push_screen(QuitDialog(app.desk), answered)
+    app.push_screen(QuitDialog(app.desk, is_demo=app.launcher.is_demo), answered)
 
 
 async def _leave(app: TuipacsApp, *, stop: bool) -> None:

@@ -16,7 +16,7 @@ NONE = "-"
 FLAG_WORDS: dict[Flag, tuple[str, str]] = {
     Flag.CONFLICT: (
         "conflict",
-        "one SOP Instance UID arrived with different bytes; both versions are kept",
+        "one SOP Instance UID arrived with different bytes; all versions are kept",
     ),
     Flag.PATIENT_MISMATCH: (
         "patient mismatch",
@@ -39,6 +39,11 @@ def fit(text: str, width: int, align: str = "left") -> str:
     if align == "right":
         return " " * (width - length) + text
     return text + " " * (width - length)
+
+
+def cut(text: str, width: int) -> str:
+    """``text`` in ``width`` cells at most, with an ellipsis where it is longer."""
+    return text if cell_len(text) <= width else fit(text, width)
 
 
 def person_name(value: str) -> str:

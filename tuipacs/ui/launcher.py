@@ -33,8 +33,9 @@ class NewArchive:
 class Launcher:
     """Runs ``tuipacs init`` and ``tuipacs serve`` for one archive folder."""
 
-    def __init__(self, archive: ArchivePaths) -> None:
+    def __init__(self, archive: ArchivePaths, *, is_demo: bool = False) -> None:
         self.archive = archive
+        self.is_demo = is_demo  # the archive is removed when this program ends
         self._daemon: subprocess.Popen[bytes] | None = None
 
     @property

@@ -35,12 +35,15 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
         Binding("down", "app.focus_next", show=False),
     ]
 
+    # 80x24 has no room for empty lines: the largest form, its error and its buttons must fit.
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
+
     DEFAULT_CSS = """
     Dialog {
         align: center middle;
         background: $background 65%;
         & > .dialog--card {
-            width: 64; max-width: 92%; height: auto; max-height: 92%;
+            width: 64; max-width: 92%; height: auto; max-height: 100%;
             background: $surface; border: round $primary;
             border-title-color: $text-primary; border-title-style: bold;
             padding: 1 2;
@@ -54,6 +57,8 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
             &:focus { border: none; background: $panel; background-tint: $panel 0%; }
         }
         & Select { margin-bottom: 1; }
+        &.-low > .dialog--card { padding: 0 2; }
+        &.-low Input { margin-bottom: 0; }
     }
     """
 

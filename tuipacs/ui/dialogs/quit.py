@@ -23,11 +23,14 @@ class QuitDialog(Dialog[str]):
     heading = "Quit"
     AUTO_FOCUS = "#keep"
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, *, is_demo: bool = False) -> None:
         super().__init__()
-        self._desk = desk
+        self._desk, self._is_demo = desk, is_demo
 
     def compose_form(self) -> Iterable[Widget]:
+        if self._is_demo:
+            yield words("The demo ends with this screen, and its archive is removed.")
+            return
         desk = self._desk
         lines = []
         if desk.health is not None and desk.reachable:
@@ -52,10 +55,13 @@ class QuitDialog(Dialog[str]):
 
     def buttons(self) -> Iterable[Button]:
         yield PushButton("Cancel", id="cancel")
+        if self._is_demo:
+            yield PushButton("End the demo", id=KEEP)
+            return
         stop = PushButton("Stop it", id=STOP, classes="-danger")
         stop.disabled = not (self._desk.reachable and self._desk.may(Permission.STOP_ARCHIVE))
         yield stop
-        yield PushButton("Keep receiving", id=KEEP)
+        yield PushButton("Keep receiving" if self._desk.reachable else "Leave", id=KEEP)
 
     def chosen(self, button: str) -> None:
         self.dismiss(STOP if button == STOP else KEEP)

@@ -19,10 +19,10 @@ from tuipacs.ui.widgets.push_button import PushButton
 
 ABOUT = {
     Role.VIEWER: "looks at pictures",
-    Role.TECHNOLOGIST: "also imports, exports, watches receiving",
+    Role.TECHNOLOGIST: "imports, exports, watches receiving",
     Role.RADIOLOGIST: "looks, exports, watches receiving",
     Role.ADMIN: "everything, users and nodes too",
-    Role.AUDITOR: "reads the audit log, sees no patients' pictures",
+    Role.AUDITOR: "reads the audit log, opens no study",
     Role.SERVICE: "a machine account for the command line",
 }
 

@@ -42,6 +42,7 @@ class CardScreen(Screen[Result | None], Generic[Result]):
         & .card--error { height: auto; color: $text-error; }
         & .card--error.-quiet { color: $text-muted; }
         & .card--buttons { height: 1; align-horizontal: right; margin-top: 1; }
+        &.-low .card { padding: 0 3; }
         & Input {
             border: none; height: 1; padding: 0 1; margin-bottom: 1; background: $background;
             &:focus { border: none; background: $panel; background-tint: $panel 0%; }
@@ -54,6 +55,7 @@ class CardScreen(Screen[Result | None], Generic[Result]):
         Binding("tab", "app.focus_next", show=False, priority=True),
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
     ]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
     title_words = ""
     subtitle_words = ""
 

@@ -17,9 +17,9 @@ from tuipacs.ui.widgets.push_button import PushButton
 
 LEAST_PASSWORD = 15
 _CALLERS = (
-    ("refuse", "nobody but the nodes I add"),
-    ("echo", "anyone may test the connection (C-ECHO), nobody may send"),
-    ("store", "anyone may send"),
+    ("refuse", "the nodes I add; others are turned away"),
+    ("echo", "the nodes I add; others only test the connection (C-ECHO)"),
+    ("store", "anyone"),
 )
 
 
@@ -42,7 +42,7 @@ def check_port(value: str) -> str:
 def check_password(first: str, second: str) -> str:
     """Why the password cannot be taken; empty when the archive may judge it."""
     if len(first) < LEAST_PASSWORD:
-        return f"The password needs {LEAST_PASSWORD} characters or more. A sentence does well."
+        return f"The password needs {LEAST_PASSWORD} characters or more."
     if first != second:
         return "The two passwords differ."
     return ""
@@ -58,6 +58,7 @@ class FirstRunScreen(CardScreen[bool]):
     DEFAULT_CSS = """
     FirstRunScreen .card { width: 74; }
     FirstRunScreen .card--logo { display: none; }
+    FirstRunScreen.-low Input { margin-bottom: 0; }
     """
 
     def __init__(self, launcher: Launcher) -> None:
@@ -68,7 +69,7 @@ class FirstRunScreen(CardScreen[bool]):
     def compose_card(self) -> Iterable[Widget]:
         yield label("AE title: the name by which modalities call this archive")
         yield Input("TUIPACS", id="ae-title", max_length=16)
-        yield label("Port it listens on")
+        yield label("Port (for this machine only until dicom.host in archive.toml says more)")
         yield Input("11112", id="port", max_length=5)
         yield label("Who may send")
         with Choices(id="callers"):

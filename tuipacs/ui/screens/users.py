@@ -88,7 +88,9 @@ class UsersScreen(WorkScreen):
         & #users, & #sessions { width: 1fr; }
         & #matrix { height: 17; }
         &.-narrow #top { layout: vertical; height: 1fr; }
-        &.-narrow #matrix { height: 9; }
+        &.-narrow #users { height: 3fr; }
+        &.-narrow #sessions { height: 2fr; min-height: 5; }
+        &.-narrow #matrix { height: 6; }
     }
     """
 

@@ -12,6 +12,8 @@ from tuipacs.ui.widgets.line_view import Cell, Column, Part
 
 NARROW = 64
 WIDE = 88
+MODALITY = 8  # cells; the longest of PS3.3 C.7.3.1.1.1 are RTSTRUCT and RTRECORD
+COUNT = 5
 
 
 def columns(width: int, *, flat: bool) -> Sequence[Column]:
@@ -22,13 +24,14 @@ def columns(width: int, *, flat: bool) -> Sequence[Column]:
             Column(name, 24, flex=5),
             Column("ID", 11),
             Column("Date", 10),
-            Column("Mod", 5),
+            Column("Mod", MODALITY),
             Column("Description", 14, flex=3),
             Column("Images", 6, align="right"),
             Column("", 1),
         )
     if width >= NARROW:
-        return (Column(name, 30, flex=1), Column("Date", 10), Column("Images", 11, align="right"))
+        counts = Column("Images", MODALITY + 1 + COUNT, align="right")
+        return (Column(name, 30, flex=1), Column("Date", 10), counts)
     return (Column(name, 20, flex=1), Column("Date", 10), Column("Img", 5, align="right"))
 
 
@@ -64,7 +67,9 @@ def cells(record: Record, width: int) -> tuple[tuple[Cell, ...], tuple[Part, ...
     if description:
         extra.append(Cell("  " + description, "dim"))
     if width >= NARROW and modality:
-        images = f"{modality} {images:>5}" if images else modality
+        # A long list of modalities gives way; the count is never cut.
+        room = MODALITY + COUNT - max(COUNT, len(images))
+        images = f"{f.cut(modality, room)} {images:>{COUNT}}"
     return tuple(extra), (Cell(date, "dim"), Cell(images))
 
 
