@@ -122,7 +122,10 @@ class Outline:
         self._drop_page(number)
         self._pages[number] = rows
         for index, row in enumerate(rows):
-            self._offsets[key_of(row)] = number * PAGE_ROWS + index
+            key = key_of(row)
+            self._offsets[key] = number * PAGE_ROWS + index
+            if key in self._anchors:
+                self._anchors[key] = number * PAGE_ROWS + index
         while len(self._pages) > MAX_PAGES:
             self._drop_page(next(iter(self._pages)))
         self._spans = None
@@ -142,8 +145,7 @@ class Outline:
         """Opened top-level rows stand elsewhere now; None closes one that is gone."""
         for key, offset in offsets.items():
             if offset is None:
-                self._anchors.pop(key, None)
-                self.branches.pop(key, None)
+                self.close(key)
             elif key in self._anchors:
                 self._anchors[key] = offset
         self._spans = None
@@ -158,6 +160,15 @@ class Outline:
     def anchors(self) -> tuple[RowKey, ...]:
         """Opened top-level rows."""
         return tuple(self._anchors)
+
+    def top_record(self, offset: int) -> Record | None:
+        """The top-level row at ``offset``; None when it is not loaded."""
+        rows = self._pages.get(offset // PAGE_ROWS, ())
+        return rows[offset % PAGE_ROWS] if offset % PAGE_ROWS < len(rows) else None
+
+    def offset_of(self, key: RowKey) -> int | None:
+        """Where a loaded top-level row stands among its like."""
+        return self._offsets.get(key)
 
     def missing_pages(self, first: int, last: int) -> tuple[int, ...]:
         """Numbers of the pages that lines ``first`` to ``last`` need and that are not loaded."""
@@ -211,12 +222,14 @@ class Outline:
             self._spans = None
 
     def put_record(self, record: Record) -> None:
-        """A loaded row changed in place; nothing happens when it is not loaded."""
+        """A loaded row changed in place; nothing happens when it is not loaded, or newer."""
         key = key_of(record)
         offset = self._offsets.get(key)
         if offset is not None:
             number, index = divmod(offset, PAGE_ROWS)
             rows = self._pages[number]
+            if rows[index].received_at > record.received_at:
+                return
             self._pages[number] = (*rows[:index], record, *rows[index + 1 :])
         for parent, branch in self.branches.items():
             if parent.level in BELOW and BELOW[parent.level] is key.level:
@@ -231,7 +244,7 @@ class Outline:
         if self._spans is None:
             spans = []
             for key, offset in sorted(self._anchors.items(), key=lambda item: item[1]):
-                if offset < self.matched:
+                if offset < self.matched and self._may_stand_at(key, offset):
                     span = _Span(offset, key)
                     self._grow(span.lines, key, ())
                     spans.append(span)
@@ -242,6 +255,11 @@ class Outline:
                 self._starts.append(span.offset + before)
                 before += len(span.lines)
         return self._spans
+
+    def _may_stand_at(self, key: RowKey, offset: int) -> bool:
+        """False when another row is there: children are never drawn below one not their own."""
+        record = self.top_record(offset)
+        return record is None or key_of(record) == key
 
     def _grow(self, out: list[Line], key: RowKey, lasts: tuple[bool, ...]) -> None:
         branch = self.branches.get(key)
@@ -295,11 +313,10 @@ class Outline:
         if span is not None and start < line <= start + len(span.lines):
             return span.lines[line - start - 1]
         offset = self.top_offset(line)
-        rows = self._pages.get(offset // PAGE_ROWS)
-        if rows is None or offset % PAGE_ROWS >= len(rows):
+        record = self.top_record(offset)
+        if record is None:
             return Line(LineKind.PENDING)
         self._pages.move_to_end(offset // PAGE_ROWS)
-        record = rows[offset % PAGE_ROWS]
         key = key_of(record)
         return Line(LineKind.ROW, key, record, is_open=key in self.branches)
 

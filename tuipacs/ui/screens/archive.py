@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -17,7 +18,8 @@ from tuipacs.domain.records import InstanceRecord, PatientRecord, SeriesRecord, 
 from tuipacs.errors import TuipacsError, UsageError
 from tuipacs.schema.messages import Changes
 from tuipacs.ui import actions
-from tuipacs.ui.archive_loader import ArchiveLoader
+from tuipacs.ui.archive_loader import ArchiveLoader, View
+from tuipacs.ui.archive_refresh import ArchiveRefresh
 from tuipacs.ui.format import number, person_name
 from tuipacs.ui.object_loader import representative
 from tuipacs.ui.outline import LineKind, Record, RowKey, uid_of
@@ -29,6 +31,7 @@ from tuipacs.ui.widgets.panel import Panel
 from tuipacs.ui.widgets.prompt_line import PromptLine
 
 FILTER_AFTER = 0.15  # seconds without a key
+AGAIN_AFTER = 0.25  # seconds until the list is read again that changed while it was read
 _SORTS = (
     (SortKey.RECEIVED, True, "newest received"),
     (SortKey.DATE, True, "newest study"),
@@ -88,7 +91,8 @@ class ArchiveScreen(WorkScreen):
     def begin(self) -> None:
         self.loader = ArchiveLoader(self.desk, self.table)
         top = Level.STUDY if self.tui.preferences.flat_list else Level.PATIENT
-        self.loader.view = replace(self.loader.view, top=top)
+        self.loader.view = self.loader.wanted = replace(self.loader.view, top=top)
+        self.refresher = ArchiveRefresh(self.desk, self.table, self.loader)
         self.table.outline.clear(top)
         self.table.say_when_empty("loading …")
         self.set_focus(self.table)
@@ -99,17 +103,24 @@ class ArchiveScreen(WorkScreen):
 
     # --- loading
 
+    def show_view(self, **changes: object) -> None:
+        """Show another view. What is asked for quickly one after another adds up."""
+        self.loader.wanted = replace(self.loader.wanted, **changes)  # type: ignore[arg-type]
+        self.load_view(self.loader.wanted)
+
     @work(exclusive=True, group="view", exit_on_error=True)
-    async def show_view(self, **changes: object) -> None:
-        """Show another view; a filter that cannot be read is explained beside it."""
-        view = replace(self.loader.view, **changes)  # type: ignore[arg-type]
+    async def load_view(self, view: View) -> None:
+        """Fetch a view; a filter that cannot be read is explained beside it."""
         try:
             if not await self.loader.show(view):
                 return
         except UsageError as error:
+            self.loader.wanted = self.loader.view
             self.filter_line.complain(error.message)
+            self.digest("archive", None)  # what came meanwhile was not for the view that stays
             return
         except TuipacsError as error:
+            self.loader.wanted = self.loader.view
             self.tui.report(error)
             return
         self.filter_line.complain("")
@@ -144,8 +155,7 @@ class ArchiveScreen(WorkScreen):
         try:
             await (self.loader.more(key) if more else self.loader.open(key))
         except TuipacsError as error:
-            self.table.outline.fail_branch(key, error.message)
-            self.table.redraw()
+            self.loader.fail(key, error.message)
             self.tui.report(error)
 
     def digest(self, kind: str, changes: Changes | None) -> None:
@@ -165,7 +175,9 @@ class ArchiveScreen(WorkScreen):
             while self._pending:
                 pending, self._pending = self._pending, []
                 single = pending[0] if len(pending) == 1 else None
-                await self.loader.refresh(single)
+                if not await self.refresher.run(single):
+                    self._pending.append(None)
+                    await asyncio.sleep(AGAIN_AFTER)
                 self._tell_counts()
         except TuipacsError as error:
             self.tui.report(error)
@@ -243,7 +255,7 @@ class ArchiveScreen(WorkScreen):
         elif self.filter_line.display:
             self.filter_line.close()
             self.set_focus(self.table)
-            if self.loader.view.filter:
+            if self.loader.wanted.filter:
                 self.show_view(filter="")
         elif self.table.marks:
             self.action_unmark()
@@ -266,7 +278,7 @@ class ArchiveScreen(WorkScreen):
         self._filter_timer = self.set_timer(FILTER_AFTER, self._apply_filter)
 
     def _apply_filter(self) -> None:
-        if self.filter_line.text != self.loader.view.filter:
+        if self.filter_line.text != self.loader.wanted.filter:
             self.show_view(filter=self.filter_line.text)
 
     def on_prompt_line_entered(self, event: PromptLine.Entered) -> None:
@@ -280,7 +292,7 @@ class ArchiveScreen(WorkScreen):
     def _apply_filter_now(self, text: str) -> None:
         if self._filter_timer is not None:
             self._filter_timer.stop()
-        if text != self.loader.view.filter:
+        if text != self.loader.wanted.filter:
             self.show_view(filter=text)
 
     def set_filter(self, text: str) -> None:
@@ -387,7 +399,7 @@ class ArchiveScreen(WorkScreen):
 
     def action_sort(self) -> None:
         """The next order."""
-        view = self.loader.view
+        view = self.loader.wanted
         index = [(key, down) for key, down, _ in _SORTS].index((view.sort, view.descending))
         key, down, _ = _SORTS[(index + 1) % len(_SORTS)]
         self.show_view(sort=key, descending=down)
@@ -402,7 +414,7 @@ class ArchiveScreen(WorkScreen):
 
     def action_flat(self) -> None:
         """Tree or flat list."""
-        top = Level.PATIENT if self.loader.view.top is Level.STUDY else Level.STUDY
+        top = Level.PATIENT if self.loader.wanted.top is Level.STUDY else Level.STUDY
         self.tui.remember(flat_list=top is Level.STUDY)
         self.show_view(top=top)
 

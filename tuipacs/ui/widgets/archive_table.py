@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
 
 from textual.message import Message
 
@@ -16,6 +18,7 @@ from tuipacs.ui.widgets.line_view import Cell, Column, LineView, Part
 
 GLOW_SECONDS = 3.0
 OVERSCAN = 30  # lines beyond the viewport that are loaded ahead
+_NOWHERE: Mapping[RowKey, int | None] = MappingProxyType({})
 
 
 class ArchiveTable(LineView):
@@ -151,12 +154,58 @@ class ArchiveTable(LineView):
         """More lines may be visible now."""
         self.ask_for_missing()
 
-    def put_cursor(self, line: int, first_visible: int) -> None:
+    # --- while rows move
+
+    def top_row(self) -> RowKey | None:
+        """The top-level row that the cursor's line is, or belongs to; None if it is not loaded."""
+        line = self.current
+        owner = (line.key or line.parent) if line else None
+        return (owner, *self.outline.ancestors(owner))[-1] if owner else None
+
+    @contextmanager
+    def steady(self, offsets: Mapping[RowKey, int | None] = _NOWHERE) -> Iterator[None]:
+        """Inside, the outline changes; the cursor stays on its row, and that where it is seen.
+
+        ``offsets`` says where top-level rows stand afterwards that are not loaded then. Nothing
+        is awaited inside: keys pressed meanwhile would be undone.
+        """
+        outline, at, line = self.outline, self.cursor, self.current
+        on_screen, at_top = at - self.first_visible, self.first_visible == 0
+        owner = (line.key or line.parent) if line else None
+        owners = (owner, *outline.ancestors(owner)) if owner else ()
+        start = outline.line_of(owner) if owner else None
+        below = at - start if start is not None else 0  # of a line that is no row
+        top_offset = outline.top_offset(at)
+        yield
+        new = self._line_of_first(owners, offsets)
+        if new is None:  # the row is gone, or never was there: stay in its place
+            new = at if owners else outline.line_of_offset(top_offset)
+        elif below and outline.line_of(owners[0]) == new:
+            same = outline.at(new + below).parent == owners[0]
+            new += below if same else 0
+        first = 0 if at_top and new < self.page_lines else new - on_screen
+        seen = 0 <= on_screen < self.page_lines  # the wheel may have scrolled it out of sight
+        self.put_cursor(new, first, follow=seen)
+
+    def _line_of_first(
+        self, keys: Iterable[RowKey], offsets: Mapping[RowKey, int | None]
+    ) -> int | None:
+        for key in keys:
+            line = self.outline.line_of(key)
+            if line is not None:
+                return line
+            offset = offsets.get(key)
+            if offset is not None and key.level is self.outline.top:
+                return self.outline.line_of_offset(offset)
+        return None
+
+    def put_cursor(self, line: int, first_visible: int, *, follow: bool = True) -> None:
         """After rows moved: the cursor on ``line``, the viewport at ``first_visible``."""
         self.cursor = max(0, min(line, self.line_count - 1))
         self.redraw()
         self.scroll_to(y=max(0, first_visible), animate=False)
-        self.scroll_to_cursor()
+        if follow:
+            self.scroll_to_cursor()
         self.ask_for_missing()
 
 
