@@ -24,18 +24,20 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 _COUNTERS = {
     "total": """SELECT (SELECT count(*) FROM patient), (SELECT count(*) FROM study),
-        (SELECT count(*) FROM series), (SELECT count(*) FROM instance),
+        (SELECT count(*) FROM series), (SELECT count(DISTINCT sop_instance_uid) FROM instance),
         (SELECT coalesce(sum(header_size + dataset_size), 0) FROM instance)
         EXCEPT SELECT patients, studies, series, instances, bytes FROM total""",
     "series": """SELECT s.id FROM series s LEFT JOIN instance i ON i.series = s.id GROUP BY s.id
-        HAVING s.instances <> count(i.id)
+        HAVING s.instances <> count(DISTINCT i.sop_instance_uid)
             OR s.bytes <> coalesce(sum(i.header_size + i.dataset_size), 0) OR count(i.id) = 0""",
     "study": """SELECT t.id FROM study t LEFT JOIN series s ON s.study = t.id GROUP BY t.id
-        HAVING t.series <> count(s.id) OR t.instances <> coalesce(sum(s.instances), 0)
+        HAVING t.series <> count(s.id) OR t.instances <> (SELECT count(DISTINCT sop_instance_uid)
+            FROM instance i JOIN series r ON r.id = i.series WHERE r.study = t.id)
             OR t.bytes <> coalesce(sum(s.bytes), 0) OR count(s.id) = 0""",
     "patient": """SELECT p.id FROM patient p LEFT JOIN study t ON t.patient = p.id GROUP BY p.id
         HAVING p.studies <> count(t.id) OR p.series <> coalesce(sum(t.series), 0)
-            OR p.instances <> coalesce(sum(t.instances), 0)
+            OR p.instances <> (SELECT count(DISTINCT sop_instance_uid) FROM instance i JOIN
+            series r ON r.id = i.series JOIN study y ON y.id = r.study WHERE y.patient = p.id)
             OR p.bytes <> coalesce(sum(t.bytes), 0) OR count(t.id) = 0""",
     "modality_use": """SELECT u.modality FROM modality_use u
         LEFT JOIN series s ON s.modality = u.modality GROUP BY u.modality

@@ -8,6 +8,7 @@ another patient, there are two rows, both flagged, and no name stands over anoth
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tuipacs.domain.attributes import IndexedAttributes, PatientAttributes, StudyAttributes
 from tuipacs.domain.blob import StoredBlob
@@ -50,15 +51,19 @@ def add(tx: Transaction, arrival: Arrival) -> bool:
         tx, arrival, patient, patient_flags
     )
     series, modality = _series(tx, arrival, patient, study)
+    news = _news_to(tx, instance.sop_instance_uid, (patient, study, series)) if others else _ALL_NEW
     instance_id = _instance(tx, arrival, series, others + 1, flags)
     if others:
         _flag_versions(tx, instance.sop_instance_uid)
-    _count(tx, arrival, (patient, study, series), modality, flags | study_flags)
+    _count(tx, arrival, (patient, study, series), news, modality, flags | study_flags)
     _note_modality(tx, "patient", patient, patient_modalities, modality)
     if merged := _note_modality(tx, "study", study, study_modalities, modality):
         search.set_modalities(tx, study, merged)
     if calling_ae_title != arrival.calling_ae_title:
         search.set_calling_ae(tx, study, arrival.calling_ae_title)
+        tx.execute(
+            "UPDATE study SET calling_ae_title = ? WHERE id = ?", (arrival.calling_ae_title, study)
+        )
     tx.execute(
         "INSERT INTO change (at, kind, patient, study, series, instance) VALUES (?, ?, ?, ?, ?, ?)",
         (arrival.at, "conflict" if others else "stored", patient, study, series, instance_id),
@@ -276,31 +281,59 @@ def _instance(tx: Transaction, arrival: Arrival, series: int, version: int, flag
     )
 
 
+class _News(NamedTuple):
+    """1 where a SOP Instance UID is new, 0 where another version of it is counted already."""
+
+    patient: int
+    study: int
+    series: int
+    total: int
+
+
+_ALL_NEW = _News(1, 1, 1, 1)
+
+
+def _news_to(tx: Transaction, sop_instance_uid: str, above: tuple[int, int, int]) -> _News:
+    """Counts are of SOP instances, not of the versions that are kept (PS3.4 C.3.4)."""
+    places = tx.all(
+        "SELECT st.patient, s.study, s.id FROM instance i JOIN series s ON s.id = i.series"
+        " JOIN study st ON st.id = s.study WHERE i.sop_instance_uid = ?",
+        (sop_instance_uid,),
+    )
+    known = [{place[level] for place in places} for level in range(3)]
+    patient, study, series = (int(key not in keys) for key, keys in zip(above, known, strict=True))
+    return _News(patient, study, series, int(not places))
+
+
 def _count(
-    tx: Transaction, arrival: Arrival, above: tuple[int, int, int], modality: str, flags: int
+    tx: Transaction,
+    arrival: Arrival,
+    above: tuple[int, int, int],
+    news: _News,
+    modality: str,
+    flags: int,
 ) -> None:
     patient, study, series = above
     size, at = arrival.blob.header_size + arrival.blob.dataset_size, arrival.at
     upward = flags & ~BIT[Flag.REMARK]  # an odd header is news of the study, not of the person
-    for table, key, mask in (("series", series, flags), ("patient", patient, upward)):
+    for table, key, new, mask in (
+        ("series", series, news.series, flags),
+        ("study", study, news.study, flags),
+        ("patient", patient, news.patient, upward),
+    ):
         tx.execute(
-            f"UPDATE {table} SET instances = instances + 1, bytes = bytes + ?, received_at = ?,"
+            f"UPDATE {table} SET instances = instances + ?, bytes = bytes + ?, received_at = ?,"
             " flags = flags | ? WHERE id = ?",
-            (size, at, mask, key),
+            (new, size, at, mask, key),
         )
-    tx.execute(
-        "UPDATE study SET instances = instances + 1, bytes = bytes + ?, received_at = ?,"
-        " flags = flags | ?, calling_ae_title = ? WHERE id = ?",
-        (size, at, flags, arrival.calling_ae_title, study),
-    )
     tx.execute(
         "UPDATE study_search SET received_at = ?, flags = flags | ? WHERE study = ?",
         (at, flags, study),
     )
-    tx.execute("UPDATE total SET instances = instances + 1, bytes = bytes + ?", (size,))
+    tx.execute("UPDATE total SET instances = instances + ?, bytes = bytes + ?", (news.total, size))
     tx.execute(
-        "UPDATE modality_use SET instances = instances + 1, bytes = bytes + ? WHERE modality = ?",
-        (size, modality),
+        "UPDATE modality_use SET instances = instances + ?, bytes = bytes + ? WHERE modality = ?",
+        (news.series, size, modality),
     )
 
 

@@ -140,3 +140,16 @@ def _clause(term: Term) -> tuple[str, list[object]]:
             [f" {value} " for value in wanted],
         )
     return f"instr({_COLUMN[term.field]}, ?)", [_folded(term.value)]
+
+
+def series_condition(terms: tuple[Term, ...]) -> tuple[str, list[object]]:
+    """What the terms ask of a series ``s`` of a matching study: its modality."""
+    clauses: list[str] = []
+    parameters: list[object] = []
+    for term in terms:
+        if term.field is Field.MODALITY:
+            wanted = [value.strip().upper() for value in term.value.split(",")]
+            word = "NOT IN" if term.exclude else "IN"
+            clauses.append(f"upper(s.modality) {word} ({', '.join('?' * len(wanted))})")
+            parameters.extend(wanted)
+    return " AND ".join(clauses) or "1", parameters

@@ -173,14 +173,14 @@ class Browse(Service):
                 )
             keys = browse.matching_study_keys(reader, terms)
             if request.level is Level.SERIES:
-                found, matched = lookup.series_in(reader, keys, limit)
+                found, matched = lookup.series_in(reader, keys, terms, limit)
                 return FindResult(
                     level=request.level,
                     series=rows.series(reader, found),
                     matched=matched,
                     as_of_seq=seq,
                 )
-            found, matched = lookup.instances_in(reader, keys, limit)
+            found, matched = lookup.instances_in(reader, keys, terms, limit)
             return FindResult(
                 level=request.level,
                 instances=rows.instances(reader, found),

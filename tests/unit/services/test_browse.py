@@ -163,6 +163,18 @@ def test_find_at_each_level_counts_all_and_gives_so_many(
     assert not any(lists.values())
 
 
+def test_a_modality_chooses_among_the_series_of_the_studies_it_chose(parts: Parts) -> None:
+    """Modality is a key of the series level (PS3.4 C.6): a CT search lists no structure sets."""
+    for modality, series in (("CT", "1.2.3.1"), ("RTSTRUCT", "1.2.3.2")):
+        parts.send(
+            make_dataset(Modality=modality, SeriesInstanceUID=series, StudyInstanceUID="1.2.3")
+        )
+    for level in (Level.SERIES, Level.INSTANCE):
+        for words, matched in (("mod:ct", 1), ("mod:CT,RTSTRUCT", 2), ("mod:CT !mod:RTSTRUCT", 0)):
+            found = parts.browse.find(VIEWER, m.FindRequest(filter=words, level=level))
+            assert (found.matched, len(found.series) + len(found.instances)) == (matched, matched)
+
+
 def test_find_keeps_the_order_from_study_to_instance(filled: Parts) -> None:
     found = filled.browse.find(VIEWER, m.FindRequest(level=Level.INSTANCE))
     keys = [row.key for row in found.instances]

@@ -135,7 +135,8 @@ def recount(parts: Parts) -> None:
                 f"SELECT instances, bytes, received_at, flags FROM {table} WHERE id = ?",  # noqa: S608
                 key,
             )
-            assert (instances, size) == (len(own), sum(row[3] for row in own))
+            # Versions of one SOP instance are one instance (PS3.4 C.3.4); the bytes are all kept.
+            assert (instances, size) == (len({r[1] for r in own}), sum(r[3] for r in own))
             assert at == own[-1][5]
             assert bool(flags & conflict) == any(uids[row[1]] > 1 for row in own)
             assert bool(flags & BIT[Flag.REMARK]) == (
@@ -155,13 +156,13 @@ def recount(parts: Parts) -> None:
         len({row[13] for row in rows}),
         len(studies),
         len({row[7] for row in rows}),
-        len(rows),
+        len({row[1] for row in rows}),
         sum(row[3] for row in rows),
     ]
     use = {
         modality: (
             len({row[7] for row in rows if row[8] == modality}),
-            sum(row[8] == modality for row in rows),
+            len({(row[7], row[1]) for row in rows if row[8] == modality}),
             sum(row[3] for row in rows if row[8] == modality),
         )
         for modality in {row[8] for row in rows}

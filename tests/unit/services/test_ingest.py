@@ -419,7 +419,8 @@ def test_a_file_cut_at_any_place_is_kept_or_refused_and_leaves_nothing_else(
         except InvalidObjectError as error:
             assert error.message
     assert len(parts.files()) == stored
-    assert parts.rows("SELECT instances FROM total") == [(stored,)]
+    assert parts.rows("SELECT count(*) FROM instance") == [(stored,)]
+    assert parts.rows("SELECT instances FROM total") == [(1,)]  # versions of one SOP instance
 
 
 def test_a_real_file_that_is_refused_is_refused_in_words(parts: Parts, tmp_path: Path) -> None:
@@ -587,3 +588,14 @@ def test_a_file_that_cannot_be_removed_changes_no_answer(tight: Parts) -> None:
     tight.store.keeps_files = False
     assert tight.ingest.recover() == (0, 0)
     assert len(tight.files()) == 1
+
+
+def test_versions_of_one_sop_instance_count_once_wherever_they_are_counted(parts: Parts) -> None:
+    """A router that encodes anew must not make a study of 1 look like one of 2 (PS3.4 C.3.4)."""
+    one = make_dataset(PatientComments="first")
+    parts.bring(part10_bytes(one))
+    one.PatientComments = "second"
+    assert parts.bring(part10_bytes(one)) is IngestResult.CONFLICT
+    for table in ("series", "study", "patient", "total", "modality_use"):
+        assert parts.rows(f"SELECT instances FROM {table}") == [(1,)]  # noqa: S608
+    assert parts.rows("SELECT count(*) FROM instance") == [(2,)]
