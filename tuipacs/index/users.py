@@ -170,9 +170,9 @@ def update_session(tx: Transaction, key: int, **fields: object) -> None:
     Session.update(**fields).where(Session.id == key).execute(tx.database)
 
 
-def end_sessions(tx: Transaction, *, key: int = 0, user_key: int = 0) -> int:
-    """Delete one session, or all of one account; return how many."""
-    where = (Session.id == key) if key else (Session.user == user_key)
+def end_sessions(tx: Transaction, *, key: int = 0, user_key: int = 0, but: int = 0) -> int:
+    """Delete one session, or all of one account ``but`` one; return how many."""
+    where = (Session.id == key) if key else (Session.user == user_key) & (Session.id != but)
     return int(Session.delete().where(where).execute(tx.database))
 
 

@@ -11,30 +11,24 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from tuipacs.domain.actor import Actor, ActorKind, Origin
-from tuipacs.domain.audit import AuditEvent, AuditOutcome, AuditRecord, new_record
+from tuipacs.domain.audit import AuditEvent, AuditRecord
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.passwords import check_password
 from tuipacs.domain.permissions import MATRIX, Permission
 from tuipacs.domain.user import ClientKind, Identity, Session
-from tuipacs.errors import (
-    AuthenticationError,
-    ForbiddenError,
-    SessionLockedError,
-    ThrottledError,
-)
+from tuipacs.errors import AuthenticationError, ForbiddenError, SessionLockedError
 from tuipacs.index import audit, users
 from tuipacs.index.database import Index
-from tuipacs.index.users import Account, StoredSession
+from tuipacs.index.users import StoredSession
 from tuipacs.schema.messages import (
     ChangePasswordRequest,
     Empty,
     LoginRequest,
     PasswordRequest,
 )
+from tuipacs.services.authentication import Authentication
 from tuipacs.services.guard import Service, about, before_login, guarded
 from tuipacs.services.password_hash import PasswordHasher
-from tuipacs.services.repeats import Repeats
-from tuipacs.services.throttle import Throttle
 
 SCREEN_SESSION_SECONDS = 12 * 3600.0
 _PERSIST_EVERY = 60.0  # seconds between writes of a session's last activity
@@ -65,12 +59,10 @@ class Sessions(Service):
     ) -> None:
         super().__init__(index, clock)
         self._hasher = hasher
-        self._throttle = Throttle()
+        self._authentication = Authentication(index, clock, hasher)
         self._lock_after = lock_after
         self._command_seconds = command_seconds
         self._cached = cached
-        self._repeats = Repeats()
-        self._authenticating = threading.Lock()  # no guess runs beside the check of another
         self._changing = threading.RLock()  # index and memory of sessions change together
         self._live: OrderedDict[bytes, _Live] = OrderedDict()
         self._refreshed = 0  # how often `_live` was compared with the index
@@ -85,7 +77,9 @@ class Sessions(Service):
         origin = msgspec.structs.replace(
             origin, terminal=request.terminal[:64], ssh_client=request.ssh_client[:128]
         )
-        account = self._authenticate(request.user, request.password, origin, "sessions.login")
+        account = self._authentication.check(
+            request.user, request.password, origin, "sessions.login"
+        )
         token = secrets.token_urlsafe(32)
         now = self._clock()
         lifetime = (
@@ -109,7 +103,10 @@ class Sessions(Service):
                 ssh_client=origin.ssh_client,
             )
             audit.append(
-                tx, self._event(account.name, account.role.value, origin, "sessions.login")
+                tx,
+                self._authentication.record(
+                    account.name, origin, "sessions.login", role=account.role.value
+                ),
             )
         return Session(
             token=token,
@@ -118,64 +115,6 @@ class Sessions(Service):
             permissions=tuple(sorted(MATRIX[account.role])),
             expires_at=now + lifetime,
             lock_after=self._lock_after,
-        )
-
-    def _authenticate(self, name: str, password: str, origin: Origin, operation: str) -> Account:
-        with self._authenticating:
-            return self._authenticate_alone(name, password, origin, operation)
-
-    def _authenticate_alone(
-        self, name: str, password: str, origin: Origin, operation: str
-    ) -> Account:
-        now = self._clock()
-        with self._index.read() as reader:
-            account = users.account(reader, name)
-        if account is not None:
-            self._throttle.remember(account.name, account.failed_logins, account.blocked_until)
-        known = account.name if account else "(unknown account)"  # it may be a password
-        try:
-            self._throttle.check(name, origin.unix_user, now)
-        except ThrottledError:
-            self._refused(known, origin, operation, "tried again during the delay")
-            raise
-        right = self._hasher.matches(password, account.password if account else None)
-        if account is not None and right and not account.disabled:
-            self._throttle.succeeded(name, origin.unix_user)
-            return account
-        failures, until = self._throttle.failed(name, origin.unix_user, now)
-        with self._index.write() as tx:
-            if account is not None:
-                users.update_user(tx, account.key, failed_logins=failures, blocked_until=until)
-            record = self._event(known, "", origin, operation)
-            audit.append(
-                tx,
-                msgspec.structs.replace(
-                    record, outcome=AuditOutcome.FAILURE, detail=f"failure {failures} in a row"
-                ),
-            )
-        raise AuthenticationError("user or password is wrong, or the account is disabled")
-
-    def _refused(self, name: str, origin: Origin, operation: str, reason: str) -> None:
-        """Record what may be tried a thousand times a minute: once a minute, with the number."""
-        earlier = self._repeats.report((name, f"{origin.unix_user} {operation}"), self._clock())
-        if earlier is None:
-            return
-        detail = f"{reason}; {earlier} more since the record before" if earlier else reason
-        record = msgspec.structs.replace(
-            self._event(name, "", origin, operation), outcome=AuditOutcome.REFUSED, detail=detail
-        )
-        with self._index.write() as tx:
-            audit.append(tx, record)
-
-    def _event(self, name: str, role: str, origin: Origin, operation: str) -> AuditRecord:
-        return new_record(
-            AuditEvent.USER_AUTHENTICATION,
-            operation,
-            self._clock(),
-            actor=name,
-            kind=ActorKind.USER,
-            role=role,
-            origin=origin,
         )
 
     def _find(self, token: str) -> _Live | None:
@@ -216,20 +155,20 @@ class Sessions(Service):
 
     def _set_locked(self, live: _Live, *, locked: bool) -> None:
         with self._changing:
-            self._write_locked(live, locked=locked)
+            stored = live.stored
+            operation = "sessions.lock" if locked else "sessions.unlock"
+            now = self._clock()
+            with self._index.write() as tx:
+                users.update_session(tx, stored.key, locked=locked, active_at=now)
+                audit.append(tx, self._event(stored, operation))
+            live.stored = replace(stored, locked=locked)
+            live.active_at = live.persisted_at = now
 
-    def _write_locked(self, live: _Live, *, locked: bool) -> None:
-        stored = live.stored
+    def _event(self, stored: StoredSession, operation: str) -> AuditRecord:
         origin = Origin(
             unix_user=stored.unix_user, terminal=stored.terminal, ssh_client=stored.ssh_client
         )
-        operation = "sessions.lock" if locked else "sessions.unlock"
-        now = self._clock()
-        with self._index.write() as tx:
-            users.update_session(tx, stored.key, locked=locked, active_at=now)
-            audit.append(tx, self._event(stored.user, stored.role.value, origin, operation))
-        live.stored = replace(stored, locked=locked)
-        live.active_at = live.persisted_at = now
+        return self._authentication.record(stored.user, origin, operation, role=stored.role.value)
 
     @before_login("turns a token into an actor")
     def resolve(self, token: str, origin: Origin) -> Actor:
@@ -256,7 +195,9 @@ class Sessions(Service):
         """The session of a token, for the Unix user who began it and nobody else."""
         live = self._find(token)
         if live is not None and live.stored.unix_user != origin.unix_user:
-            self._refused(live.stored.user, origin, operation, "the token of another Unix user")
+            self._authentication.refused(
+                live.stored.user, origin, operation, "the token of another Unix user"
+            )
             live = None
         if live is None:
             raise AuthenticationError("log in first", remedy="the session has ended or never began")
@@ -291,7 +232,7 @@ class Sessions(Service):
     def unlock(self, request: PasswordRequest, token: str, origin: Origin) -> Identity:
         """Unlock with the password of the session's own user. Raises as `login` does."""
         live = self._of(token, origin, "sessions.unlock")
-        self._authenticate(live.stored.user, request.password, origin, "sessions.unlock")
+        self._authentication.check(live.stored.user, request.password, origin, "sessions.unlock")
         self._set_locked(live, locked=False)
         return self._identity(live)
 
@@ -316,13 +257,9 @@ class Sessions(Service):
     def logout(self, request: Empty, token: str, origin: Origin) -> Empty:
         """End the caller's session, locked or not."""
         live = self._of(token, origin, "sessions.logout")
-        stored = live.stored
-        where = msgspec.structs.replace(
-            origin, terminal=stored.terminal, ssh_client=stored.ssh_client
-        )
         with self._index.write() as tx:
-            users.end_sessions(tx, key=stored.key)
-            audit.append(tx, self._event(stored.user, stored.role.value, where, "sessions.logout"))
+            users.end_sessions(tx, key=live.stored.key)
+            audit.append(tx, self._event(live.stored, "sessions.logout"))
         self.refresh()
         return request
 
@@ -365,22 +302,20 @@ class Sessions(Service):
         """Change the caller's password; the caller's other sessions end."""
         about(detail=f"own password of {actor.name}")
         check_password(request.new_password, actor.name)
-        account = self._authenticate(
+        account = self._authentication.check(
             actor.name, request.old_password, actor.origin, "sessions.change_password"
         )
         phc = self._hasher.hash(request.new_password)
         with self.transaction() as tx:
             users.update_user(tx, account.key, password=phc)
-            tx.change(
-                "DELETE FROM session WHERE user = ? AND id <> ?", (account.key, actor.session_key)
-            )
+            users.end_sessions(tx, user_key=account.key, but=actor.session_key)
         self.refresh()
         return Empty()
 
     @before_login("called by the users service after its own check")
     def unblock(self, name: str) -> None:
         """Lift the delay of an account."""
-        self._throttle.succeeded(name, "")
+        self._authentication.forgive(name)
 
     @before_login("called by services that ended sessions")
     def refresh(self) -> None:

@@ -283,7 +283,7 @@ def test_guesses_side_by_side_are_counted_one_by_one(people: Parts) -> None:
 def test_a_name_of_a_megabyte_takes_no_megabyte(people: Parts) -> None:
     for _ in range(3):
         fail(people, "x" * 1_000_000)
-    kept = people.sessions._throttle._failures
+    kept = people.sessions._authentication._throttle._failures
     assert all(len(key) < 200 for key in kept)
 
 
