@@ -310,7 +310,7 @@ class FakeArchive:
 
     def do_sessions_login(self, request: m.LoginRequest) -> Session:
         if request.password == "throttle":
-            raise ThrottledError("too many wrong passwords", retry_after=42)
+            raise ThrottledError("too many wrong passwords: wait 42 s", retry_after=42)
         if request.password != PASSWORD:
             raise AuthenticationError("user name or password is wrong")
         self.token_valid, self.session_state = True, "active"

@@ -13,7 +13,6 @@ from tuipacs.errors import AuthenticationError, SessionLockedError, ThrottledErr
 from tuipacs.schema import operations as op
 from tuipacs.schema.messages import PasswordRequest
 from tuipacs.ui.desk import Desk
-from tuipacs.ui.format import duration
 from tuipacs.ui.screens.card import CardScreen, label
 from tuipacs.ui.widgets.push_button import PushButton
 
@@ -69,7 +68,7 @@ class LockScreen(CardScreen[str]):
         try:
             await self._desk.link.call(op.UNLOCK, PasswordRequest(password=password))
         except ThrottledError as error:
-            self._failed(f"{error.message}: wait {duration(error.retry_after)} and try again")
+            self._failed(f"{error.message} and try again")
         except SessionLockedError as error:
             self._failed(error.message)
         except AuthenticationError as error:

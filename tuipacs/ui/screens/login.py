@@ -15,7 +15,6 @@ from tuipacs.errors import ThrottledError, TuipacsError
 from tuipacs.schema import operations as op
 from tuipacs.schema.messages import LoginRequest
 from tuipacs.ui.desk import Desk
-from tuipacs.ui.format import duration
 from tuipacs.ui.screens.card import CardScreen, label
 from tuipacs.ui.widgets.push_button import PushButton
 
@@ -86,7 +85,7 @@ class LoginScreen(CardScreen[Session]):
         try:
             session = await self._desk.link.call(op.LOGIN, request)
         except ThrottledError as error:
-            self._failed(f"{error.message}: wait {duration(error.retry_after)} and try again")
+            self._failed(f"{error.message} and try again")
         except TuipacsError as error:
             self._failed(". ".join(part for part in (error.message, error.remedy) if part))
         else:
