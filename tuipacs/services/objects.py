@@ -47,7 +47,10 @@ _PROGRAM_STARTS = (b"MZ", b"\x7fELF", b"#!", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba
 
 @dataclass(frozen=True)
 class ObjectStream:
-    """Bytes on their way out, ``size`` of them in all."""
+    """Bytes on their way out, ``size`` of them in all.
+
+    ``chunks`` is iterated over once, by one thread at a time; an error in between cuts it short.
+    """
 
     size: int
     chunks: Iterator[bytes]
@@ -82,12 +85,13 @@ class Objects(Service):
         stored = self._stored(key)
         about(detail=how)
         now = self._clock()
-        if not self._verified.has(key, now):
+        path = self._store.path(stored.blob_key)
+        version = (key, *_version(path))  # a file changed since has to be verified again
+        if not self._verified.has(version, now):
             if stored.dataset_size <= _VERIFY_BEFORE_VIEWING:
                 for _ in self._verified_chunks(stored):
                     pass
-            self._verified.add(key, now)
-        path = self._store.path(stored.blob_key)
+            self._verified.add(version, now)
         view = (actor.session_key, stored.study_key, how)
         if self._viewed.has(view, now):
             covered()
@@ -157,10 +161,10 @@ class Objects(Service):
             raise UsageError(f"an export takes 1 to {MAX_EXPORT_UIDS} UIDs")
         entries = {}
         with self._index.read() as reader:
-            for uid in request.uids:
-                found = lookup.export_entries(reader, uid.strip())
+            for uid in dict.fromkeys(uid.strip() for uid in request.uids):
+                found = lookup.export_entries(reader, uid)
                 if not found:
-                    raise NotFoundError(f"nothing in the archive has the UID {uid.strip()[:64]}")
+                    raise NotFoundError(f"nothing in the archive has the UID {uid[:64]}")
                 entries.update({entry.key: entry for entry in found})
         about(
             study_instance_uid=request.uids[0][:64],
@@ -193,6 +197,15 @@ class Objects(Service):
             size=len(data),
             chunks=(data[start : start + _CHUNK] for start in range(0, len(data), _CHUNK)),
         )
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """What tells this file from another in its place; no program can set the time of change."""
+    try:
+        about_it = path.lstat()
+    except OSError as error:
+        raise StorageFailedError(f"reading a stored file failed: {error.strerror}") from error
+    return about_it.st_dev, about_it.st_ino, about_it.st_size, about_it.st_ctime_ns
 
 
 def _read(file: BinaryIO, size: int) -> bytes:
