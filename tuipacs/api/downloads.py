@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,22 +16,9 @@ from tuipacs.api.caller import SessionDoor, origin_of, token_of
 from tuipacs.api.streaming import StreamAnswer
 from tuipacs.domain.actor import Actor
 from tuipacs.errors import NotFoundError
+from tuipacs.services.objects import ObjectStream
 
 _MAX_KEY = 2**63
-
-
-class ObjectStream(Protocol):
-    """``size`` bytes in chunks of bounded length; an error in between cuts the answer short."""
-
-    @property
-    def size(self) -> int:
-        """Bytes in all."""
-        ...
-
-    @property
-    def chunks(self) -> Iterator[bytes]:
-        """The bytes; iterated over once, from worker threads, one at a time."""
-        ...
 
 
 class _Pump:

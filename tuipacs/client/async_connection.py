@@ -34,19 +34,13 @@ class AsyncConnection:
         """Close the sockets."""
         await self._http.aclose()
 
-    def _headers(self) -> dict[str, str]:
-        headers = {"accept": wire.MEDIA_TYPE, "content-type": wire.MEDIA_TYPE}
-        if self.token:
-            headers["authorization"] = f"Bearer {self.token}"
-        return headers
-
     async def call(self, operation: Operation[Request, Answer], request: Request) -> Answer:
         """Carry out one operation and return its answer."""
         try:
             response = await self._http.post(
                 f"/v1/{operation.name}",
                 content=msgspec.msgpack.encode(request),
-                headers=self._headers(),
+                headers=wire.headers(self.token),
             )
         except httpx.TransportError as error:
             raise wire.unreachable(error) from error
@@ -59,7 +53,7 @@ class AsyncConnection:
         kind = "documents" if document else "objects"
         path = f"/v1/{kind}/{key}"
         try:
-            async with self._http.stream("GET", path, headers=self._headers()) as response:
+            async with self._http.stream("GET", path, headers=wire.headers(self.token)) as response:
                 if response.status_code >= 400:
                     wire.raise_for_error(response.status_code, await response.aread())
                 async for chunk in response.aiter_raw():
@@ -72,7 +66,7 @@ class AsyncConnection:
         timeout = httpx.Timeout(DEFAULT_TIMEOUT, read=30.0)  # the daemon sends a line every 10 s
         try:
             async with self._http.stream(
-                "GET", "/v1/events", headers=self._headers(), timeout=timeout
+                "GET", "/v1/events", headers=wire.headers(self.token), timeout=timeout
             ) as response:
                 if response.status_code >= 400:
                     wire.raise_for_error(response.status_code, await response.aread())

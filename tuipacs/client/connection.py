@@ -42,19 +42,13 @@ class Connection:
         """Close the sockets."""
         self._http.close()
 
-    def _headers(self) -> dict[str, str]:
-        headers = {"accept": wire.MEDIA_TYPE, "content-type": wire.MEDIA_TYPE}
-        if self.token:
-            headers["authorization"] = f"Bearer {self.token}"
-        return headers
-
     def call(self, operation: Operation[Request, Answer], request: Request) -> Answer:
         """Carry out one operation and return its answer."""
         try:
             response = self._http.post(
                 f"/v1/{operation.name}",
                 content=msgspec.msgpack.encode(request),
-                headers=self._headers(),
+                headers=wire.headers(self.token),
             )
         except httpx.TransportError as error:
             raise wire.unreachable(error) from error
@@ -66,7 +60,9 @@ class Connection:
         """Yield the stored bytes of one object, or the document encapsulated in it, in chunks."""
         kind = "documents" if document else "objects"
         try:
-            with self._http.stream("GET", f"/v1/{kind}/{key}", headers=self._headers()) as response:
+            with self._http.stream(
+                "GET", f"/v1/{kind}/{key}", headers=wire.headers(self.token)
+            ) as response:
                 if response.status_code >= 400:
                     wire.raise_for_error(response.status_code, response.read())
                 yield from response.iter_raw()
@@ -76,7 +72,9 @@ class Connection:
     def events(self) -> Iterator[Wake]:
         """Yield wake-ups until the session ends; `DaemonUnreachableError` if the daemon does."""
         try:
-            with self._http.stream("GET", "/v1/events", headers=self._headers()) as response:
+            with self._http.stream(
+                "GET", "/v1/events", headers=wire.headers(self.token)
+            ) as response:
                 if response.status_code >= 400:
                     wire.raise_for_error(response.status_code, response.read())
                 for line in response.iter_lines():

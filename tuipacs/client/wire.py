@@ -14,9 +14,9 @@ from tuipacs.schema.messages import ErrorBody
 
 Answer = TypeVar("Answer")
 
-MEDIA_TYPE = "application/msgpack"
 BASE_URL = "http://tuipacs"
 
+_MEDIA_TYPE = "application/msgpack"
 _BY_CODE: dict[str, type[errors.TuipacsError]] = {}
 
 
@@ -27,6 +27,14 @@ def _register(cls: type[errors.TuipacsError]) -> None:
 
 
 _register(errors.TuipacsError)
+
+
+def headers(token: str) -> dict[str, str]:
+    """The headers of a request; without a ``token`` for what works without a session."""
+    given = {"accept": _MEDIA_TYPE, "content-type": _MEDIA_TYPE}
+    if token:
+        given["authorization"] = f"Bearer {token}"
+    return given
 
 
 def raise_for_error(status_code: int, body: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -42,29 +42,19 @@ class Wakeups:
 
     def content(self, seq: int) -> None:
         """The change feed has grown to ``seq``."""
-        with self._lock:
-            old = self._versions
-            self._versions = Versions(max(seq, old.seq), old.incoming, old.jobs)
-            listeners = tuple(self._listeners)
-        _call(listeners)
+        self._tell(lambda old: replace(old, seq=max(seq, old.seq)))
 
     def incoming(self) -> None:
         """An association came, went or counted."""
-        with self._lock:
-            old = self._versions
-            self._versions = Versions(old.seq, old.incoming + 1, old.jobs)
-            listeners = tuple(self._listeners)
-        _call(listeners)
+        self._tell(lambda old: replace(old, incoming=old.incoming + 1))
 
     def jobs(self) -> None:
         """A job changed."""
+        self._tell(lambda old: replace(old, jobs=old.jobs + 1))
+
+    def _tell(self, step: Callable[[Versions], Versions]) -> None:
         with self._lock:
-            old = self._versions
-            self._versions = Versions(old.seq, old.incoming, old.jobs + 1)
+            self._versions = step(self._versions)
             listeners = tuple(self._listeners)
-        _call(listeners)
-
-
-def _call(listeners: tuple[Callable[[], None], ...]) -> None:
-    for listener in listeners:
-        listener()
+        for listener in listeners:
+            listener()
