@@ -65,8 +65,7 @@ def integer_of(
     stored = vr if vr in _BINARY_INTEGERS or vr in _NUMBER_TEXT_VRS else indexed.vr
     if stored in _BINARY_INTEGERS:
         size, signed = _BINARY_INTEGERS[stored]
-        order = "big" if big_endian else "little"
-        number = int.from_bytes(raw[:size], "big" if order == "big" else "little", signed=signed)
+        number = int.from_bytes(raw[:size], "big" if big_endian else "little", signed=signed)
         if len(raw) != size:
             remarks[f"{keyword(indexed)} has not the length of one number"] = None
             number = number if len(raw) % size == 0 else 0

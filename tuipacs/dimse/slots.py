@@ -9,9 +9,7 @@ from tuipacs.dimse.contract import Caller, ListenerSettings
 from tuipacs.domain.admission import Admission
 from tuipacs.domain.permissions import NodeService
 
-_STRANGERS_SHARE = (
-    4  # callers that may only echo get a quarter, so that they cannot block the nodes
-)
+_STRANGERS_SHARE = 4  # callers that may only echo get a quarter: they cannot block the nodes
 
 
 class AssociationSlots:

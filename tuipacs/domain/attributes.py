@@ -10,9 +10,7 @@ class PatientAttributes(Struct, frozen=True, kw_only=True):
 
     patient_id: str = ""
     issuer_of_patient_id: str = ""
-    patient_name: str = (
-        ""  # all component groups, as stored: "Yamada^Tarou=山田^太郎=やまだ^たろう"
-    )
+    patient_name: str = ""  # all component groups: "Yamada^Tarou=山田^太郎=やまだ^たろう"
     patient_birth_date: str = ""
     patient_sex: str = ""
     other_patient_ids: str = ""

@@ -6,9 +6,7 @@ import re
 import uuid
 
 MAX_UID_LENGTH = 64
-MAX_KEPT_UID_LENGTH = (
-    128  # objects with UIDs of up to 70 characters or so exist, and cannot be lost
-)
+MAX_KEPT_UID_LENGTH = 128  # objects with UIDs of some 70 characters exist, and cannot be lost
 
 _DERIVED = uuid.UUID("7d3c1f0e-2b57-4f0a-9f0c-5d1c7f6a9b21")  # namespace of made-up UIDs
 _VALID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))*")

@@ -36,9 +36,8 @@ class Operation(Generic[Request, Answer]):
 
 HEALTH = Operation("system.health", m.Empty, Health, public=True)
 LOGIN = Operation("sessions.login", m.LoginRequest, Session, public=True)
-UNLOCK = Operation(
-    "sessions.unlock", m.PasswordRequest, Identity, public=True
-)  # needs a token all the same
+# Public, and in need of a token all the same: it is checked without asking whether it is locked.
+UNLOCK = Operation("sessions.unlock", m.PasswordRequest, Identity, public=True)
 LOGOUT = Operation("sessions.logout", m.Empty, m.Empty, public=True)
 LOCK = Operation("sessions.lock", m.Empty, m.Empty)
 TOUCH = Operation("sessions.touch", m.Empty, Identity)
