@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 import pytest
 
@@ -47,3 +49,23 @@ def test_a_long_list_of_modalities_never_cuts_the_count(width: int) -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_longest_modality_is_shown_whole(width: int) -> None:
     assert "RTSTRUCT" in drawn(patient(("RTSTRUCT",), 41), width)
+
+
+@pytest.mark.parametrize("images", [0, 41, 999, 12_345, 123_456, 1_234_567, 987_654_321])
+@pytest.mark.parametrize("width", [*WIDTHS, 20, 40, NARROW - 1])
+def test_a_count_is_whole_or_plainly_rounded_down(width: int, images: int) -> None:
+    shown = drawn(patient(("CT", "MR", "SR"), images), width).split()[-1]
+    assert shown in (f"{images:,}", f"{images}", f"{images // 1000}k", f"{images // 1_000_000}M")
+
+
+@pytest.mark.parametrize("width", range(1, 14))
+@pytest.mark.parametrize("text", ["1,234,567", "410/1,000", "161.4 MB/s", "undefined"])
+def test_what_does_not_fit_on_the_right_is_no_other_number(text: str, width: int) -> None:
+    shown = f.fit(text, width, "right").strip()
+    assert shown in (text, text.replace(",", ""), "1234k", "1M", "…")
+
+
+def test_times_fit_their_columns() -> None:
+    """A date cut in the middle would be another date."""
+    assert len(f.clock(time.time())) <= 10
+    assert f.clock(86400.0 * 365) == "1971-01-01"

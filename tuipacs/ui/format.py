@@ -30,15 +30,34 @@ FLAG_WORDS: dict[Flag, tuple[str, str]] = {
 
 
 def fit(text: str, width: int, align: str = "left") -> str:
-    """Return ``text`` in exactly ``width`` cells, cut with an ellipsis where it is longer."""
+    """Return ``text`` in exactly ``width`` cells, cut with an ellipsis where it is longer.
+
+    What stands on the right is a number: it is written shorter, and never cut.
+    """
     if width <= 0:
         return ""
     length = len(text) if text.isascii() else cell_len(text)
+    if length > width and align == "right":
+        text = short_number(text, width)
+        length = len(text)
     if length > width:
         return set_cell_size(set_cell_size(text, width - 1).rstrip() + ELLIPSIS, width)
     if align == "right":
         return " " * (width - length) + text
     return text + " " * (width - length)
+
+
+def short_number(text: str, width: int) -> str:
+    """A number in ``width`` cells at most: ``1,234,567``, ``1234567``, ``1234k``, ``1M``, ``…``.
+
+    Thousands and millions are rounded down. A number without its last digits would be another
+    number, so what has no shorter form is left out.
+    """
+    forms = [text, text.replace(",", "")]
+    if forms[1].isascii() and forms[1].isdigit():
+        count = int(forms[1])
+        forms += [f"{count // 1000}k", f"{count // 1_000_000}M"]
+    return next((form for form in forms if cell_len(form) <= width), ELLIPSIS)
 
 
 def cut(text: str, width: int) -> str:
@@ -91,13 +110,13 @@ def moment(seconds: float | None) -> str:
 
 
 def clock(seconds: float | None) -> str:
-    """A point in time, local: the time alone when it is today, else the date."""
+    """A point in time, local, in 10 cells: the time when it is today, else the date."""
     if not seconds:
         return NONE
     then = dt.datetime.fromtimestamp(seconds).astimezone()
     if then.date() == dt.datetime.now().astimezone().date():
         return then.strftime("%H:%M:%S")
-    return then.strftime("%Y-%m-%d %H:%M")
+    return then.strftime("%Y-%m-%d")
 
 
 def duration(seconds: float | None) -> str:

@@ -43,7 +43,7 @@ def association_columns(width: int) -> Sequence[Column]:
         out += [
             Column("Rate", 8, align="right", source=3),
             Column("Size", 8, align="right", source=4),
-            Column("Since", 8, source=5),
+            Column("Since", 10, source=5),
             Column("Address", 15, source=6),
         ]
     return [*out, Column("Last status or reason", 20, flex=1, source=7)]
@@ -51,10 +51,10 @@ def association_columns(width: int) -> Sequence[Column]:
 
 def arrival_columns(width: int) -> Sequence[Column]:
     """When, who, what; ID and sender where there is room."""
-    out = [Column("Received", 8, source=0), Column("Patient", 20, flex=2, source=1)]
+    out = [Column("Received", 10, source=0), Column("Patient", 20, flex=2, source=1)]
     if width >= 100:
         out += [Column("ID", 12, source=2), Column("From", 16, source=3)]
-    out += [Column("Mod", 5, source=4), Column("Images", 6, align="right", source=5)]
+    out += [Column("Mod", 8, source=4), Column("Images", 7, align="right", source=5)]
     if width >= 70:
         out.append(Column("Description", 16, flex=2, source=6))
     return out
@@ -163,7 +163,7 @@ class IncomingScreen(WorkScreen):
             Cell(f.number(record.stored)),
             Cell(f"{rate:.1f}/s" if live else "", "accent"),
             Cell(f.size(record.bytes_received), "dim"),
-            Cell(f.clock(record.started_at).rpartition(" ")[2], "dim"),
+            Cell(f.clock(record.started_at), "dim"),
             Cell(record.address, "dim"),
             Cell(last, tone),
         )
@@ -281,7 +281,7 @@ class IncomingScreen(WorkScreen):
 def _arrival(row: StudyRecord) -> tuple[Cell, ...]:
     name = f.person_name(row.patient_name) or "(no name)"
     return (
-        Cell(f.clock(row.received_at).rpartition(" ")[2], "dim"),
+        Cell(f.clock(row.received_at), "dim"),
         Cell(f"{name} {f.FLAG_MARK}" if row.flags else name, "name"),
         Cell(row.patient_id),
         Cell(row.calling_ae_title or "import", "dim"),

@@ -42,7 +42,7 @@ def session_columns(width: int) -> Sequence[Column]:
         Column("User", 14, flex=1),
         Column("Client", 8, source=1),
         Column("State", 7, source=2),
-        Column("Active", 8, source=3),
+        Column("Active", 10, source=3),
     ]
     if width >= 62:
         out.append(Column("From", 22, flex=1, source=4))
@@ -264,6 +264,6 @@ def _session(session: SessionRecord) -> tuple[Cell, ...]:
         Cell(session.user, "name"),
         Cell(session.client.value),
         Cell("locked", "warn") if session.locked else Cell("open", "good"),
-        Cell(f.clock(session.active_at).rpartition(" ")[2], "dim"),
+        Cell(f.clock(session.active_at), "dim"),
         Cell(where, "dim"),
     )

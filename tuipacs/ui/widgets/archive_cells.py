@@ -26,7 +26,7 @@ def columns(width: int, *, flat: bool) -> Sequence[Column]:
             Column("Date", 10),
             Column("Mod", MODALITY),
             Column("Description", 14, flex=3),
-            Column("Images", 6, align="right"),
+            Column("Images", 7, align="right"),
             Column("", 1),
         )
     if width >= NARROW:
@@ -68,6 +68,7 @@ def cells(record: Record, width: int) -> tuple[tuple[Cell, ...], tuple[Part, ...
         extra.append(Cell("  " + description, "dim"))
     if width >= NARROW and modality:
         # A long list of modalities gives way; the count is never cut.
+        images = f.short_number(images, MODALITY + COUNT - 1)
         room = MODALITY + COUNT - max(COUNT, len(images))
         images = f"{f.cut(modality, room)} {images:>{COUNT}}"
     return tuple(extra), (Cell(date, "dim"), Cell(images))
