@@ -6,12 +6,13 @@ import datetime as dt
 
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.audit import AuditEvent
+from tuipacs.domain.clock import Clock
 from tuipacs.domain.level import Level
 from tuipacs.domain.permissions import Permission
 from tuipacs.domain.query import SortKey, Term, parse_filter
 from tuipacs.errors import NotFoundError, UsageError
 from tuipacs.index import browse, changes, lookup, rows
-from tuipacs.index.database import Reader
+from tuipacs.index.database import Index, Reader
 from tuipacs.index.ingest import last_seq
 from tuipacs.schema.messages import (
     PAGE_LIMIT,
@@ -32,13 +33,35 @@ from tuipacs.schema.messages import (
     UidRequest,
 )
 from tuipacs.services.guard import Service, about, covered, guarded
+from tuipacs.services.recent import Recent
 
 FIND_LIMIT = 100_000
+_SAME_QUERY_SECONDS = 600.0  # one record for a list that is kept up to date on a screen
 _EVENT = AuditEvent.QUERY
 
 
 class Browse(Service):
     """Reading the index on behalf of people."""
+
+    def __init__(self, index: Index, clock: Clock) -> None:
+        super().__init__(index, clock)
+        self._asked = Recent(seconds=_SAME_QUERY_SECONDS)
+
+    def _record_once(self, actor: Actor, operation: str, *query: str | int) -> None:
+        """Record the running call, unless its session asked the same a moment ago.
+
+        Screens read what they show again while the archive receives; that is one query.
+        """
+        if not actor.session_key:
+            return  # nothing tells whose call it is: the guard records each
+        now = self._clock()
+        asked = (actor.session_key, operation, *query)
+        if self._asked.has(asked, now):
+            covered()
+        else:
+            with self.transaction():  # the record, before anything relies on its being there
+                pass
+            self._asked.add(asked, now)
 
     def _terms(self, text: str) -> tuple[Term, ...]:
         return parse_filter(text, dt.datetime.fromtimestamp(self._clock()).astimezone().date())
@@ -49,12 +72,15 @@ class Browse(Service):
         _about_page(request)
         with self._index.read() as reader:
             keys, matched = self._page(reader, Level.PATIENT, request)
-            return PatientPage(
+            answer = PatientPage(
                 rows=rows.patients(reader, keys),
                 matched=matched,
                 total=browse.totals(reader).patients,
                 as_of_seq=last_seq(reader),
             )
+        if not request.offset:
+            self._record_once(actor, "patients", request.filter)
+        return answer
 
     @guarded(Permission.BROWSE, _EVENT)
     def studies(self, actor: Actor, request: PageRequest) -> StudyPage:
@@ -62,12 +88,15 @@ class Browse(Service):
         _about_page(request)
         with self._index.read() as reader:
             keys, matched = self._page(reader, Level.STUDY, request)
-            return StudyPage(
+            answer = StudyPage(
                 rows=rows.studies(reader, keys),
                 matched=matched,
                 total=browse.totals(reader).studies,
                 as_of_seq=last_seq(reader),
             )
+        if not request.offset:
+            self._record_once(actor, "studies", request.filter)
+        return answer
 
     def _page(self, reader: Reader, level: Level, request: PageRequest) -> tuple[list[int], int]:
         return browse.page(
@@ -107,11 +136,13 @@ class Browse(Service):
             if patient_id is None:
                 raise NotFoundError("there is no such patient")
             about(patient_id=patient_id[:64], detail=f"{len(keys)} studies")
-            return StudyRows(
+            answer = StudyRows(
                 rows=rows.studies(reader, keys[request.offset : request.offset + request.limit]),
                 total=len(keys),
                 as_of_seq=last_seq(reader),
             )
+        self._record_once(actor, "studies_of", request.key, request.filter)
+        return answer
 
     @guarded(Permission.BROWSE, AuditEvent.INSTANCES_ACCESSED)
     def series_of(self, actor: Actor, request: ChildrenRequest) -> SeriesRows:
@@ -123,11 +154,13 @@ class Browse(Service):
                 raise NotFoundError("there is no such study")
             about(patient_id=names[0][:64], study_instance_uid=names[1])
             keys = lookup.series_keys(reader, request.key)
-            return SeriesRows(
+            answer = SeriesRows(
                 rows=rows.series(reader, keys[request.offset : request.offset + request.limit]),
                 total=len(keys),
                 as_of_seq=last_seq(reader),
             )
+        self._record_once(actor, "series_of", request.key)
+        return answer
 
     @guarded(
         Permission.BROWSE,

@@ -8,6 +8,7 @@ import pytest
 
 from tests.builders import make_dataset, make_study
 from tests.unit.services.parts import Parts, actor
+from tuipacs.domain.actor import Actor
 from tuipacs.domain.level import Level
 from tuipacs.domain.permissions import Role
 from tuipacs.domain.query import SortKey
@@ -65,6 +66,45 @@ def test_only_the_first_page_of_a_query_is_recorded(filled: Parts) -> None:
         filled.browse.studies(VIEWER, m.PageRequest(filter="mod:CT", offset=offset, limit=1))
         filled.browse.patients(VIEWER, m.PageRequest(offset=offset, limit=1))
     assert [r.detail for r in filled.records()[before:]] == ["mod:CT", "everything"]
+
+
+def test_a_list_that_a_screen_reads_again_is_one_query_for_ten_minutes(filled: Parts) -> None:
+    """While a modality sends, an open list is read again and again."""
+    anna, ben = (actor(Role.VIEWER, session_key=key) for key in (1, 2))
+    before = len(filled.records())
+
+    def read(who: Actor) -> None:
+        filled.browse.patients(who, m.PageRequest())
+        filled.browse.studies(who, m.PageRequest(filter="mod:CT"))
+        filled.browse.studies_of(who, m.ChildrenRequest(key=1))
+        filled.browse.series_of(who, m.ChildrenRequest(key=1))
+
+    read(anna)
+    assert len(filled.records()) == before + 4
+    read(anna)
+    assert len(filled.records()) == before + 4
+    read(ben)
+    assert len(filled.records()) == before + 8, "another person's query is another one"
+    filled.browse.studies(anna, m.PageRequest())
+    filled.browse.patients(anna, m.PageRequest(filter="mod:CT"))
+    filled.browse.studies_of(anna, m.ChildrenRequest(key=2))
+    assert len(filled.records()) == before + 11, "so is another filter, list or patient"
+    filled.clock.now += 601
+    read(anna)
+    assert len(filled.records()) == before + 15
+
+
+def test_neither_a_later_page_nor_a_refused_query_covers_a_first_page(filled: Parts) -> None:
+    anna, before = actor(Role.VIEWER, session_key=1), len(filled.records())
+    request = m.PageRequest(offset=1, limit=1)
+    filled.browse.patients(anna, request)
+    with pytest.raises(UsageError):
+        filled.browse.patients(anna, m.PageRequest(filter="foo:bar"))
+    with pytest.raises(UsageError):
+        filled.browse.patients(anna, m.PageRequest(filter="foo:bar"))
+    assert len(filled.records()) == before + 2
+    filled.browse.patients(anna, m.PageRequest())
+    assert len(filled.records()) == before + 3
 
 
 @pytest.mark.parametrize(
