@@ -13,6 +13,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from enum import StrEnum
 
 from msgspec import Struct
@@ -182,19 +183,17 @@ def _settings(archive: ArchivePaths) -> Iterator[Finding]:
 
 
 def _daemon(archive: ArchivePaths) -> Iterator[Finding]:
-    connection = Connection(archive.socket, timeout=10)
     try:
-        started = time.monotonic()
-        health = connection.call(op.HEALTH, m.Empty())
-        took = (time.monotonic() - started) * 1000
+        with closing(Connection(archive.socket, timeout=10)) as connection:
+            started = time.monotonic()
+            health = connection.call(op.HEALTH, m.Empty())
+            took = (time.monotonic() - started) * 1000
     except DaemonUnreachableError as error:
         yield _warning("daemon", error.message, error.remedy)
         return
     except TuipacsError as error:
         yield _finding("daemon", error.message, True, error.remedy)
         return
-    finally:
-        connection.close()
     yield _finding(
         "daemon", f"tuipacs {health.version}, pid {health.pid}, answers in {took:.0f} ms"
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import sys
+from contextlib import closing, suppress
 from typing import Annotated
 
 import typer
@@ -32,13 +32,10 @@ def login(
     archive = state_of(ctx).archive
     if user is None:
         user = _ask_name()
-    connection = Connection(archive.socket)
-    try:
+    with closing(Connection(archive.socket)) as connection:
         connection.call(op.HEALTH, m.Empty())  # before anyone types a password for nothing
         password = read_password(from_stdin=password_stdin)
         session = log_in(connection, user, password)
-    finally:
-        connection.close()
     save_login(archive, session.user, session.token)
     print_lines(
         [f"logged in as {session.user} ({session.role.value}) until {moment(session.expires_at)}"]
@@ -60,12 +57,13 @@ def logout(ctx: typer.Context) -> None:
     if stored is None:
         print_lines(["not logged in"])
         return
-    connection = Connection(archive.socket, token=stored.token)
     try:
         # A session that ended by itself, or with its daemon, is what was asked for.
-        with contextlib.suppress(AuthenticationError, UnavailableError):
+        with (
+            closing(Connection(archive.socket, token=stored.token)) as connection,
+            suppress(AuthenticationError, UnavailableError),
+        ):
             connection.call(op.LOGOUT, m.Empty())
     finally:
-        connection.close()
         forget_login(archive)
     print_lines([f"{stored.user} is logged out"])

@@ -52,17 +52,13 @@ def connected(ctx: typer.Context) -> Iterator[Connection]:
     A session made from the environment ends with the command.
     """
     state = state_of(ctx)
-    connection = Connection(state.archive.socket, clean=not state.as_json)
-    try:
+    own = bool(os.environ.get(USER_VARIABLE))
+    with contextlib.closing(
+        Connection(state.archive.socket, clean=not state.as_json)
+    ) as connection:
         _check_running(connection, state)
-        if os.environ.get(USER_VARIABLE):
-            with _own_session(connection):
-                yield connection
-        else:
-            with _stored_session(connection, state):
-                yield connection
-    finally:
-        connection.close()
+        with _own_session(connection) if own else _stored_session(connection, state):
+            yield connection
 
 
 def _check_running(connection: Connection, state: State) -> None:

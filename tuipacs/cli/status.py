@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -26,14 +27,12 @@ def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
     Exit code 3 when no daemon runs.
     """
     state = state_of(ctx)
-    connection = Connection(state.archive.socket, clean=not as_json)
     try:
-        health = connection.call(op.HEALTH, m.Empty())
+        with closing(Connection(state.archive.socket, clean=not as_json)) as connection:
+            health = connection.call(op.HEALTH, m.Empty())
     except DaemonUnreachableError as error:
         _not_running(state, error, as_json)
         raise typer.Exit(NOT_RUNNING) from None
-    finally:
-        connection.close()
     whole = _whole(ctx, state)
     if as_json:
         answer: dict[str, Any] = {"running": True, "archive": str(state.archive.root)}

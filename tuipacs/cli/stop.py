@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -25,7 +26,8 @@ def stop(
     """Stop the archive's daemon once it has finished what is being received."""
     with connected(ctx) as connection:
         connection.call(op.STOP, m.Empty())
-    _wait(Connection(state_of(ctx).archive.socket), timeout)
+    with closing(Connection(state_of(ctx).archive.socket)) as connection:
+        _wait(connection, timeout)
     print_lines(["the archive has stopped"])
 
 
@@ -37,8 +39,6 @@ def _wait(connection: Connection, timeout: float) -> None:
             time.sleep(0.1)
     except DaemonUnreachableError:
         return
-    finally:
-        connection.close()
     raise UnavailableError(
         f"the archive has not stopped within {timeout:.0f} s", remedy="it is still finishing work"
     )

@@ -65,9 +65,7 @@ def feed(orders: Orders, stop: threading.Event) -> None:
 def _import(orders: Orders, inbox: Path, stop: threading.Event) -> None:
     """Bundled files first, since they are there at once; then what has to be made."""
     inbox.mkdir(mode=0o700)
-    connection = Connection(ArchivePaths(Path(orders.archive)).socket)
-    login = m.LoginRequest(user=orders.admin, password=orders.password, client=ClientKind.COMMAND)
-    connection.token = connection.call(op.LOGIN, login).token
+    connection = _logged_in(orders)
     copies = inbox / "bundled"
     copies.mkdir()
     for path in bundled_files():  # copies, since an installer may have put links there
@@ -90,16 +88,21 @@ def _import(orders: Orders, inbox: Path, stop: threading.Event) -> None:
     connection.close()
 
 
+def _logged_in(orders: Orders) -> Connection:
+    connection = Connection(ArchivePaths(Path(orders.archive)).socket)
+    login = m.LoginRequest(user=orders.admin, password=orders.password, client=ClientKind.COMMAND)
+    connection.token = connection.call(op.LOGIN, login).token
+    return connection
+
+
 def _submit(connection: Connection, paths: list[str]) -> JobRecord:
     return connection.call(op.IMPORT, m.ImportRequest(paths=tuple(paths)))
 
 
 def _clean_up(orders: Orders) -> None:
     """Stop the daemon and remove the archive, for a demo that was killed."""
-    connection = Connection(ArchivePaths(Path(orders.archive)).socket)
-    login = m.LoginRequest(user=orders.admin, password=orders.password, client=ClientKind.COMMAND)
     try:
-        connection.token = connection.call(op.LOGIN, login).token
+        connection = _logged_in(orders)
         connection.call(op.STOP, m.Empty())
         while True:  # it finishes what it receives, and writes until then
             connection.call(op.HEALTH, m.Empty())
