@@ -307,6 +307,8 @@ class Sessions(Service):
         )
         phc = self._hasher.hash(request.new_password)
         with self.transaction() as tx:
+            if not users.same_login(users.account(tx, account.name), account):
+                raise AuthenticationError("the account was changed meanwhile: log in again")
             users.update_user(tx, account.key, password=phc)
             users.end_sessions(tx, user_key=account.key, but=actor.session_key)
         self.refresh()

@@ -35,6 +35,7 @@ _VOLUME = re.compile(r"[0-9a-f]{6}")
 _PART = ".part"
 _MISSING = "the stored file of this object is missing"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_LOOK_EVERY = 16 << 20  # bytes written until the free space is looked at again
 _BUSY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # says nothing about the disk, and passes
 Fsync = Callable[[int], None]
 
@@ -87,14 +88,18 @@ class LocalStore:
                 f"the archive is read-only: {self._failure}",
                 remedy="check the disk, then restart the archive",
             )
+        self.check_room()
+        return LocalSpool(self, self._place(), header)
+
+    def check_room(self, ahead: int = 0) -> None:
+        """Raise `StorageFullError` below the reserve, or if ``ahead`` bytes would lead there."""
         with self.disk_errors("asking for free space"):
             free, _ = self.free()
-        if free < self._reserve:
+        if free - ahead < self._reserve:
             raise StorageFullError(
                 f"the disk has reached its reserve ({free >> 20} MiB free)",
                 remedy="make room; storing goes on by itself",
             )
-        return LocalSpool(self, self._place(), header)
 
     def _place(self) -> str:
         with self._lock:
@@ -199,6 +204,7 @@ class LocalSpool:
         self._header_sha256 = hashlib.sha256(header).digest()
         self._hasher = hashlib.sha256()
         self._size = 0
+        self._looked_at = 0
         self._closed = False
         self._renamed = False
         with store.disk_errors("creating a file"):
@@ -217,7 +223,10 @@ class LocalSpool:
                 view = view[os.write(self._descriptor, view) :]
 
     def write(self, chunk: bytes | memoryview) -> None:
-        """Append dataset bytes."""
+        """Append dataset bytes. One large object, too, leaves the reserve alone."""
+        if self._size + len(chunk) - self._looked_at >= _LOOK_EVERY:
+            self._looked_at = self._size + len(chunk)
+            self._store.check_room(len(chunk))
         self._write(chunk)
         self._hasher.update(chunk)
         self._size += len(chunk)
