@@ -70,7 +70,10 @@ async def test_keys_that_edit_act_in_the_order_typed() -> None:
 
 @pytest.mark.parametrize(
     ("password", "words"),
-    [("wrong", "user name or password is wrong"), ("throttle", "too many wrong passwords: wait 42 s and try again")],
+    [
+        ("wrong", "user name or password is wrong"),
+        ("throttle", "too many wrong passwords: wait 42 s and try again"),
+    ],
 )
 async def test_a_refused_login_says_why_and_forgets_the_password(password: str, words: str) -> None:
     archive = FakeArchive(3)

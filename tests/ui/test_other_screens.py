@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 from textual.widgets import Button, Input
 
 from tests.ui.driving import FakeLauncher, at_work, program, screen_text, type_ahead, until
@@ -21,7 +22,7 @@ from tuipacs.ui.dialogs.quit import QuitDialog
 from tuipacs.ui.dialogs.user import AddUserDialog
 from tuipacs.ui.rates import Rates
 from tuipacs.ui.screens.incoming import IncomingScreen
-from tuipacs.ui.screens.jobs import progress_bar
+from tuipacs.ui.screens.jobs import progress_bar, short_title
 from tuipacs.ui.screens.system import sparkline
 
 
@@ -114,7 +115,7 @@ async def test_jobs_show_progress_and_a_running_one_can_be_cancelled() -> None:
     archive.jobs = [running_job(1)]
     async with at_work(archive) as (app, pilot):
         await pilot.press("g", "j")
-        await until(pilot, lambda: "import /media/cd" in screen_text(app))
+        await until(pilot, lambda: "import cd" in screen_text(app))
         assert "410/1,000" in screen_text(app)
         assert "14.1/s" in screen_text(app)
         await pilot.press("enter")
@@ -342,3 +343,28 @@ async def test_the_largest_form_shows_its_error_and_its_buttons_on_80x24() -> No
         assert "Cancel" in text
         assert "Add a user" in text
         assert "Password again" in text
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("import /media/cd/IMAGES", ("import IMAGES", "/media/cd")),
+        ("import /media/cd/IMAGES/ and 2 more", ("import IMAGES and 2 more", "/media/cd")),
+        ("import /cd", ("import cd", "/")),
+        ("import cd", ("import cd", "")),
+        ("import /", ("import /", "")),
+    ],
+)
+def test_jobs_are_told_apart_by_the_end_of_their_path(title: str, shown: tuple[str, str]) -> None:
+    assert short_title(title) == shown
+
+
+async def test_the_whole_reason_of_an_abort_can_be_read_on_80x24() -> None:
+    archive = FakeArchive(5)
+    reason = "the peer aborted (source 0, reason 0)"
+    archive.associations = [association(1, AssociationState.ABORTED, reason=reason)]
+    async with at_work(archive, size=(80, 24)) as (app, pilot):
+        await pilot.press("g", "i")
+        await until(pilot, lambda: isinstance(app.screen, IncomingScreen) and app.desk.associations)
+        await pilot.press("enter")
+        await until(pilot, lambda: reason in screen_text(app))

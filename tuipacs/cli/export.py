@@ -130,4 +130,4 @@ def _tell(done: Sequence[Target], as_json: bool) -> None:
         return
     print_lines(str(target.path) for target in done)
     total = sum(target.entry.size_bytes for target in done)
-    note(f"{len(done):,} objects, {size(total)}")
+    note(f"{len(done):,} {'object' if len(done) == 1 else 'objects'}, {size(total)}")

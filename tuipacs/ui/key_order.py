@@ -5,7 +5,7 @@ Textual hands a key to the widget that has the focus now. What a key before it d
 could land in the field of the user name. Here the keys that move the focus do it at once, and keys
 for a screen that is not there yet wait for it. A key that edits a field (backspace, ctrl+u) climbs
 from the field to the application before it acts, while letters act in the field: typed ahead, the
-letters after it would be deleted instead of those before. It joins the letters in the field's queue.
+letters after it would be deleted instead of those before. It joins the letters' queue.
 """
 
 from __future__ import annotations

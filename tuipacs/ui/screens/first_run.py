@@ -69,7 +69,7 @@ class FirstRunScreen(CardScreen[bool]):
     def compose_card(self) -> Iterable[Widget]:
         yield label("AE title: the name by which modalities call this archive")
         yield Input("TUIPACS", id="ae-title", max_length=16)
-        yield label("Port (for this machine only until dicom.host in archive.toml says more)")
+        yield label("Port (for this machine only; dicom.host in archive.toml opens it)")
         yield Input("11112", id="port", max_length=5)
         yield label("Who may send")
         with Choices(id="callers"):

@@ -172,13 +172,16 @@ class IncomingScreen(WorkScreen):
     def _contexts(record: AssociationRecord) -> list[Row]:
         first = Cell("    context", "guide")
         rows = []
+        if record.reason:  # the column it stands in is narrow on a small terminal
+            parts = (Cell("    reason", "guide"), Cell(""), Cell(record.reason, "bad"))
+            rows.append(Row((record.key, -2), parts, spans=True))
         # What was refused is what one looks for.
         for index, context in sorted(enumerate(record.contexts), key=lambda c: c[1].accepted):
             mark = Cell("accepted", "good") if context.accepted else Cell("refused", "bad")
             name = context.abstract_syntax_name or context.abstract_syntax
             words = Cell(f"{name} · {context.reason or context.transfer_syntax}", "dim")
             rows.append(Row((record.key, index), (first, mark, words), spans=True))
-        if not rows:
+        if not record.contexts:
             words = Cell("no presentation context was negotiated", "dim")
             rows.append(Row((record.key, -1), (first, Cell(""), words), spans=True))
         return rows

@@ -35,6 +35,13 @@ def progress_bar(done: int, total: int, width: int) -> tuple[str, str]:
     return filled, "─" * (width - len(filled))
 
 
+def short_title(title: str) -> tuple[str, str]:
+    """``import /media/cd/IMAGES`` as ``import IMAGES`` and ``/media/cd``: ends tell jobs apart."""
+    start, _, last = title.rstrip("/").replace("/ and ", " and ").rpartition("/")
+    deed, _, place = start.partition(" ")
+    return (f"{deed} {last}", place or "/") if start and last else (title, "")
+
+
 def columns(width: int) -> Sequence[Column]:
     """What, how far; counts where there is room."""
     out = [
@@ -195,8 +202,10 @@ def _cells(job: JobRecord) -> tuple[Part, ...]:
     tone, live = _TONES[job.state], not job.state.ended
     share = f.percent(job.done, job.total) if job.total else "…" if live else ""
     done = f.number(job.done) + (f"/{f.number(job.total)}" if job.total else "")
+    title, place = short_title(job.title)
+    said = [f"  {part}" for part in (job.message, place) if part]
     return (
-        (Cell(job.title, "name"), Cell(f"  {job.message}" if job.message else "", "dim")),
+        (Cell(title, "name"), Cell("".join(said), "dim")),
         Cell(job.state.value, tone),
         (Cell(filled, tone), Cell(rest, "guide"), Cell(f" {share:>4}")),
         Cell(done),
