@@ -118,7 +118,7 @@ class ArchiveTable(LineView):
             del self.marks[line.key]
         else:
             self.marks[line.key] = line.record
-        self.redraw()
+        self.redraw_line(self.cursor)
 
     def clear_marks(self) -> None:
         """Unmark everything."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -152,6 +152,13 @@ class LineView(ScrollView, can_focus=True):
         self._fit_virtual_size()
         self.refresh()
 
+    def redraw_line(self, line: int) -> None:
+        """Draw one line again, if it is visible; scrolling draws everything anyway."""
+        self._strips.pop(line, None)
+        row = line - self.first_visible
+        if 0 <= row < self.page_lines:
+            self.refresh(Region(0, row + self.has_header, self.size.width, 1))
+
     def _fit_virtual_size(self) -> None:
         wanted = Size(0, self.line_count + self.has_header)
         if self.virtual_size != wanted:
@@ -289,10 +296,9 @@ class LineView(ScrollView, can_focus=True):
         """Put the cursor on ``line``, or the nearest there is."""
         line = max(0, min(line, self.line_count - 1))
         if line != self.cursor:
-            self._strips.pop(self.cursor, None)
-            self._strips.pop(line, None)
-            self.cursor = line
-            self.refresh()
+            before, self.cursor = self.cursor, line
+            self.redraw_line(before)
+            self.redraw_line(line)
             self.moved()
         self.scroll_to_cursor()
 

@@ -1,0 +1,93 @@
+"""A list draws again only what changed; a terminal shows the same as if all had been drawn."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pyte
+import pytest
+from textual._compositor import CompositorUpdate
+from textual.screen import Screen
+
+from tests.ui.driving import THEMES, FakeLauncher, archive_screen, at_work, until
+from tests.ui.fake_archive import TODAY, FakeArchive, FakeLink
+from tuipacs.ui.application import TuipacsApp
+from tuipacs.ui.graphics.choice import GraphicsChoice, Protocol
+from tuipacs.ui.graphics.probe import ProbeResult
+from tuipacs.ui.widgets.archive_table import ArchiveTable
+
+KEYS = (
+    *("j", "j", "j", "k", "ctrl+d", "enter", "j", "j", "space", "pagedown", "k", "G", "k"),
+    *("pageup", "space", "g", "g", "j", "l", "j", "enter", "j", "j", "h", "h", "backslash"),
+)
+
+
+class Watched(TuipacsApp):
+    """Sends its updates to a terminal too, as it would to a real one."""
+
+    def __init__(self, archive: FakeArchive, size: tuple[int, int]) -> None:
+        self.terminal = pyte.Screen(*size)
+        self.sent = 0
+        self._stream = pyte.Stream(self.terminal)
+        super().__init__(
+            FakeLauncher(archive),
+            probe=ProbeResult(choice=GraphicsChoice(protocol=Protocol.HALF, reason="a test")),
+            make_link=lambda: FakeLink(archive),
+            theme_folders=[THEMES],
+            preferences_file=None,
+            now=lambda: dt.datetime.combine(TODAY, dt.time(12, 0), tzinfo=dt.UTC),
+        )
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        super()._display(screen, renderable)
+        if isinstance(renderable, CompositorUpdate) and not self._batch_count:
+            sequence = renderable.render_segments(self.console)
+            self.sent += len(sequence)
+            self._stream.feed(sequence)
+
+    def cells(self) -> list[list[Any]]:
+        """What the terminal shows, with colors."""
+        width, height = self.terminal.columns, self.terminal.lines
+        return [[self.terminal.buffer[y][x] for x in range(width)] for y in range(height)]
+
+
+def settled(table: ArchiveTable) -> bool:
+    """Whether nothing is being loaded near the viewport."""
+    loading = any(branch.loading for branch in table.outline.branches.values())
+    return not loading and not table.outline.missing_pages(*table.wanted_lines)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_the_terminal_shows_what_drawing_everything_again_would_show(
+    size: tuple[int, int],
+) -> None:
+    archive = FakeArchive(300)
+    app = Watched(archive, size)
+    async with at_work(archive, size=size, app=app) as (_, pilot):
+        table = archive_screen(app).table
+        for key in KEYS:
+            await pilot.press(key)
+            await until(pilot, lambda: settled(table))
+            await pilot.pause()
+            shown = app.cells()
+            app.screen.refresh(layout=True)
+            table.redraw()
+            await pilot.pause()
+            await pilot.pause()
+            assert [table.cursor, shown] == [table.cursor, app.cells()], f"after {key}"
+
+
+async def test_a_move_of_the_cursor_sends_two_lines_and_not_the_list() -> None:
+    archive = FakeArchive(300)
+    app = Watched(archive, (80, 24))
+    async with at_work(archive, size=(80, 24), app=app) as (_, pilot):
+        await pilot.press("j")
+        await pilot.pause()
+        app.sent = 0
+        archive_screen(app).table.redraw()
+        await pilot.pause()
+        everything, app.sent = app.sent, 0
+        await pilot.press("j")
+        await pilot.pause()
+        assert 0 < app.sent < everything / 4
