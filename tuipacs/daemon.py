@@ -25,6 +25,7 @@ from tuipacs.api.app import ControlApi, Workers
 from tuipacs.api.server import ControlServer, bind_control_socket
 from tuipacs.bootstrap import Archive
 from tuipacs.config import Config, load_config
+from tuipacs.domain.safe_text import clean
 from tuipacs.errors import StorageFailedError, TuipacsError
 from tuipacs.folder import prepare_folder
 from tuipacs.lock import ArchiveLock
@@ -76,7 +77,7 @@ def _check_exists(paths: ArchivePaths) -> None:
 
 
 def _complain(paths: ArchivePaths, words: str, bug: BaseException | None = None) -> int:
-    sys.stderr.write(f"tuipacs: {words}\n")
+    sys.stderr.write(f"tuipacs: {clean(words)}\n")
     with contextlib.suppress(OSError):  # it is on stderr already
         logs.append_line(paths.log, __name__, words, bug)
     return 1

@@ -17,7 +17,8 @@ class ArchiveLock:
     """``daemon.lock``, held as long as this object is open. The file holds the owner's pid.
 
     The file itself stays behind and means nothing: only the lock counts, and the kernel drops it
-    with the process, however that ends.
+    with the process, however that ends. The folder is locked as well: whoever removes the file, to
+    help, must not help a second daemon to start.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,11 +35,13 @@ class ArchiveLock:
                 f"the archive folder {path.parent} cannot be used: {error.strerror}",
                 remedy="it must belong to the user that runs the daemon, and be writable",
             ) from None
+        self._folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            self._take()
+            self._take(self._fd)
+            self._take(self._folder)
         except BlockingIOError:
             owner = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
-            os.close(self._fd)
+            self.close()
             named = f" (pid {owner})" if owner.isdigit() else ""
             raise ConflictError(
                 f"another daemon{named} owns this archive",
@@ -47,12 +50,13 @@ class ArchiveLock:
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode("ascii"), 0)
 
-    def _take(self) -> None:
+    @staticmethod
+    def _take(descriptor: int) -> None:
         """Wait a moment for a child of a dead owner that is between fork and exec."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
                 if time.monotonic() > deadline:
@@ -61,6 +65,7 @@ class ArchiveLock:
 
     def close(self) -> None:
         """Give the lock back."""
+        os.close(self._folder)
         os.close(self._fd)
 
     def __enter__(self) -> ArchiveLock:

@@ -58,3 +58,13 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(StorageFailedError):
         ArchiveLock(path)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_removing_the_lock_file_lets_no_second_daemon_in(tmp_path: Path) -> None:
+    """Somebody takes it for stale."""
+    path = tmp_path / "daemon.lock"
+    with ArchiveLock(path):
+        path.unlink()
+        with pytest.raises(ConflictError, match="another daemon owns"):
+            ArchiveLock(path)
+    ArchiveLock(path).close()

@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +35,8 @@ _KEY = re.compile(r"[0-9a-f]{6}/[0-9a-f]{32}")
 _VOLUME = re.compile(r"[0-9a-f]{6}")
 _PART = ".part"
 _MISSING = "the stored file of this object is missing"
+# No link is followed, and a FIFO in the place of a file keeps nobody waiting.
+_OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOOK_EVERY = 16 << 20  # bytes written until the free space is looked at again
 _BUSY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # says nothing about the disk, and passes
@@ -129,11 +132,15 @@ class LocalStore:
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading."""
         try:
-            return self.place_of(key).open("rb")
+            descriptor = os.open(self.place_of(key), _OPEN_FLAGS)
         except FileNotFoundError:
             raise NotFoundError(_MISSING) from None
         except OSError as error:
             raise StorageFailedError(f"opening a stored file failed: {error.strerror}") from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise StorageFailedError("opening a stored file failed: it is no plain file")
+        return os.fdopen(descriptor, "rb")
 
     def remove(self, key: str) -> None:
         """Remove an object that no row names."""
@@ -149,7 +156,7 @@ class LocalStore:
         for volume in self._volumes()[-_RECENT_VOLUMES:]:
             for path in sorted((self._root / f"{volume:06x}").iterdir()):
                 key = f"{volume:06x}/{path.name}"
-                if _KEY.fullmatch(key):
+                if _KEY.fullmatch(key) and stat.S_ISREG(path.lstat().st_mode):
                     yield key
 
     def sweep(self) -> int:
