@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import ArrayLike, NDArray
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
@@ -19,11 +20,18 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from tuipacs.dicom.pixels.render import render_frame
+from tuipacs.dicom.pixels.render import Picture
 from tuipacs.domain.frame import Frame, WindowRequest
 
 BIG, EXPLICIT, IMPLICIT = ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 RLE = "1.2.840.10008.1.2.5"
+
+
+def render_frame(path: Path, frame_number: int = 1, window: WindowRequest | None = None) -> Frame:
+    """A frame of a file as a decoder process gives it, made in this process."""
+    with path.open("rb") as file:
+        frame, pixels = Picture(file.fileno()).render(frame_number, window)
+    return replace(frame, pixels=pixels.tobytes())
 
 
 def image(values: ArrayLike, dtype: str = "u2", **attributes: Any) -> Dataset:

@@ -18,11 +18,10 @@ from PIL import Image
 from pydicom import Dataset
 from pydicom.data import get_charset_files, get_testdata_files
 
-from tuipacs.dicom.pixels.render import render_frame
 from tuipacs.domain.frame import Frame, WindowRequest, WindowSource
 from tuipacs.errors import DecodeError
 
-from .images import as_array, image, write
+from .images import as_array, image, render_frame, write
 
 pytestmark = pytest.mark.dcmtk
 

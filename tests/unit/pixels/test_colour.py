@@ -15,11 +15,10 @@ from pydicom.pixels import apply_color_lut
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 
 from tuipacs.dicom.pixels.colour import to_rgb
-from tuipacs.dicom.pixels.render import render_frame
 from tuipacs.domain.frame import Frame, WindowRequest, WindowSource
 from tuipacs.errors import DecodeError
 
-from .images import BIG, EXPLICIT, IMPLICIT, as_array, fragments, image, write
+from .images import BIG, EXPLICIT, IMPLICIT, as_array, fragments, image, render_frame, write
 
 RGB = [[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [10, 20, 30]]]
 

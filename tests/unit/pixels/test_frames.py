@@ -17,13 +17,12 @@ from pydicom.encaps import generate_frames
 from tuipacs.dicom.pixels.codecs import decode_frame
 from tuipacs.dicom.pixels.encapsulated import FrameTable
 from tuipacs.dicom.pixels.header import read_header
-from tuipacs.dicom.pixels.render import render_frame
 from tuipacs.dicom.pixels.rle import decode_rle
 from tuipacs.dicom.pixels.source import Source
 from tuipacs.domain.frame import WindowRequest
 from tuipacs.errors import DecodeError, NotFoundError
 
-from .images import END, EXPLICIT, RLE, fragments, image, item, rle, write
+from .images import END, EXPLICIT, RLE, fragments, image, item, render_frame, rle, write
 
 PLANES = [bytes([10 * frame, 10 * frame + 1]) for frame in range(3)]
 

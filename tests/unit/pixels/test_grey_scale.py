@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from tuipacs.dicom.pixels.render import render_frame
 from tuipacs.dicom.pixels.voi import Window, WindowFunction
 from tuipacs.domain.frame import WindowRequest, WindowSource
 from tuipacs.errors import DecodeError, UsageError
 
-from .images import BIG, EXPLICIT, IMPLICIT, grey, image, write
+from .images import BIG, EXPLICIT, IMPLICIT, grey, image, render_frame, write
 
 
 def table(descriptor: list[int], data: list[int] | bytes, vr: str = "US") -> Dataset:

@@ -24,10 +24,9 @@ from pydicom.uid import (
 
 from tuipacs.dicom.pixels import limits
 from tuipacs.dicom.pixels.codestream import inspect
-from tuipacs.dicom.pixels.render import render_frame
 from tuipacs.errors import DecodeError, TuipacsError
 
-from .images import RLE, fragments, image, write
+from .images import RLE, fragments, image, render_frame, write
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ import pytest
 from pydicom import Dataset
 
 from tests.bundled import FOLDER
-from tuipacs.dicom.pixels.render import render_frame
 
-from .images import image, write
+from .images import image, render_frame, write
 
 
 def notes(picture: Dataset, tmp_path: Path) -> tuple[str, ...]:

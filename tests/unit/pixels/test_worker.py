@@ -15,11 +15,10 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from tuipacs.dicom.pixels.process import PixelWorker, PixelWorkers
-from tuipacs.dicom.pixels.render import render_frame
 from tuipacs.domain.frame import WindowRequest
 from tuipacs.errors import DecodeError, NotFoundError, UnavailableError, UsageError
 
-from .images import image, write
+from .images import image, render_frame, write
 
 # What a decoder may do to its process, chosen by the frame number asked for.
 MISBEHAVING = """

@@ -16,7 +16,7 @@ from pydicom import Dataset
 from tuipacs.dicom.pixels.header import PixelHeader
 from tuipacs.dicom.pixels.modality import Modality, read_modality
 from tuipacs.dicom.pixels.values import number, text
-from tuipacs.dicom.pixels.voi import Voi, chosen_voi, full_range
+from tuipacs.dicom.pixels.voi import Voi, chosen_voi, window_from
 from tuipacs.domain.frame import WindowRequest, WindowSource
 from tuipacs.errors import DecodeError
 
@@ -74,8 +74,8 @@ def render_grey(
 
 
 def _binary() -> Voi:
-    voi = full_range(0, 1, whole=True, words="")
-    return Voi(source=WindowSource.NONE, window=voi.window, explanation="one bit: 0 or 1")
+    words = "one bit: 0 or 1"
+    return Voi(source=WindowSource.NONE, window=window_from(0, 1), explanation=words)
 
 
 def _fractions(dataset: Dataset) -> Voi | None:
@@ -88,9 +88,8 @@ def _fractions(dataset: Dataset) -> Voi | None:
     most = number(dataset, "MaximumFractionalValue")
     if most is None or most < 1:
         return None
-    voi = full_range(0, most, whole=True, words="")
     words = f"fractions of a segment: 0 to {most:g}"
-    return Voi(source=WindowSource.NONE, window=voi.window, explanation=words)
+    return Voi(source=WindowSource.NONE, window=window_from(0, most), explanation=words)
 
 
 def _is_ready_for_display(dataset: Dataset, header: PixelHeader, modality: Modality) -> bool:
@@ -110,16 +109,16 @@ def _is_ready_for_display(dataset: Dataset, header: PixelHeader, modality: Modal
 
 
 def _full_range_of(bits: int) -> Voi:
-    voi = full_range(0, (1 << bits) - 1, whole=True, words="")
     words = f"no window in the object: the full range of {bits} bits"
-    return Voi(source=WindowSource.NONE, window=voi.window, explanation=words)
+    return Voi(source=WindowSource.NONE, window=window_from(0, (1 << bits) - 1), explanation=words)
 
 
 def _automatic(minimum: float, maximum: float, padded: bool, *, whole: bool) -> Voi:
     words = "no window in the object: minimum to maximum of this frame"
     if padded:
         words += " without its padding"
-    return full_range(minimum, maximum, whole=whole, words=words)
+    window = window_from(minimum, maximum, whole=whole)
+    return Voi(source=WindowSource.MINIMUM_MAXIMUM, window=window, explanation=words)
 
 
 def _can_be_negative(modality: Modality, header: PixelHeader) -> bool:
@@ -180,7 +179,6 @@ def _range(
     """
     low, high = stored.min(), stored.max()
     padding = _padding(stored, dataset)
-    padded = False
     counted = stored
     if stored.dtype.kind == "f" and not (np.isfinite(low) and np.isfinite(high)):
         counted = stored[np.isfinite(stored)]

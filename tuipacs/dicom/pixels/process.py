@@ -49,8 +49,8 @@ class PixelWorker:
 
     Thread-safe: requests wait for each other. ``timeout`` is in seconds, for one picture;
     ``memory_bytes`` bounds the address space of the process (RLIMIT_AS, not enforced on macOS).
-    ``log_path`` takes what the C libraries print, else that is dropped. ``command`` is the program,
-    to which the socket's descriptor and the memory limit are added.
+    What the C libraries print is dropped. ``command`` is the program, to which the socket's
+    descriptor and the memory limit are added.
     """
 
     def __init__(
@@ -58,12 +58,10 @@ class PixelWorker:
         *,
         timeout: float = DEFAULT_TIMEOUT,
         memory_bytes: int = DEFAULT_MEMORY,
-        log_path: Path | None = None,
         command: Sequence[str] = _COMMAND,
     ) -> None:
         self._timeout = timeout
         self._memory_bytes = memory_bytes
-        self._log_path = log_path
         self._command = tuple(command)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -190,13 +188,12 @@ class PixelWorker:
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        log = subprocess.DEVNULL if self._log_path is None else _open_log(self._log_path)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module, no shell
                 [*self._command, str(theirs.fileno()), str(self._memory_bytes)],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 cwd="/",
                 env=_environment(),
@@ -207,8 +204,6 @@ class PixelWorker:
             raise UnavailableError("the decoder process cannot be started") from error
         finally:
             theirs.close()
-            if log != subprocess.DEVNULL:
-                os.close(log)
         self._connection = ours
         self._requests = 0
         try:
@@ -299,10 +294,6 @@ def _open(path: Path) -> int:
         os.close(descriptor)
         raise DecodeError("this is not a regular file")
     return descriptor
-
-
-def _open_log(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
 def _environment() -> dict[str, str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,26 +25,12 @@ from tuipacs.errors import DecodeError, NotFoundError
 Array = NDArray[Any]
 
 
-def render_frame(path: Path, frame_number: int = 1, window: WindowRequest | None = None) -> Frame:
-    """Return frame ``frame_number`` (1-based) of the Part 10 file at ``path``.
-
-    Only that frame is read and decoded. Runs C libraries on untrusted bytes in this process: the
-    daemon asks a ``PixelWorker`` instead.
-
-    Raises NotFoundError if there is no such frame, UsageError for an impossible window, DecodeError
-    with the reason for everything that cannot be shown, OSError if the file cannot be read.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return Picture(descriptor).frame(frame_number, window)
-    finally:
-        os.close(descriptor)
-
-
 class Picture:
     """An opened object, ready to give frames; keeps its header so that the next frame is cheap.
 
-    ``descriptor`` is an open file at any position; it stays the caller's and must stay open.
+    Runs C libraries on untrusted bytes: the daemon asks a ``PixelWorker`` instead. ``descriptor``
+    is an open file at any position; it stays the caller's and must stay open. Raises DecodeError
+    with the reason for an object that cannot be shown.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -61,15 +45,14 @@ class Picture:
         """Whether the whole dataset is held (deflated ones are)."""
         return self._source.data.in_memory
 
-    def frame(self, number: int, window: WindowRequest | None = None) -> Frame:
-        """See ``render_frame``."""
-        frame, pixels = self.render(number, window)
-        return replace(frame, pixels=pixels.tobytes())
-
     def render(
         self, number: int, window: WindowRequest | None = None
     ) -> tuple[Frame, NDArray[np.uint8]]:
-        """Return ``frame`` without its pixels, and the pixels as a C-contiguous array."""
+        """Return frame ``number`` (1-based) without its pixels, and these as a C-contiguous array.
+
+        Only that frame is read and decoded. Raises NotFoundError if there is no such frame,
+        UsageError for an impossible window, DecodeError with the reason for what cannot be shown.
+        """
         header = self._header
         if not 1 <= number <= header.frames:
             raise NotFoundError(f"there is no frame {number}: the object has {header.frames}")

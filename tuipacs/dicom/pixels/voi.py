@@ -185,14 +185,12 @@ def _table_of(place: Dataset, big_endian: bool, negative: bool, notes: list[str]
     return Voi(source=WindowSource.VOI_LUT, table=table, explanation=f"{which} of the object")
 
 
-def full_range(minimum: float, maximum: float, *, whole: bool, words: str) -> Voi:
+def window_from(minimum: float, maximum: float, *, whole: bool = True) -> Window:
     """Return the window that shows ``minimum`` as black and ``maximum`` as white."""
     if whole:
-        window = Window(center=(minimum + maximum + 1) / 2, width=maximum - minimum + 1)
-    else:
-        window = Window(
-            center=(minimum + maximum) / 2,
-            width=(maximum - minimum) or 1.0,
-            function=WindowFunction.LINEAR_EXACT,
-        )
-    return Voi(source=WindowSource.MINIMUM_MAXIMUM, window=window, explanation=words)
+        return Window(center=(minimum + maximum + 1) / 2, width=maximum - minimum + 1)
+    return Window(
+        center=(minimum + maximum) / 2,
+        width=(maximum - minimum) or 1.0,
+        function=WindowFunction.LINEAR_EXACT,
+    )

@@ -22,7 +22,7 @@ from tuipacs.errors import DecodeError, NotFoundError, TuipacsError, UsageError
 _KEPT_PICTURES = 4
 _FORGET_AFTER = 10.0  # seconds without a request: a deleted object must not stay open
 _OPEN_FILES = 64
-_LOG_BYTES = 1 << 20
+_WRITTEN_BYTES = 1 << 20
 
 Identity = tuple[int, int, int, int]
 
@@ -35,7 +35,7 @@ def limit(memory_bytes: int) -> None:
     """Bind this process: no core, few files, hardly any writing, bounded memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_LOG_BYTES, _LOG_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_WRITTEN_BYTES, _WRITTEN_BYTES))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
