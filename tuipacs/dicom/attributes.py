@@ -18,6 +18,7 @@ from tuipacs.dicom.encoding import (
     IMPLICIT_LE,
     NATIVE,
     REFERENCED,
+    UNDEFINED,
     Buffer,
     is_vr_letters,
 )
@@ -46,7 +47,6 @@ from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, MAX_UID_LENGTH, derived_uid,
 from tuipacs.errors import InvalidObjectError
 
 _INTEGER_FIELDS = frozenset(("number_of_frames", "rows", "columns", "bits_allocated"))
-_UNDEFINED = 0xFFFFFFFF
 _NOT_ALL_INFLATED = "only the first 16 MiB of the deflated dataset were looked at"
 _NOT_ALL_CHECKED = "the deflated dataset was not checked beyond 64 MiB"
 
@@ -195,7 +195,7 @@ def _read_request(
     if len(raw) < 8 or raw[:4] != keys.item:
         return
     length = int.from_bytes(raw[4:8], "big" if form.big_endian else "little")
-    item = raw[8:] if length == _UNDEFINED else raw[8 : 8 + length]
+    item = raw[8:] if length == UNDEFINED else raw[8 : 8 + length]
     implicit = form.implicit or not is_vr_letters(item[4:6] + b"..")
     try:
         walked = walk(

@@ -6,7 +6,6 @@ Own reading on purpose: no value of a hostile object can raise, recurse or fill 
 from __future__ import annotations
 
 import math
-import mmap
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,19 +13,18 @@ from pathlib import Path
 
 from tuipacs.dicom import deflated
 from tuipacs.dicom.charset import Charset, charset_of
-from tuipacs.dicom.encoding import DEFLATED, EXPLICIT_LE, Buffer
+from tuipacs.dicom.encoding import DEFLATED, EXPLICIT_LE, NUMBER_CODES, Buffer
 from tuipacs.dicom.form import form_of
+from tuipacs.dicom.indexed_tags import CHARSET_TAG
+from tuipacs.dicom.mapped import mapped_file
 from tuipacs.dicom.part10 import split_part10
 from tuipacs.dicom.tree import ITEM, Node, TreeEndedError, tree
-from tuipacs.errors import InvalidObjectError
 
 MAX_NODES = 200_000
 MAX_TEXT_BYTES = 64 << 10
 _MAX_NUMBERS = 4096
-_CHARSET_TAG = 0x00080005
 _LINE_TEXT_VRS = frozenset(("LO", "SH", "UC", "PN"))
 _BLOCK_TEXT_VRS = frozenset(("LT", "ST", "UT"))
-_NUMBERS = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d"}
 
 
 class Item:
@@ -44,7 +42,7 @@ class Item:
         node = self._nodes.get(tag)
         if node is None or node.stop < 0:
             return ""
-        if node.vr in _NUMBERS or node.vr == "US or SS":
+        if node.vr in NUMBER_CODES or node.vr == "US or SS":
             return "\\".join(map(plain, self.numbers(tag)))
         raw = self._raw(node)
         if node.vr in _LINE_TEXT_VRS or node.vr in _BLOCK_TEXT_VRS:
@@ -56,7 +54,7 @@ class Item:
         node = self._nodes.get(tag)
         if node is None or node.stop < 0:
             return []
-        code = "H" if node.vr == "US or SS" else _NUMBERS.get(node.vr)
+        code = "H" if node.vr == "US or SS" else NUMBER_CODES.get(node.vr)
         if code is None:
             return [n for part in self.text(tag).split("\\") for n in _number(part)]
         raw = self._raw(node)
@@ -91,7 +89,7 @@ class Item:
         self._nodes[node.tag] = node
         if node.stop < 0:
             self._sequences[node.tag] = []
-        if node.tag == _CHARSET_TAG:
+        if node.tag == CHARSET_TAG:
             self._charset = charset_of(self._raw(node)[:1024])
 
     def open_item(self, tag: int) -> Item:
@@ -119,11 +117,8 @@ def open_content(path: Path) -> Iterator[OpenedContent]:
 
     Raises :class:`InvalidObjectError` if it is no DICOM file; :class:`OSError` passes.
     """
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            raise InvalidObjectError("the file is empty")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapping:
-            yield _content(mapping)
+    with mapped_file(path) as mapping:
+        yield _content(mapping)
 
 
 def _content(file: Buffer) -> OpenedContent:

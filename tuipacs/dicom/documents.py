@@ -6,12 +6,11 @@ from pathlib import Path
 
 from tuipacs.dicom import document_facts, encapsulated_document, sr
 from tuipacs.dicom.content_reader import OpenedContent, open_content
+from tuipacs.dicom.encoding import PIXEL_TAGS
 from tuipacs.dicom.kinds import kind_of
 from tuipacs.domain.content import Document, DocumentKind
 from tuipacs.domain.safe_text import clean
 from tuipacs.errors import DecodeError
-
-_PIXEL_TAGS = (0x7FE00010, 0x7FE00008, 0x7FE00009)
 
 
 def read_document(path: Path) -> Document:
@@ -49,7 +48,7 @@ def read_encapsulated(path: Path) -> bytes:
 
 def _document(content: OpenedContent) -> Document:
     root = content.root
-    kind = kind_of(root.text(0x00080016), has_pixels=any(map(root.has, _PIXEL_TAGS)))
+    kind = kind_of(root.text(0x00080016), has_pixels=any(map(root.has, PIXEL_TAGS)))
     title = document_facts.kind_title(root)
     if kind == DocumentKind.STRUCTURED_REPORT:
         return Document(kind=kind, title=sr.title_of(root) or title, lines=tuple(sr.lines_of(root)))

@@ -7,7 +7,7 @@ import struct
 from pydicom.uid import UID
 
 from tuipacs.dicom.charset import Charset
-from tuipacs.dicom.encoding import Buffer
+from tuipacs.dicom.encoding import NUMBER_CODES, PIXEL_TAGS, Buffer
 from tuipacs.dicom.tree import Node, tag_text
 from tuipacs.domain.safe_text import clean
 
@@ -17,29 +17,18 @@ _MAX_NUMBERS = 12
 _HEX_BYTES = 16
 _CHARSET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 _TEXT_VRS = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR")) | _CHARSET_VRS
-_NUMBERS = {
-    "US": "H",
-    "SS": "h",
-    "UL": "L",
-    "SL": "l",
-    "UV": "Q",
-    "SV": "q",
-    "FL": "f",
-    "FD": "d",
-}
-_PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 
 
 def value_text(data: Buffer, node: Node, charset: Charset, *, big_endian: bool) -> str:
     """The value, shortened and cleaned. At most 2 KiB of it are read, of pixel data nothing."""
     length = node.stop - node.start
-    if node.tag in _PIXEL_TAGS:
+    if node.tag in PIXEL_TAGS:
         return f"<{length} bytes>" if node.length >= 0 else f"<encapsulated, {length} bytes>"
     raw = bytes(data[node.start : min(node.stop, node.start + _MAX_RAW)])
     if node.vr in _TEXT_VRS:
         return _text(raw, node.vr, charset, is_cut=length > len(raw))
-    if node.vr in _NUMBERS:
-        return _numbers(raw, length, _NUMBERS[node.vr], big_endian)
+    if node.vr in NUMBER_CODES:
+        return _numbers(raw, length, NUMBER_CODES[node.vr], big_endian)
     if node.vr == "AT":
         return _tags(raw, length, big_endian)
     return _binary(raw, length, is_unknown=node.vr == "UN")

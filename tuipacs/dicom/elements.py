@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from pathlib import Path
 
 import msgspec
@@ -13,14 +12,14 @@ from tuipacs.dicom.charset import Charset, charset_of
 from tuipacs.dicom.element_text import value_text
 from tuipacs.dicom.encoding import DEFLATED, EXPLICIT_LE, Buffer
 from tuipacs.dicom.form import form_of
+from tuipacs.dicom.indexed_tags import CHARSET_TAG
+from tuipacs.dicom.mapped import mapped_file
 from tuipacs.dicom.part10 import split_part10
 from tuipacs.dicom.tree import ITEM, Node, TreeEndedError, tag_text, tree
 from tuipacs.domain.content import ElementLine, ElementList
 from tuipacs.domain.safe_text import clean
-from tuipacs.errors import InvalidObjectError
 
 MAX_LINES = 20_000
-_CHARSET_TAG = 0x00080005
 _PIXEL_REPRESENTATION_TAG = 0x00280103
 
 
@@ -30,11 +29,8 @@ def read_elements(path: Path) -> ElementList:
     At most 20,000 lines; a damaged file is listed as far as it goes. ``truncated`` says either.
     Raises :class:`InvalidObjectError` if it is no DICOM file at all; :class:`OSError` passes.
     """
-    with path.open("rb") as file:
-        if not path.stat().st_size:
-            raise InvalidObjectError("the file is empty")
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return list_elements(data)
+    with mapped_file(path) as data:
+        return list_elements(data)
 
 
 def list_elements(file: Buffer) -> ElementList:
@@ -90,7 +86,7 @@ class _Lister:
             return
         del self.charsets[node.depth + 1 :]
         charset = self.charsets[-1]
-        if node.tag == _CHARSET_TAG:
+        if node.tag == CHARSET_TAG:
             raw = bytes(data[node.start : min(node.stop, node.start + 1024)])
             self.charsets[-1] = charset = charset_of(raw)
         vr = self._vr(node)

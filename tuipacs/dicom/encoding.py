@@ -28,6 +28,20 @@ ENCAPSULATED = frozenset(  # PS3.5 A.4; private ones may be or not
 )
 NATIVE = frozenset((IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE))
 
+UNDEFINED = 0xFFFFFFFF  # a length (PS3.5 7.1)
+FLOAT_PIXELS, DOUBLE_FLOAT_PIXELS, PIXELS = 0x7FE00008, 0x7FE00009, 0x7FE00010
+PIXEL_TAGS = frozenset((FLOAT_PIXELS, DOUBLE_FLOAT_PIXELS, PIXELS))
+NUMBER_CODES = {  # of binary VRs, as `struct` names them
+    "US": "H",
+    "SS": "h",
+    "UL": "L",
+    "SL": "l",
+    "UV": "Q",
+    "SV": "q",
+    "FL": "f",
+    "FD": "d",
+}
+
 SHORT_VRS = frozenset(
     (
         b"AE",

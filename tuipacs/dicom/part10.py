@@ -17,6 +17,7 @@ from tuipacs.dicom.encoding import (
     EXPLICIT_LE,
     IMPLICIT_LE,
     LONG_VRS,
+    UNDEFINED,
     Buffer,
     is_vr_letters,
     looks_big_endian,
@@ -31,7 +32,6 @@ MAX_META_LENGTH = 1 << 20  # bytes from the start of a file up to its dataset
 _SHORT = struct.Struct("<HH2sH")
 _IMPLICIT = struct.Struct("<HHL")
 _LENGTH = struct.Struct("<L")
-_UNDEFINED = 0xFFFFFFFF
 _TEXT_TAGS = {
     0x0002: "media_storage_sop_class_uid",
     0x0003: "media_storage_sop_instance_uid",
@@ -131,7 +131,7 @@ def _walk_meta(
                 raise InvalidObjectError("the file ends in its meta information")
             (length,) = _LENGTH.unpack_from(head, start)
             start += 4
-        if length == _UNDEFINED or start + length > end:
+        if length == UNDEFINED or start + length > end:
             raise InvalidObjectError(
                 "the file ends in its meta information, or that is longer than 1 MiB"
             )

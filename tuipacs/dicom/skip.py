@@ -5,10 +5,9 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from tuipacs.dicom.encoding import LONG_VRS, SHORT_VRS, Buffer, is_vr_letters
+from tuipacs.dicom.encoding import LONG_VRS, SHORT_VRS, UNDEFINED, Buffer, is_vr_letters
 from tuipacs.errors import InvalidObjectError
 
-UNDEFINED = 0xFFFFFFFF
 MAX_DEPTH = 32
 MAX_FRAGMENTS = 1_000_000
 _FIRST_WINDOW, _LARGEST_WINDOW = 4 << 10, 1 << 20  # bytes copied at a time for a search

@@ -11,10 +11,16 @@ from typing import NamedTuple
 
 from pydicom.datadict import get_entry, private_dictionary_VR
 
-from tuipacs.dicom.encoding import LONG_VRS, SHORT_VRS, Buffer, is_vr_letters
+from tuipacs.dicom.encoding import (
+    LONG_VRS,
+    PIXEL_TAGS,
+    SHORT_VRS,
+    UNDEFINED,
+    Buffer,
+    is_vr_letters,
+)
 from tuipacs.dicom.skip import (
     MAX_DEPTH,
-    UNDEFINED,
     Budget,
     BudgetSpentError,
     Layout,
@@ -25,7 +31,6 @@ from tuipacs.dicom.skip import (
 ITEM = 0xFFFEE000
 _ITEM_END = 0xFFFEE00D
 _SEQUENCE_END = 0xFFFEE0DD
-_PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 
 
 class TreeEndedError(Exception):
@@ -156,7 +161,7 @@ class _Tree:
     def _has_items(self, vr: str, tag: int, length: int) -> bool:
         if vr == "SQ":
             return True
-        if length != UNDEFINED or tag in _PIXEL_TAGS or vr not in ("UN", ""):
+        if length != UNDEFINED or tag in PIXEL_TAGS or vr not in ("UN", ""):
             return False
         following = bytes(self.data[self.position : self.position + 4])
         return following in (self.layout.item, self.layout.sequence_end)

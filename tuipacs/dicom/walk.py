@@ -12,9 +12,8 @@ import struct
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tuipacs.dicom.encoding import LONG_VRS, SHORT_VRS, Buffer
+from tuipacs.dicom.encoding import LONG_VRS, PIXEL_TAGS, SHORT_VRS, UNDEFINED, Buffer
 from tuipacs.dicom.skip import (
-    UNDEFINED,
     Budget,
     BudgetSpentError,
     Layout,
@@ -28,7 +27,6 @@ MAX_ELEMENTS = 50_000
 MAX_VALUE_LENGTH = 1 << 20
 
 PIXELS_CUT_SHORT = "the pixel data is cut short"
-_PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 
 
 class Walked(NamedTuple):
@@ -212,6 +210,6 @@ class _Walker:
 
 _LAYOUTS = {False: Layout.of(big_endian=False), True: Layout.of(big_endian=True)}
 _PIXEL_KEYS = {
-    False: frozenset(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in _PIXEL_TAGS),
-    True: frozenset(struct.pack(">HH", tag >> 16, tag & 0xFFFF) for tag in _PIXEL_TAGS),
+    False: frozenset(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in PIXEL_TAGS),
+    True: frozenset(struct.pack(">HH", tag >> 16, tag & 0xFFFF) for tag in PIXEL_TAGS),
 }

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from tuipacs.dicom.encoding import EXPLICIT_BE, LONG_VRS, is_vr_letters
+from tuipacs.dicom.encoding import EXPLICIT_BE, LONG_VRS, UNDEFINED, is_vr_letters
 from tuipacs.dicom.part10 import split_part10
 from tuipacs.errors import InvalidObjectError
 from tuipacs.jobs.import_item import kind_of, reason_of
@@ -23,7 +23,6 @@ MAX_COMPONENTS = 8  # PS3.10 8.2
 _DIRECTORY_RECORD_SEQUENCE = (0x0004, 0x1220)
 _REFERENCED_FILE_ID = (0x0004, 0x1500)
 _DELIMITER_GROUP = 0xFFFE
-_UNDEFINED = 0xFFFFFFFF
 
 
 def is_dicomdir_name(name: str) -> bool:
@@ -69,7 +68,7 @@ def _file_ids(data: bytes, position: int, order: str) -> Iterator[bytes]:
         else:
             (length,) = short.unpack_from(data, position + 6)
             position += 8
-        if key == _DIRECTORY_RECORD_SEQUENCE or length == _UNDEFINED:
+        if key == _DIRECTORY_RECORD_SEQUENCE or length == UNDEFINED:
             continue
         if position + length > len(data):
             break

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 from pydicom import Dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
+from tuipacs.dicom.encoding import NATIVE, REFERENCED
 from tuipacs.dicom.pixels import limits
 from tuipacs.dicom.pixels.source import Source, name_of
 from tuipacs.dicom.pixels.values import integer, text
@@ -13,14 +14,7 @@ from tuipacs.errors import DecodeError
 
 _GREY = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
 _COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT"})
-_NATIVE = frozenset(
-    {
-        "1.2.840.10008.1.2",
-        "1.2.840.10008.1.2.1",
-        "1.2.840.10008.1.2.1.99",
-        "1.2.840.10008.1.2.2",
-    }
-)
+_NATIVE = NATIVE | {DeflatedExplicitVRLittleEndian}
 RLE = "1.2.840.10008.1.2.5"
 _CODESTREAMS = frozenset(
     f"1.2.840.10008.1.2.4.{number}"
@@ -31,7 +25,6 @@ _VIDEO = frozenset(
     for number in range(100, 109)
     for fragmentable in ("", ".1")
 )
-_REFERENCED = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (94, 95, 204, 205))
 
 
 class PixelHeader(Struct, frozen=True, kw_only=True):
@@ -123,7 +116,7 @@ def _between(dataset: Dataset, keyword: str, low: int, high: int) -> int:
 def _refuse_what_is_no_picture(source: Source, syntax: UID) -> None:
     if syntax in _VIDEO:
         raise DecodeError(f"this is a video ({name_of(syntax)}); moving pictures cannot be shown")
-    if syntax in _REFERENCED or "PixelDataProviderURL" in source.dataset:
+    if syntax in REFERENCED or "PixelDataProviderURL" in source.dataset:
         raise DecodeError("the pixels are not in this object, only a reference to a server")
     if not source.pixel_keyword:
         kind = name_of(source.sop_class)

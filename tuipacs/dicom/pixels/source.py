@@ -14,6 +14,14 @@ from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
+from tuipacs.dicom.encoding import (
+    DOUBLE_FLOAT_PIXELS,
+    EXPLICIT_BE,
+    FLOAT_PIXELS,
+    IMPLICIT_LE,
+    PIXELS,
+    UNDEFINED,
+)
 from tuipacs.dicom.part10 import read_part10
 from tuipacs.dicom.pixels import limits
 from tuipacs.dicom.pixels.unshown import OVERLAY_ROWS
@@ -79,8 +87,6 @@ _WANTED = (
 _TAGS: list[BaseTag | int] = [tag for name in _WANTED if (tag := tag_for_keyword(name)) is not None]
 _TAGS += OVERLAY_ROWS
 _TAG_SET = frozenset(int(tag) for tag in _TAGS)
-_FLOAT, _DOUBLE, _PIXELS = 0x7FE00008, 0x7FE00009, 0x7FE00010
-_UNDEFINED = 0xFFFFFFFF
 
 
 class Bytes:
@@ -174,8 +180,8 @@ class Source:
         if self.transfer_syntax == DeflatedExplicitVRLittleEndian:
             self.data = Bytes(descriptor, _inflate(file))
             file = io.BytesIO(self.data.read(0, self.data.size))
-        implicit = self.transfer_syntax == "1.2.840.10008.1.2"
-        little = self.transfer_syntax != "1.2.840.10008.1.2.2"
+        implicit = self.transfer_syntax == IMPLICIT_LE
+        little = self.transfer_syntax != EXPLICIT_BE
         self.dataset = read_dataset(
             file, implicit, little, stop_when=self._stopper(file), specific_tags=_TAGS
         )
@@ -191,12 +197,12 @@ class Source:
 
         def stop(tag: BaseTag, _vr: str | None, length: int) -> bool:
             nonlocal count
-            if tag >= _FLOAT:
+            if tag >= FLOAT_PIXELS:
                 return True
             count += 1
             if count > limits.MAX_ELEMENTS:
                 raise DecodeError(f"more than {limits.MAX_ELEMENTS} elements before the pixel data")
-            if length != _UNDEFINED:
+            if length != UNDEFINED:
                 if file.tell() + length > self.data.size:
                     raise DecodeError(f"the file ends inside element {tag}")
                 if length > limits.MAX_ELEMENT and int(tag) in _TAG_SET:
@@ -217,9 +223,9 @@ class Source:
         order = ">" if self.big_endian else "<"
         group, element = struct.unpack(order + "HH", head[:4])
         keyword = {
-            _FLOAT: "FloatPixelData",
-            _DOUBLE: "DoubleFloatPixelData",
-            _PIXELS: "PixelData",
+            FLOAT_PIXELS: "FloatPixelData",
+            DOUBLE_FLOAT_PIXELS: "DoubleFloatPixelData",
+            PIXELS: "PixelData",
         }.get(group << 16 | element)
         if keyword is None:
             return
@@ -230,7 +236,7 @@ class Source:
         (length,) = struct.unpack(order + "L", head[-4:])
         self.pixel_keyword = keyword
         self.pixel_offset = offset + size
-        self.pixel_length = None if length == _UNDEFINED else length
+        self.pixel_length = None if length == UNDEFINED else length
 
 
 def _inflate(file: BinaryIO) -> bytes:
