@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from tuipacs.paths import ArchivePaths, theme_dirs, user_config_dir
@@ -27,10 +29,19 @@ def run(archive: ArchivePaths, *, graphics: str = "auto", is_demo: bool = False)
     if not _is_terminal(sys.__stderr__):
         # Textual draws on the standard error stream; a log file is no screen.
         setattr(sys, "__stderr__", sys.__stdout__)  # noqa: B010 - typed as final
+    from tuipacs.ui.collector import Collector
+
+    collector = Collector()
+    collector.start()
     from tuipacs.ui.graphics.choice import Protocol
     from tuipacs.ui.graphics.probe import probe_terminal
+    from tuipacs.ui.notice import Notice
 
-    probe = probe_terminal(Protocol(graphics))
+    ahead = threading.Thread(target=_import_ahead, daemon=True)
+    ahead.start()
+    notice = Notice(sys.stdout.fileno())
+    probe = probe_terminal(Protocol(graphics), while_waiting=notice.show)
+    ahead.join()
     os.environ["TEXTUAL_COLOR_SYSTEM"] = probe.choice.colour_depth.value  # read at its import
 
     from tuipacs.ui.application import TuipacsApp
@@ -42,9 +53,17 @@ def run(archive: ArchivePaths, *, graphics: str = "auto", is_demo: bool = False)
         make_link=lambda: _connect(archive),
         theme_folders=theme_dirs(),
         preferences_file=user_config_dir() / "screens.json",
+        collector=collector,
     )
+    notice.clear()
     app.run()
     return app.return_code or 0
+
+
+def _import_ahead() -> None:
+    """Load what the UI needs while the terminal thinks; Textual itself depends on its answers."""
+    for name in ("asyncio", "rich.markup", "rich.traceback", "tuipacs.schema.operations"):
+        import_module(name)
 
 
 def _is_terminal(stream: object) -> bool:

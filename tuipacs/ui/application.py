@@ -17,6 +17,7 @@ from tuipacs.domain.permissions import Permission
 from tuipacs.domain.user import Session
 from tuipacs.ui import actions, command_words, deeds, feed
 from tuipacs.ui.actions import Action
+from tuipacs.ui.collector import CHECK_EVERY, Collector
 from tuipacs.ui.desk import ArchiveLink, Desk
 from tuipacs.ui.dialogs.dialog import Dialog
 from tuipacs.ui.global_actions import GlobalActions
@@ -110,12 +111,14 @@ class TuipacsApp(GlobalActions, News):
         theme_folders: Iterable[Path],
         preferences_file: Path | None,
         now: Callable[[], dt.datetime] = local_now,
+        collector: Collector | None = None,
     ) -> None:
         self.desk = Desk(now)
         super().__init__()
         self._filters.append(TextWall())
         self.launcher = launcher
         self.probe = probe
+        self.collector = collector
         self.make_link = make_link
         self.commands = command_words.CommandSuggester(self)
         self.leader = Leader()
@@ -166,6 +169,8 @@ class TuipacsApp(GlobalActions, News):
         self.set_interval(THEMES_EVERY, self.looks.reload_if_changed)
         self.set_interval(STATUS_EVERY, self.refresh_status)
         self.set_interval(IDLE_CHECK, self._check_idle)
+        if (collector := self.collector) is not None:
+            self.set_interval(CHECK_EVERY, lambda: collector.tick(self.keeper.idle))
         if not self.is_headless:
             for number in (signal.SIGTERM, signal.SIGHUP):
                 self._loop_signal(number)
@@ -202,6 +207,8 @@ class TuipacsApp(GlobalActions, News):
             self.leave_work("This account has no screens; use the command line.")
             return
         self.switch_mode(mode)
+        if self.collector is not None:
+            self.call_after_refresh(self.collector.work_begins)
         self.follow()
         self.refresh_status()
 
@@ -223,6 +230,8 @@ class TuipacsApp(GlobalActions, News):
         for mode in WORK_MODES:
             self.remove_mode(mode)
             self.add_mode(mode, _maker(mode))
+        if self.collector is not None:
+            self.collector.session_ended()
         self.open_archive(reason)
 
     def lock_screen(self) -> None:

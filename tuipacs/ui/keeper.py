@@ -38,6 +38,11 @@ class Keeper:
         self._app.desk.session = session
         self._app.desk.link.token = session.token
 
+    @property
+    def idle(self) -> float:
+        """Seconds since the last key."""
+        return time.monotonic() - self._last_key
+
     def key_pressed(self) -> bool:
         """Note a key; True when the archive should hear of it."""
         now = time.monotonic()
@@ -59,7 +64,7 @@ class Keeper:
         session = self._app.desk.session
         if session is None or self.locked or session.lock_after <= 0:
             return False
-        return time.monotonic() - self._last_key > session.lock_after
+        return self.idle > session.lock_after
 
     async def tell_locked(self) -> None:
         """Lock the session in the archive too."""

@@ -16,6 +16,7 @@ from tests.ui.graphics.terminal import Brand, Terminal, terminal
 from tuipacs.ui.graphics.answers import has_final_answer, split_answers
 from tuipacs.ui.graphics.choice import Protocol
 from tuipacs.ui.graphics.probe import ProbeResult, explain, probe_terminal
+from tuipacs.ui.notice import Notice
 
 ENVIRONMENT = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
 KEYS = b"j\x1b[A\x1bOPq\xc3\xa4\x1b[<0;10;5M\x1b"  # j, up, F1, q, a umlaut, a click, escape
@@ -109,6 +110,54 @@ def test_a_silent_terminal_gets_half_blocks_and_keeps_its_keys() -> None:
         assert not result.answered
         assert result.choice.protocol is Protocol.HALF
         assert result.typed + unread(played) == b"jk\x1b"
+
+
+def test_a_person_is_told_what_a_silent_terminal_is_waited_for() -> None:
+    """Once, on a line that is taken away again; keys typed meanwhile are kept."""
+    with terminal(brands.SILENT) as played:
+        played.type(b"jk")
+        notice = Notice(played.slave)
+        result = probe_terminal(
+            input_fd=played.slave,
+            output_fd=played.slave,
+            environment=ENVIRONMENT,
+            longest_wait=0.5,
+            while_waiting=notice.show,
+        )
+        assert result.typed + unread(played) == b"jk"
+        notice.clear()
+        notice.clear()
+        played.wait_for(lambda output: output.endswith(b"\r\x1b[K"), "end of the notice")
+        assert played.output.count(b"asking the terminal") == 1
+        assert played.output.count(b"\x1b[K") == 1
+
+
+def test_a_terminal_that_answers_shows_no_notice() -> None:
+    with terminal(brands.FOOT) as played:
+        notice = Notice(played.slave)
+        result = probe_terminal(
+            input_fd=played.slave,
+            output_fd=played.slave,
+            environment=ENVIRONMENT,
+            while_waiting=notice.show,
+        )
+        notice.clear()
+        assert result.answered
+        played.wait_for(lambda output: b"\x1b[c" in output, "question")
+        assert b"asking" not in played.output
+
+
+def test_an_answer_after_the_notice_still_counts() -> None:
+    with terminal(Brand("foot(1.16.2)", "62;4", delay=0.4)) as played:
+        told: list[bool] = []
+        result = probe_terminal(
+            input_fd=played.slave,
+            output_fd=played.slave,
+            environment=ENVIRONMENT,
+            while_waiting=lambda: told.append(True),
+        )
+    assert told == [True]
+    assert result.choice.protocol is Protocol.SIXEL
 
 
 def test_the_terminal_mode_is_as_before() -> None:

@@ -14,7 +14,7 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from msgspec import Struct
@@ -29,6 +29,7 @@ from tuipacs.ui.graphics.choice import (
 )
 
 LONGEST_WAIT = 2.5  # seconds; a terminal on a slow line answers well within a second
+PATIENCE = 0.15  # seconds after which a person should be told what is waited for
 _MOST_BYTES = 64 * 1024
 
 _XTVERSION = b"\x1b[>0q"
@@ -56,9 +57,11 @@ def probe_terminal(
     output_fd: int | None = None,
     environment: Mapping[str, str] | None = None,
     longest_wait: float = LONGEST_WAIT,
+    while_waiting: Callable[[], None] | None = None,
 ) -> ProbeResult:
     """Ask the terminal and decide; returns at once when the last answer is there.
 
+    ``while_waiting`` is called once if there is no answer within `PATIENCE`; it may write.
     Never raises for what a terminal does or fails to do. The tty is left as it was found.
     """
     environment = os.environ if environment is None else environment
@@ -70,7 +73,7 @@ def probe_terminal(
     started = time.monotonic()
     received = b""
     if not why_not:
-        received = _ask(input_fd, output_fd, _questions(environment), longest_wait)
+        received = _ask(input_fd, output_fd, _questions(environment), longest_wait, while_waiting)
     answers, typed = split_answers(received) if received else (TerminalAnswers(), b"")
     return ProbeResult(
         choice=choose(requested, answers, environment, is_terminal=is_terminal, window=window),
@@ -165,22 +168,33 @@ def _raw(fd: int) -> Iterator[None]:
         termios.tcsetattr(fd, termios.TCSANOW, before)
 
 
-def _ask(input_fd: int, output_fd: int, questions: bytes, longest_wait: float) -> bytes:
+def _ask(
+    input_fd: int,
+    output_fd: int,
+    questions: bytes,
+    longest_wait: float,
+    while_waiting: Callable[[], None] | None,
+) -> bytes:
     received = b""
     try:
         with _raw(input_fd):
             sent = 0
-            deadline = time.monotonic() + longest_wait
+            started = time.monotonic()
             while sent < len(questions):
                 sent += os.write(output_fd, questions[sent:])
             while not has_final_answer(received) and len(received) < _MOST_BYTES:
-                remaining = deadline - time.monotonic()
-                if remaining <= 0 or not select.select([input_fd], [], [], remaining)[0]:
+                limit = longest_wait if while_waiting is None else min(PATIENCE, longest_wait)
+                remaining = max(0.0, started + limit - time.monotonic())
+                if select.select([input_fd], [], [], remaining)[0]:
+                    chunk = os.read(input_fd, 4096)
+                    if not chunk:
+                        break
+                    received += chunk
+                elif while_waiting is not None:
+                    while_waiting()
+                    while_waiting = None
+                else:
                     break
-                chunk = os.read(input_fd, 4096)
-                if not chunk:
-                    break
-                received += chunk
     except (OSError, termios.error):
         pass  # the terminal went away: whatever was read is still sorted out by the caller
     return received
