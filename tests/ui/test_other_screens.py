@@ -13,8 +13,9 @@ from tests.ui.fake_archive import FakeArchive, association, running_job
 from tuipacs.domain.job import JobState
 from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import NodeService, Role
+from tuipacs.domain.system import ModalityUse
 from tuipacs.errors import ConflictError
-from tuipacs.schema.messages import ImportRequest
+from tuipacs.schema.messages import Empty, ImportRequest
 from tuipacs.ui.dialogs.confirm import Confirm
 from tuipacs.ui.dialogs.import_paths import ImportDialog
 from tuipacs.ui.dialogs.node import NodeDialog
@@ -23,7 +24,7 @@ from tuipacs.ui.dialogs.user import AddUserDialog
 from tuipacs.ui.rates import Rates
 from tuipacs.ui.screens.incoming import IncomingScreen
 from tuipacs.ui.screens.jobs import progress_bar, short_title
-from tuipacs.ui.screens.system import sparkline
+from tuipacs.ui.screens.system import sparkline, storage_bars
 
 
 def words(text: str) -> str:
@@ -368,3 +369,17 @@ async def test_the_whole_reason_of_an_abort_can_be_read_on_80x24() -> None:
         await until(pilot, lambda: isinstance(app.screen, IncomingScreen) and app.desk.associations)
         await pilot.press("enter")
         await until(pilot, lambda: reason in screen_text(app))
+
+
+@pytest.mark.parametrize("width", [36, 60, 96])
+def test_the_bars_of_all_modalities_start_and_end_in_line(width: int) -> None:
+    status = FakeArchive(5).do_system_status(Empty())
+    uses = (
+        *status.modalities,
+        ModalityUse(modality="RTSTRUCT", series=1, instances=4, size_bytes=88_000),
+        ModalityUse(modality="", series=1, instances=4, size_bytes=88_000),
+    )
+    lines = storage_bars(msgspec.structs.replace(status, modalities=uses), width).plain.split("\n")
+    assert {len(line) for line in lines} == {len(lines[0])}
+    assert len(lines[0]) <= width
+    assert {line.index("━") for line in lines} == {9}

@@ -97,7 +97,7 @@ class SystemScreen(WorkScreen):
         self._samples.append((time.monotonic(), status.totals.instances))
         self.query_one("#archive", Static).update(_archive(status))
         panel = self.query_one("#storage", Static)
-        panel.update(_storage(status, panel.size.width))
+        panel.update(storage_bars(status, panel.size.width))
         self._show_reception()
         lines = [Content(line) for line in status.log_tail[-40:]]
         log = self.query_one("#log", Static)
@@ -147,6 +147,9 @@ class SystemScreen(WorkScreen):
             self.notify("the archive stops", markup=False)
 
 
+_NAME = 8  # cells of a modality, RTSTRUCT the longest
+
+
 def _table(rows: list[tuple[str, str | Content]]) -> Content:
     width = max(len(name) for name, _ in rows)
     return Content("\n").join(
@@ -162,20 +165,22 @@ def _archive(status: SystemStatus) -> Content:
         reason = f": {health.receiving_reason}" if health.receiving_reason else ""
         reception = Content.styled(f"not receiving{reason}", "$text-error")
     share = f.percent(used, status.disk_total)
-    disk = f"{f.size(used)} of {f.size(status.disk_total)} {share}"
+    disk = f"{f.size(used)} of {f.size(status.disk_total)} used, {share}"
     rows: list[tuple[str, str | Content]] = [
         ("AE title", f"{health.ae_title} {health.host}:{health.port}"),
         ("Reception", reception),
         (
-            "Unknown",
-            {"refuse": "refused", "echo": "may test", "store": "may send"}.get(
-                status.unknown_callers, status.unknown_callers
-            ),
+            "Callers",
+            {
+                "refuse": "known nodes only",
+                "echo": "unknown ones may test",
+                "store": "unknown ones may send",
+            }.get(status.unknown_callers, status.unknown_callers),
         ),
         ("Up since", f.moment(health.started_at)),
         ("Folder", status.archive),
         ("Disk", disk),
-        ("Reserve", f.size(status.reserve)),
+        ("Reserve", f"{f.size(status.reserve)} stay free"),
         ("Patients", f.number(totals.patients)),
         ("Studies", f.number(totals.studies)),
         ("Series", f.number(totals.series)),
@@ -190,19 +195,19 @@ def _archive(status: SystemStatus) -> Content:
     return _table(rows)
 
 
-def _storage(status: SystemStatus, width: int) -> Content:
+def storage_bars(status: SystemStatus, width: int) -> Content:
     uses = sorted(status.modalities, key=lambda use: -use.size_bytes)
     if not uses:
         return Content.styled("nothing is stored yet", "$text-muted")
     top = uses[0].size_bytes or 1
     counts = width >= 48
-    bar = max(4, width - (34 if counts else 17))
+    bar = max(4, width - _NAME - (30 if counts else 13))
     lines = []
     for use in uses:
         filled = max(1, bar * use.size_bytes // top)
         lines.append(
             Content.assemble(
-                (f"{use.modality or '?':<5}", "$text-accent"),
+                (f"{f.fit(use.modality or '?', _NAME)} ", "$text-accent"),
                 ("━" * filled, "$primary"),
                 ("─" * (bar - filled), "$row-guide"),
                 f" {f.size(use.size_bytes):>8}",
