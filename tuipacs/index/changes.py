@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from tuipacs.index import browse, rows
 from tuipacs.index.database import Reader
-from tuipacs.index.ingest import last_seq
 from tuipacs.schema.messages import Changes
+
+
+def last_seq(reader: Reader) -> int:
+    """The newest number of the change feed; 0 for an empty archive."""
+    return int(reader.scalar("SELECT max(seq) FROM change") or 0)
 
 
 def since(reader: Reader, after_seq: int, limit: int) -> Changes:

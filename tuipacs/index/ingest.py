@@ -1,4 +1,4 @@
-"""One object enters the index: rows, counters, change, all in the caller's transaction.
+"""One object enters the index: its rows and the change, in the caller's transaction.
 
 A patient is a PatientID with its issuer; without an ID each study is a patient of its own, for
 nobody may be merged by accident. A study is its UID under one patient: if the same UID comes with
@@ -8,13 +8,20 @@ another patient, there are two rows, both flagged, and no name stands over anoth
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from tuipacs.domain.attributes import IndexedAttributes, PatientAttributes, StudyAttributes
+from msgspec.structs import astuple
+
+from tuipacs.domain.attributes import (
+    IndexedAttributes,
+    InstanceAttributes,
+    PatientAttributes,
+    SeriesAttributes,
+    StudyAttributes,
+)
 from tuipacs.domain.blob import StoredBlob
 from tuipacs.domain.query import fold
 from tuipacs.domain.records import Flag
-from tuipacs.index import search
+from tuipacs.index import counters, search
 from tuipacs.index.database import Reader, Transaction
 from tuipacs.index.flags import BIT
 
@@ -51,13 +58,24 @@ def add(tx: Transaction, arrival: Arrival) -> bool:
         tx, arrival, patient, patient_flags
     )
     series, modality = _series(tx, arrival, patient, study)
-    news = _news_to(tx, instance.sop_instance_uid, (patient, study, series)) if others else _ALL_NEW
+    above = (patient, study, series)
+    news = counters.ALL_NEW
+    if others:
+        news = counters.news_to(tx, instance.sop_instance_uid, above)
     instance_id = _instance(tx, arrival, series, others + 1, flags)
     if others:
-        _flag_versions(tx, instance.sop_instance_uid)
-    _count(tx, arrival, (patient, study, series), news, modality, flags | study_flags)
-    _note_modality(tx, "patient", patient, patient_modalities, modality)
-    if merged := _note_modality(tx, "study", study, study_modalities, modality):
+        counters.flag_versions(tx, instance.sop_instance_uid)
+    counters.count(
+        tx,
+        above,
+        news,
+        flags=flags | study_flags,
+        size=arrival.blob.header_size + arrival.blob.dataset_size,
+        modality=modality,
+        at=arrival.at,
+    )
+    counters.note_modality(tx, "patient", patient, patient_modalities, modality)
+    if merged := counters.note_modality(tx, "study", study, study_modalities, modality):
         search.set_modalities(tx, study, merged)
     if calling_ae_title != arrival.calling_ae_title:
         search.set_calling_ae(tx, study, arrival.calling_ae_title)
@@ -158,7 +176,7 @@ def _study(
     ]
     flags = patient_flags | (BIT[Flag.UID_SHARED] if others else 0)
     for other in others:
-        _flag_study(tx, other, 0, BIT[Flag.UID_SHARED])
+        counters.flag_study(tx, other, BIT[Flag.UID_SHARED])
     sort_date = sort_date_of(study)
     key = tx.insert(
         "INSERT INTO study (patient, study_instance_uid, patient_name, patient_birth_date,"
@@ -204,6 +222,13 @@ def _study(
     return key, flags, "", arrival.calling_ae_title
 
 
+_SERIES_FIELDS = SeriesAttributes.__struct_fields__
+_INSERT_SERIES = (
+    f"INSERT INTO series (study, sort_number, received_at, {', '.join(_SERIES_FIELDS)})"
+    f" VALUES ({', '.join('?' * (3 + len(_SERIES_FIELDS)))})"
+)
+
+
 def _series(tx: Transaction, arrival: Arrival, patient: int, study: int) -> tuple[int, str]:
     """(key, modality): a series has the modality of its first object, whatever others claim."""
     series = arrival.attributes.series
@@ -213,12 +238,9 @@ def _series(tx: Transaction, arrival: Arrival, patient: int, study: int) -> tupl
     )
     if row is not None:
         return row[0], row[1]
-    fields = {name: getattr(series, name) for name in series.__struct_fields__}
-    columns = ", ".join(fields)
     key = tx.insert(
-        f"INSERT INTO series (study, sort_number, received_at, {columns})"
-        f" VALUES (?, ?, ?, {', '.join('?' * len(fields))})",
-        (study, _number(series.series_number), arrival.at, *fields.values()),
+        _INSERT_SERIES,
+        (study, _number(series.series_number), arrival.at, *astuple(series)),
     )
     tx.execute("UPDATE study SET series = series + 1 WHERE id = ?", (study,))
     tx.execute("UPDATE patient SET series = series + 1 WHERE id = ?", (patient,))
@@ -231,27 +253,7 @@ def _series(tx: Transaction, arrival: Arrival, patient: int, study: int) -> tupl
     return key, series.modality
 
 
-_INSTANCE_FIELDS = (
-    "sop_instance_uid",
-    "sop_class_uid",
-    "transfer_syntax_uid",
-    "specific_character_set",
-    "instance_number",
-    "content_date",
-    "content_time",
-    "acquisition_number",
-    "acquisition_date",
-    "acquisition_time",
-    "image_type",
-    "number_of_frames",
-    "rows",
-    "columns",
-    "bits_allocated",
-    "photometric_interpretation",
-    "instance_creation_date",
-    "instance_creation_time",
-    "document_title",
-)
+_INSTANCE_FIELDS = InstanceAttributes.__struct_fields__
 _INSERT_INSTANCE = (
     "INSERT INTO instance (series, version, sort_number, blob_key, header_size, header_sha256,"
     " dataset_size, dataset_sha256, received_at, calling_ae_title, remarks, flags, "
@@ -276,105 +278,9 @@ def _instance(tx: Transaction, arrival: Arrival, series: int, version: int, flag
             arrival.calling_ae_title,
             "\n".join(arrival.attributes.remarks),
             flags,
-            *(getattr(instance, name) for name in _INSTANCE_FIELDS),
+            *astuple(instance),
         ),
     )
-
-
-class _News(NamedTuple):
-    """1 where a SOP Instance UID is new, 0 where another version of it is counted already."""
-
-    patient: int
-    study: int
-    series: int
-    total: int
-
-
-_ALL_NEW = _News(1, 1, 1, 1)
-
-
-def _news_to(tx: Transaction, sop_instance_uid: str, above: tuple[int, int, int]) -> _News:
-    """Counts are of SOP instances, not of the versions that are kept (PS3.4 C.3.4)."""
-    places = tx.all(
-        "SELECT st.patient, s.study, s.id FROM instance i JOIN series s ON s.id = i.series"
-        " JOIN study st ON st.id = s.study WHERE i.sop_instance_uid = ?",
-        (sop_instance_uid,),
-    )
-    known = [{place[level] for place in places} for level in range(3)]
-    patient, study, series = (int(key not in keys) for key, keys in zip(above, known, strict=True))
-    return _News(patient, study, series, int(not places))
-
-
-def _count(
-    tx: Transaction,
-    arrival: Arrival,
-    above: tuple[int, int, int],
-    news: _News,
-    modality: str,
-    flags: int,
-) -> None:
-    patient, study, series = above
-    size, at = arrival.blob.header_size + arrival.blob.dataset_size, arrival.at
-    upward = flags & ~BIT[Flag.REMARK]  # an odd header is news of the study, not of the person
-    for table, key, new, mask in (
-        ("series", series, news.series, flags),
-        ("study", study, news.study, flags),
-        ("patient", patient, news.patient, upward),
-    ):
-        tx.execute(
-            f"UPDATE {table} SET instances = instances + ?, bytes = bytes + ?, received_at = ?,"
-            " flags = flags | ? WHERE id = ?",
-            (new, size, at, mask, key),
-        )
-    tx.execute(
-        "UPDATE study_search SET received_at = ?, flags = flags | ? WHERE study = ?",
-        (at, flags, study),
-    )
-    tx.execute("UPDATE total SET instances = instances + ?, bytes = bytes + ?", (news.total, size))
-    tx.execute(
-        "UPDATE modality_use SET instances = instances + ?, bytes = bytes + ? WHERE modality = ?",
-        (news.series, size, modality),
-    )
-
-
-def _note_modality(tx: Transaction, table: str, key: int, before: str, modality: str) -> str:
-    """Add a modality to a row's set; return the new set, or "" if it was in."""
-    present = set(before.split("\\")) - {""}
-    if not modality or modality in present:
-        return ""
-    merged = "\\".join(sorted(present | {modality}))
-    tx.execute(f"UPDATE {table} SET modalities = ? WHERE id = ?", (merged, key))
-    return merged
-
-
-def _flag_study(tx: Transaction, study: int, series: int, bit: int) -> None:
-    tx.execute("UPDATE study SET flags = flags | ? WHERE id = ?", (bit, study))
-    tx.execute("UPDATE study_search SET flags = flags | ? WHERE study = ?", (bit, study))
-    tx.execute(
-        "UPDATE patient SET flags = flags | ? WHERE id = (SELECT patient FROM study WHERE id = ?)",
-        (bit, study),
-    )
-    tx.execute(
-        "INSERT INTO change (at, kind, patient, study, series, instance)"
-        " SELECT received_at, 'flagged', patient, id, ?, 0 FROM study WHERE id = ?",
-        (series, study),
-    )
-
-
-def _flag_versions(tx: Transaction, sop_instance_uid: str) -> None:
-    """Flag all versions of one SOP Instance UID and the rows above them."""
-    bit = BIT[Flag.CONFLICT]
-    tx.execute(
-        "UPDATE instance SET flags = flags | ? WHERE sop_instance_uid = ?", (bit, sop_instance_uid)
-    )
-    rows = tx.all(
-        "SELECT DISTINCT s.id, s.study FROM instance i JOIN series s ON s.id = i.series"
-        " WHERE i.sop_instance_uid = ?",
-        (sop_instance_uid,),
-    )
-    for series, study in rows:
-        tx.execute("UPDATE series SET flags = flags | ? WHERE id = ?", (bit, series))
-        _flag_study(tx, study, series, bit)
 
 
 def _number(text: str) -> int:
@@ -384,11 +290,6 @@ def _number(text: str) -> int:
     except ValueError:
         return 1 << 31
     return max(-(1 << 31), min(value, 1 << 31))
-
-
-def last_seq(reader: Reader) -> int:
-    """The newest number of the change feed; 0 for an empty archive."""
-    return int(reader.scalar("SELECT max(seq) FROM change") or 0)
 
 
 def has_blob(reader: Reader, key: str) -> bool:

@@ -12,8 +12,8 @@ from tuipacs.domain.permissions import Permission
 from tuipacs.domain.query import SortKey, Term, parse_filter
 from tuipacs.errors import NotFoundError, UsageError
 from tuipacs.index import browse, changes, lookup, rows
+from tuipacs.index.changes import last_seq
 from tuipacs.index.database import Index, Reader
-from tuipacs.index.ingest import last_seq
 from tuipacs.schema.messages import (
     PAGE_LIMIT,
     Changes,

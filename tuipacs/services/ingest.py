@@ -25,6 +25,7 @@ from tuipacs.domain.permissions import Permission
 from tuipacs.domain.uid import MAX_UID_LENGTH, strip_uid
 from tuipacs.errors import InvalidObjectError, StorageFailedError, UidMismatchError
 from tuipacs.index import ingest as rows
+from tuipacs.index.changes import last_seq
 from tuipacs.index.database import Index, Transaction
 from tuipacs.index.ingest import Arrival
 from tuipacs.services.guard import Service, about, before_login, guarded
@@ -190,7 +191,7 @@ class Ingest(Service):
                     about(detail="other bytes under a known SOP Instance UID: both are kept")
             if in_transaction is not None:
                 in_transaction(tx, result)
-            seq = rows.last_seq(tx)
+            seq = last_seq(tx)
         return result, seq
 
     def _forget(self, key: str) -> None:
@@ -211,7 +212,7 @@ class Ingest(Service):
             orphans = [key for key in self._store.recent() if not rows.has_blob(reader, key)]
         adopted = sum(self._adopt(key) for key in orphans)
         with self._index.read() as reader:
-            self._wakeups.content(rows.last_seq(reader))
+            self._wakeups.content(last_seq(reader))
         if orphans or swept:
             log.warning("recovery: %d objects adopted, %d unfinished ones swept", adopted, swept)
         return adopted, swept

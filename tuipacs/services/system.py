@@ -14,8 +14,8 @@ from tuipacs.domain.clock import Clock
 from tuipacs.domain.permissions import Permission
 from tuipacs.domain.system import Health, SystemStatus
 from tuipacs.index import audit, browse, jobs, users
+from tuipacs.index.changes import last_seq
 from tuipacs.index.database import Index
-from tuipacs.index.ingest import last_seq
 from tuipacs.paths import ArchivePaths
 from tuipacs.schema.messages import Empty
 from tuipacs.services.guard import Service, before_login, guarded
