@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 BUFFER_SIZE = 1 << 20  # bytes
+MAX_NAME = 1024  # characters
 
 # O_NONBLOCK: a FIFO that takes a file's place between look and open must not hang the job.
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link: not followed"),
@@ -50,6 +52,11 @@ def printable_path(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
+def shortened(name: str) -> str:
+    """A name out of an archive or a DICOMDIR, which may have any length, as long as a path may."""
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 3]}..."
+
+
 def kind_of(mode: int) -> str:
     """Say what a non-regular file is; empty for a regular one."""
     if stat.S_ISREG(mode):
@@ -64,10 +71,30 @@ def reason_of(error: OSError) -> str:
     return f"cannot be read: {error.strerror or type(error).__name__}"
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a regular file, following no link. Raises `InvalidObjectError` for anything else."""
+def open_below(path: Path, root: Path, flags: int) -> int:
+    """A descriptor of ``path``, reached from ``root`` through real folders only."""
+    if path == root:
+        return os.open(path, flags | os.O_NOFOLLOW)
+    *folders, name = path.relative_to(root).parts
+    descriptor = os.open(root, _FOLDER_FLAGS)
     try:
-        descriptor = os.open(path, _OPEN_FLAGS)
+        for folder in folders:
+            inner = os.open(folder, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_regular(path: Path, below: Path | None = None) -> BinaryIO:
+    """Open a regular file, following no link. Raises `InvalidObjectError` for anything else.
+
+    The folders between ``below`` and the file must be no links either: whoever may write there
+    could put one in a folder's place between the look and the opening.
+    """
+    try:
+        descriptor = open_below(path, below or path.parent, _OPEN_FLAGS)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = reason_of(error) if isinstance(error, OSError) else "not a path"
         raise InvalidObjectError(reason) from error
@@ -109,7 +136,10 @@ class _SteadyFile(io.RawIOBase):
         return count
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return os.lseek(self._descriptor, offset, whence)
+        try:
+            return os.lseek(self._descriptor, offset, whence)
+        except OSError as error:  # some files of /proc have no end
+            raise InvalidObjectError(reason_of(error)) from error
 
     def tell(self) -> int:
         return os.lseek(self._descriptor, 0, os.SEEK_CUR)

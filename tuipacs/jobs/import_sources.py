@@ -18,10 +18,18 @@ from pathlib import Path
 from tuipacs.domain.job import Refusal
 from tuipacs.errors import InvalidObjectError
 from tuipacs.jobs.dicomdir import Medium, is_dicomdir_name, missing_references, read_references
-from tuipacs.jobs.import_item import ImportItem, kind_of, open_regular, printable_path, reason_of
+from tuipacs.jobs.import_item import (
+    ImportItem,
+    kind_of,
+    open_below,
+    open_regular,
+    printable_path,
+    reason_of,
+    shortened,
+)
 from tuipacs.jobs.zip_source import ZipLimits, iter_zip
 
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _ZIP_STARTS = (b"PK\x03\x04", b"PK\x05\x06")
 _DEFAULT_LIMITS = ZipLimits()
 
@@ -47,7 +55,7 @@ def iter_sources(
         elif stat.S_ISREG(mode) and is_dicomdir_name(path.name):
             yield from _named_by_dicomdir(path)
         else:
-            yield from _file(path, mode, limits)
+            yield from _file(path, mode, limits, path.parent)
 
 
 def _folder(root: Path, limits: ZipLimits) -> Iterator[ImportItem | Refusal]:
@@ -57,12 +65,12 @@ def _folder(root: Path, limits: ZipLimits) -> Iterator[ImportItem | Refusal]:
     while folder is not None or waiting:
         if folder is not None:
             try:
-                entries = _entries(folder)
+                entries = _entries(folder, root)
             except OSError as error:
                 yield Refusal(path=printable_path(folder), reason=reason_of(error))
             else:
                 waiting.append(iter(entries))
-                yield from _missing_on_medium(entries)
+                yield from _missing_on_medium(entries, root)
             folder = None
             continue
         entry = next(waiting[-1], None)
@@ -73,12 +81,12 @@ def _folder(root: Path, limits: ZipLimits) -> Iterator[ImportItem | Refusal]:
         if stat.S_ISDIR(mode):
             folder = path
         elif not (stat.S_ISREG(mode) and is_dicomdir_name(path.name)):
-            yield from _file(path, mode, limits)
+            yield from _file(path, mode, limits, root)
 
 
-def _entries(folder: Path) -> list[tuple[Path, int]]:
+def _entries(folder: Path, root: Path) -> list[tuple[Path, int]]:
     """(path, mode) of a folder's entries in byte order of the names."""
-    descriptor = os.open(folder, _FOLDER_FLAGS)
+    descriptor = open_below(folder, root, _FOLDER_FLAGS)
     try:
         found = []
         with os.scandir(descriptor) as entries:
@@ -91,60 +99,62 @@ def _entries(folder: Path) -> list[tuple[Path, int]]:
         os.close(descriptor)
 
 
-def _file(path: Path, mode: int, limits: ZipLimits) -> Iterator[ImportItem | Refusal]:
+def _file(path: Path, mode: int, limits: ZipLimits, root: Path) -> Iterator[ImportItem | Refusal]:
     shown = printable_path(path)
     problem = kind_of(mode)
     if problem:
         yield Refusal(path=shown, reason=problem)
         return
     try:
-        with open_regular(path) as stream:
+        with open_regular(path, root) as stream:
             start = stream.read(132)
             size = stream.seek(0, os.SEEK_END)
     except InvalidObjectError as error:
         yield Refusal(path=shown, reason=error.message)
         return
     if start.startswith(_ZIP_STARTS) and start[128:132] != b"DICM":
-        yield from iter_zip(path, limits)
+        yield from iter_zip(path, limits, root)
     else:
-        yield ImportItem(shown, partial(open_regular, path), size)
+        yield ImportItem(shown, partial(open_regular, path, root), size)
 
 
-def _references(path: Path) -> tuple[tuple[str, ...], ...]:
-    with open_regular(path) as stream:
+def _references(path: Path, root: Path) -> tuple[tuple[str, ...], ...]:
+    with open_regular(path, root) as stream:
         return read_references(stream)
 
 
-def _missing_on_medium(entries: Sequence[tuple[Path, int]]) -> Iterator[Refusal]:
+def _missing_on_medium(entries: Sequence[tuple[Path, int]], root: Path) -> Iterator[Refusal]:
     """What the DICOMDIR of a folder names and is not there."""
     for path, mode in entries:
         if not (stat.S_ISREG(mode) and is_dicomdir_name(path.name)):
             continue
         shown = printable_path(path)
         try:
-            references = _references(path)
+            references = _references(path, root)
         except InvalidObjectError as error:
             yield Refusal(path=shown, reason=f"a DICOMDIR that cannot be read: {error.message}")
             continue
         for reference, reason in missing_references(references, path.parent):
-            yield Refusal(path=f"{shown} -> {reference}", reason=reason)
+            yield Refusal(path=f"{shown} -> {shortened(reference)}", reason=reason)
 
 
 def _named_by_dicomdir(path: Path) -> Iterator[ImportItem | Refusal]:
     shown = printable_path(path)
     try:
-        references = _references(path)
+        references = _references(path, path.parent)
     except InvalidObjectError as error:
         yield Refusal(path=shown, reason=f"a DICOMDIR that cannot be read: {error.message}")
         return
     medium = Medium(path.parent)
     for components in references:
+        told = f"{shown} -> " + shortened("\\".join(components))
         try:
             found = medium.resolve(components)
             size = os.lstat(found).st_size
         except InvalidObjectError as error:
-            yield Refusal(path=f"{shown} -> " + "\\".join(components), reason=error.message)
+            yield Refusal(path=told, reason=error.message)
         except OSError as error:
-            yield Refusal(path=f"{shown} -> " + "\\".join(components), reason=reason_of(error))
+            yield Refusal(path=told, reason=reason_of(error))
         else:
-            yield ImportItem(printable_path(found), partial(open_regular, found), size)
+            opened = partial(open_regular, found, path.parent)
+            yield ImportItem(printable_path(found), opened, size)

@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 from tuipacs.domain.job import Refusal
 from tuipacs.errors import InvalidObjectError
 from tuipacs.jobs.dicomdir import components_problem, is_dicomdir_name, read_references
-from tuipacs.jobs.import_item import ImportItem, buffered, open_regular, printable_path
+from tuipacs.jobs.import_item import ImportItem, buffered, open_regular, printable_path, shortened
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -58,14 +58,16 @@ class ZipLimits:
     ratio_free: int = 256 << 20
 
 
-def iter_zip(path: Path, limits: ZipLimits) -> Iterator[ImportItem | Refusal]:
-    """Yield the members of a ZIP file in the order of its directory.
+def iter_zip(
+    path: Path, limits: ZipLimits, below: Path | None = None
+) -> Iterator[ImportItem | Refusal]:
+    """Yield the members of a ZIP file in the order of its directory; ``below`` as `open_regular`.
 
     The archive stays open while the iterator is alive; items can be opened until then.
     """
     shown = printable_path(path)
     try:
-        file = _BoundedFile(open_regular(path), limits.directory)
+        file = _BoundedFile(open_regular(path, below), limits.directory)
     except InvalidObjectError as error:
         yield Refusal(path=shown, reason=error.message)
         return
@@ -111,7 +113,7 @@ def _members(
 
 
 def _display_name(member: zipfile.ZipInfo) -> str:
-    return member.filename.encode("utf-8", "backslashreplace").decode("utf-8")
+    return shortened(member.filename.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def _member_problem(member: zipfile.ZipInfo, limits: ZipLimits) -> str:
@@ -148,7 +150,7 @@ def _dicomdir(archive: zipfile.ZipFile, member: zipfile.ZipInfo, display: str) -
         if not reason and f"{prefix}{'/'.join(components)}".upper() not in present:
             reason = "named in the DICOMDIR and missing in the ZIP archive"
         if reason:
-            yield Refusal(path=f"{display} -> " + "\\".join(components), reason=reason)
+            yield Refusal(path=f"{display} -> " + shortened("\\".join(components)), reason=reason)
 
 
 def _words(error: Exception) -> str:
