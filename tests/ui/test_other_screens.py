@@ -383,3 +383,14 @@ def test_the_bars_of_all_modalities_start_and_end_in_line(width: int) -> None:
     assert {len(line) for line in lines} == {len(lines[0])}
     assert len(lines[0]) <= width
     assert {line.index("━") for line in lines} == {9}
+
+
+async def test_a_refused_context_is_named_where_its_words_do_not_fit_on_80x24() -> None:
+    """What does not fit is cut at its end; only numbers are left out as a whole."""
+    archive = FakeArchive(5)
+    archive.associations = [association(1, AssociationState.OPEN)]
+    async with at_work(archive, size=(80, 24)) as (app, pilot):
+        await pilot.press("g", "i")
+        await until(pilot, lambda: isinstance(app.screen, IncomingScreen) and app.desk.associations)
+        await pilot.press("enter")
+        await until(pilot, lambda: "Study Root Query/Retrieve" in screen_text(app))

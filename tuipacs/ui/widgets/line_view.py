@@ -254,7 +254,9 @@ class LineView(ScrollView, can_focus=True):
         for index, (column, cells, part) in enumerate(zip(columns, widths, parts, strict=False)):
             if index:
                 segments.append(Segment(gap, base))
-            self._fill(segments, part, cells, column.align, base)
+            # What spans several columns is words, whatever stands in the column it starts in.
+            spans = index == len(parts) - 1 < len(columns) - 1
+            self._fill(segments, part, cells, "left" if spans else column.align, base)
         used = sum(segment.cell_length for segment in segments)
         return Strip([*segments, Segment(" " * max(0, width - used), base)]).adjust_cell_length(
             width, base
