@@ -115,6 +115,7 @@ class LineView(ScrollView, can_focus=True):
         self.cursor = 0
         self._strips: dict[int, Strip] = {}
         self._styles_by_name: dict[str, Style] = {}
+        self._base: Style | None = None
         self._layout_for: tuple[int, tuple[Column, ...], tuple[int, ...]] | None = None
 
     # --- what subclasses say
@@ -165,9 +166,15 @@ class LineView(ScrollView, can_focus=True):
             self.virtual_size = wanted
 
     def notify_style_update(self) -> None:
+        """Forget what is drawn, if it would be drawn differently: the focus changes no colors."""
         super().notify_style_update()
-        self._strips.clear()
-        self._styles_by_name.clear()
+        before, self._styles_by_name = self._styles_by_name, {}
+        same = self.rich_style == self._base and all(
+            self.tone(name) == style for name, style in before.items()
+        )
+        if not same:
+            self._base = self.rich_style
+            self._strips.clear()
 
     def on_resize(self) -> None:
         """Another width has other columns."""
@@ -177,11 +184,11 @@ class LineView(ScrollView, can_focus=True):
 
     def on_focus(self) -> None:
         """The cursor line looks different with the focus."""
-        self._strips.clear()
+        self._strips.pop(self.cursor, None)
 
     def on_blur(self) -> None:
         """The cursor line looks different without the focus."""
-        self._strips.clear()
+        self._strips.pop(self.cursor, None)
 
     def tone(self, name: str) -> Style:
         """The style of a tone; computed once a theme."""

@@ -11,16 +11,30 @@ class Panel(Vertical):
 
     DEFAULT_CSS = """
     Panel {
+        layers: base overlay;
         border: round $row-guide;
         border-title-color: $text-muted;
         border-subtitle-color: $text-muted;
-        &:focus-within { border: round $primary; border-title-color: $text-accent; }
+        &.-lit { border: round $primary; border-title-color: $text-accent; }
     }
     """
 
     def __init__(self, title: str = "", *, id: str | None = None, classes: str = "") -> None:
         super().__init__(id=id, classes=classes)
         self.entitle(title)
+
+    def on_descendant_focus(self) -> None:
+        """Light up."""
+        self._light()
+
+    def on_descendant_blur(self) -> None:
+        """Go dark, unless the focus moved within."""
+        self._light()
+
+    def _light(self) -> None:
+        # Not `:focus-within`: that computes the style of everything inside on each move of the
+        # focus, also from the list to its filter.
+        self.set_class(self.has_focus_within, "-lit")
 
     def entitle(self, title: str, subtitle: str = "") -> None:
         """Change the words in the border; they are no markup."""

@@ -15,6 +15,8 @@ class PromptLine(Vertical):
     DEFAULT_CSS = """
     PromptLine {
         height: auto;
+        layer: overlay;
+        dock: top;
         display: none;
         background: $surface;
         & > Horizontal { height: 1; }
