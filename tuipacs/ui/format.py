@@ -109,12 +109,12 @@ def moment(seconds: float | None) -> str:
     return dt.datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def clock(seconds: float | None) -> str:
-    """A point in time, local, in 10 cells: the time when it is today, else the date."""
+def clock(seconds: float | None, today: dt.date) -> str:
+    """A point in time, local, in 10 cells: the time when it is ``today``, else the date."""
     if not seconds:
         return NONE
     then = dt.datetime.fromtimestamp(seconds).astimezone()
-    if then.date() == dt.datetime.now().astimezone().date():
+    if then.date() == today:
         return then.strftime("%H:%M:%S")
     return then.strftime("%Y-%m-%d")
 

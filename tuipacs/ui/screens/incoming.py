@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Iterable, Sequence
 
@@ -163,7 +164,7 @@ class IncomingScreen(WorkScreen):
             Cell(f.number(record.stored)),
             Cell(f"{rate:.1f}/s" if live else "", "accent"),
             Cell(f.size(record.bytes_received), "dim"),
-            Cell(f.clock(record.started_at), "dim"),
+            Cell(f.clock(record.started_at, self.desk.now().date()), "dim"),
             Cell(record.address, "dim"),
             Cell(last, tone),
         )
@@ -220,8 +221,12 @@ class IncomingScreen(WorkScreen):
     def _show_arrivals(self) -> None:
         now = time.monotonic()
         self._glow = {key: until for key, until in self._glow.items() if until > now}
+        today = self.desk.now().date()
         self.studies.set_rows(
-            [Row(row.key, _arrival(row), glow=row.key in self._glow) for row in self._arrived]
+            [
+                Row(row.key, _arrival(row, today), glow=row.key in self._glow)
+                for row in self._arrived
+            ]
         )
         self.query_one("#arrivals", Panel).entitle("arrivals, newest first")
 
@@ -281,10 +286,10 @@ class IncomingScreen(WorkScreen):
             self.tui.refresh_incoming()
 
 
-def _arrival(row: StudyRecord) -> tuple[Cell, ...]:
+def _arrival(row: StudyRecord, today: dt.date) -> tuple[Cell, ...]:
     name = f.person_name(row.patient_name) or "(no name)"
     return (
-        Cell(f.clock(row.received_at), "dim"),
+        Cell(f.clock(row.received_at, today), "dim"),
         Cell(f"{name} {f.FLAG_MARK}" if row.flags else name, "name"),
         Cell(row.patient_id),
         Cell(row.calling_ae_title or "import", "dim"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from collections.abc import Iterable, Sequence
 
@@ -142,7 +143,8 @@ class UsersScreen(WorkScreen):
             return
         self._users, self._sessions = answer.users, answer.sessions
         self.users.set_rows([Row(user.name, _user(user)) for user in self._users])
-        self.sessions.set_rows([Row(one.key, _session(one)) for one in self._sessions])
+        today = self.desk.now().date()
+        self.sessions.set_rows([Row(one.key, _session(one, today)) for one in self._sessions])
         self.query_one("#users", Panel).entitle(f.plural(len(self._users), "user"))
         self.query_one("#sessions", Panel).entitle(f.plural(len(self._sessions), "session"))
         self.refresh_keys()
@@ -258,12 +260,12 @@ def _user(user: UserRecord) -> tuple[Cell, ...]:
     )
 
 
-def _session(session: SessionRecord) -> tuple[Cell, ...]:
+def _session(session: SessionRecord, today: dt.date) -> tuple[Cell, ...]:
     where = " ".join(p for p in (session.unix_user, session.terminal, session.ssh_client) if p)
     return (
         Cell(session.user, "name"),
         Cell(session.client.value),
         Cell("locked", "warn") if session.locked else Cell("open", "good"),
-        Cell(f.clock(session.active_at), "dim"),
+        Cell(f.clock(session.active_at, today), "dim"),
         Cell(where, "dim"),
     )
