@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from tuipacs.domain.ae_title import ae_title_fault, strip_ae_title
 from tuipacs.domain.uid import is_valid_uid
 
 T = TypeVar("T")
@@ -88,11 +89,9 @@ boolean = Rule("true or false", _read_boolean)
 
 def _read_ae_title(value: Any) -> str:
     text = _text(value)
-    if not 1 <= len(text) <= 16:
-        raise ValueError(f"must have 1 to 16 characters, not {len(text)}")
-    if not (text.isascii() and text.isprintable()) or "\\" in text:
-        raise ValueError("must have printable ASCII characters other than a backslash")
-    if text != text.strip():
+    if fault := ae_title_fault(text):
+        raise ValueError(fault)
+    if text != strip_ae_title(text):
         raise ValueError("must not begin or end with a blank")
     return text
 

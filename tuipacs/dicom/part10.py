@@ -23,6 +23,7 @@ from tuipacs.dicom.encoding import (
     looks_big_endian,
 )
 from tuipacs.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from tuipacs.domain.ae_title import ae_title_fault, strip_ae_title
 from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, is_usable_uid, strip_uid
 from tuipacs.errors import InvalidObjectError
 
@@ -208,6 +209,4 @@ def _element(element: int, vr: bytes, text: str, pad: str) -> bytes:
 
 def _ae_title(title: str) -> str:
     """The title if it follows PS3.5 6.2 (AE), else nothing."""
-    title = title.strip(" \0")
-    usable = title.isascii() and title.isprintable() and "\\" not in title and len(title) <= 16
-    return title if usable else ""
+    return "" if ae_title_fault(title) else strip_ae_title(title)
