@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,6 +60,19 @@ def send(archive: RunningArchive, uid: str, data: bytes) -> bool:
         return False
 
 
+def whole_calls(lines: Iterable[str]) -> Iterator[str]:
+    """The calls of one thread; strace breaks a line where another thread's call comes between."""
+    begun = ""
+    for line in lines:
+        if line.endswith(" <unfinished ...>"):
+            begun = line.removesuffix(" <unfinished ...>")
+        elif begun:
+            yield begun + line.partition(" resumed>")[2]
+            begun = ""
+        else:
+            yield line
+
+
 def test_an_object_is_durable_before_it_is_acknowledged(
     running_archive: ArchiveFactory, tmp_path: Path
 ) -> None:
@@ -75,7 +88,7 @@ def test_an_object_is_durable_before_it_is_acknowledged(
         archive.stop()
     lines = trace.read_text().splitlines()
     thread = next(line.split()[0] for line in lines if ".part" in line)
-    calls = [line for line in lines if line.split()[0] == thread]
+    calls = list(whole_calls(line for line in lines if line.split()[0] == thread))
     steps = [
         r"mkdir\(\S+/objects/000001\"",
         r"fsync\(\S+/objects>\)",
