@@ -28,3 +28,13 @@ def test_a_password_longer_than_any_is_wrong_without_being_read() -> None:
     assert not hasher.matches(too_long, hasher.hash(str(too_long)))
     assert not too_long.encoded
     assert not hasher.matches(too_long, None)
+
+
+def test_an_unknown_account_costs_what_a_known_one_costs() -> None:
+    """The hash that stands in has the figures of a real one, and its lengths of salt and hash."""
+    hasher = PasswordHasher(memory_kib=8, iterations=2)
+    *figures, salt, digest = hasher.hash("x").split("$")
+    assert [*figures, len(salt), len(digest)] == [
+        *hasher._decoy.split("$")[:-2],
+        *map(len, hasher._decoy.split("$")[-2:]),
+    ]
