@@ -38,6 +38,7 @@ class FakeLauncher(Launcher):
         self.fake = archive
         self.is_there = exists
         self.made: NewArchive | None = None
+        self.taken_ports: set[int] = set()
         self.starts = 0
         self.refusal: TuipacsError | None = None
         self.comes_up = True
@@ -46,6 +47,9 @@ class FakeLauncher(Launcher):
     @property
     def exists(self) -> bool:
         return self.is_there
+
+    def port_trouble(self, port: int) -> str:
+        return "Another program listens there." if port in self.taken_ports else ""
 
     async def initialise(self, new: NewArchive) -> None:
         if self.refusal is not None:

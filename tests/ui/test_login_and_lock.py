@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from pathlib import Path
 
 import pytest
 from textual.widgets import Button, Input
@@ -18,7 +20,9 @@ from tests.ui.driving import (
 )
 from tests.ui.fake_archive import PASSWORD, FakeArchive
 from tuipacs.errors import UnavailableError
+from tuipacs.paths import ArchivePaths
 from tuipacs.schema.messages import LoginRequest
+from tuipacs.ui.launcher import Launcher
 from tuipacs.ui.screens.first_run import (
     FirstRunScreen,
     check_ae_title,
@@ -180,6 +184,40 @@ async def test_the_first_run_makes_an_archive_and_goes_on_to_the_login() -> None
         assert launcher.made.password == sentence
         assert sentence not in repr(launcher.made)
         assert launcher.starts == 1
+
+
+async def test_a_port_that_is_taken_is_told_before_anything_is_made() -> None:
+    """Afterwards only an editor would help: the archive would be there and could not start."""
+    archive = FakeArchive(0)
+    archive.reachable = False
+    launcher = FakeLauncher(archive, exists=False)
+    launcher.taken_ports = {11112}
+    app = program(archive, launcher=launcher)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, FirstRunScreen) and app.screen.focused)
+        sentence = "a long sentence 1"
+        type_ahead(app, "tab", "tab", "tab", "admin", "tab", sentence, "tab", sentence, "enter")
+        await until(pilot, lambda: "Another program listens there." in screen_text(app))
+        assert launcher.made is None
+        assert app.screen.focused is app.screen.query_one("#port")
+        type_ahead(app, "ctrl+u", "11113")
+        await pilot.pause()
+        app.screen.query_one("#ok", Button).press()
+        await until(pilot, lambda: isinstance(app.screen, LoginScreen))
+        assert launcher.made is not None
+        assert launcher.made.port == 11113
+
+
+def test_a_port_is_tried_before_it_is_taken(tmp_path: Path) -> None:
+    launcher = Launcher(ArchivePaths(tmp_path))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        other.listen()
+        assert launcher.port_trouble(port) == (
+            f"Another program listens on port {port}. Choose another one."
+        )
+    assert launcher.port_trouble(port) == ""
 
 
 async def test_what_the_archive_says_against_the_first_run_is_shown() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from tuipacs.errors import UnavailableError
 from tuipacs.paths import ArchivePaths
 
 START_LIMIT = 15.0  # seconds until a daemon that does not answer is called stuck
+NEW_ARCHIVE_HOST = "127.0.0.1"  # where `tuipacs init` lets one listen
 _LOG_TAIL = 4096  # bytes
 _LOG_HEAD = re.compile(r"^\d{4}-\S+ [A-Z]+ \S+ ")  # time, level and logger
 
@@ -50,6 +53,21 @@ class Launcher:
 
     def _command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "tuipacs", "--archive", str(self.archive.root), *words]
+
+    def port_trouble(self, port: int) -> str:
+        """Why a new archive could not listen on ``port`` of this machine now; empty if it can."""
+        try:
+            with socket.socket() as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                trial.bind((NEW_ARCHIVE_HOST, port))
+                trial.listen(1)
+        except PermissionError:
+            return f"This machine keeps port {port} for root. Choose one above 1023."
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return f"Another program listens on port {port}. Choose another one."
+            return f"Port {port} cannot be used: {error.strerror}."
+        return ""
 
     async def initialise(self, new: NewArchive) -> None:
         """Make the archive. Raises `UnavailableError` with what the command said."""

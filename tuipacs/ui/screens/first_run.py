@@ -103,10 +103,14 @@ class FirstRunScreen(CardScreen[bool]):
     def _value(self, name: str) -> str:
         return self.query_one(f"#{name}", Input).value
 
+    def _check_port(self) -> str:
+        port = self._value("port")
+        return check_port(port) or self._launcher.port_trouble(int(port))
+
     def _begin(self) -> None:
         checks = (
             ("ae-title", check_ae_title(self._value("ae-title"))),
-            ("port", check_port(self._value("port"))),
+            ("port", self._check_port()),
             ("admin", "" if self._value("admin").strip() else "The administrator needs a name."),
             ("password", check_password(self._value("password"), self._value("again"))),
         )
