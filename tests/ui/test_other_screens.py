@@ -22,6 +22,7 @@ from tuipacs.ui.dialogs.node import NodeDialog
 from tuipacs.ui.dialogs.quit import QuitDialog
 from tuipacs.ui.dialogs.user import AddUserDialog
 from tuipacs.ui.rates import Rates
+from tuipacs.ui.screens.audit import AuditScreen
 from tuipacs.ui.screens.incoming import IncomingScreen
 from tuipacs.ui.screens.jobs import progress_bar, short_title
 from tuipacs.ui.screens.system import sparkline, storage_bars
@@ -165,6 +166,30 @@ async def test_users_are_disabled_after_a_question_and_the_matrix_is_shown() -> 
         assert "rt_anna (technologist)" in screen_text(app)
         app.screen.query_one("#ok", Button).press()
         await until(pilot, lambda: archive.users[1].disabled)
+
+
+async def test_the_audit_log_says_that_it_has_only_the_newest_records() -> None:
+    archive = FakeArchive(5, role=Role.AUDITOR)
+    archive.audit_total = 700
+    async with at_work(archive, size=(80, 24)) as (app, pilot):
+        screen = app.screen
+        assert isinstance(screen, AuditScreen)
+        screen.most = 400
+        await until(pilot, lambda: screen.rows.line_count == 200)
+        assert "700 records" in screen_text(app)
+        await pilot.press("G")
+        await until(pilot, lambda: screen.rows.line_count == 400)
+        await pilot.press("G")
+        full = "newest 400 of 700 records; older: tuipacs audit list --limit 0"
+        await until(pilot, lambda: full in screen_text(app))
+        await pilot.pause(0.05)
+        assert archive.names_called()["audit.list"] == 2
+        screen.most = 1000
+        await pilot.press("k")
+        await until(pilot, lambda: screen.rows.line_count == 600)
+        await pilot.press("G")
+        await until(pilot, lambda: screen.rows.line_count == 700)
+        assert "newest" not in screen_text(app)
 
 
 async def test_the_audit_log_loads_more_near_the_end_and_shows_a_verified_chain() -> None:

@@ -61,6 +61,8 @@ class AuditScreen(WorkScreen):
     def __init__(self) -> None:
         super().__init__()
         self._records: list[AuditRecord] = []
+        self._rows: list[Row] = []
+        self.most = MOST
         self._total = 0
         self._words = ""
         self._badge = ""
@@ -107,6 +109,7 @@ class AuditScreen(WorkScreen):
             self.rows.say_when_empty("the log could not be read")
             return
         self._records, self._total = list(answer.records), answer.total
+        self._rows = [_row(record) for record in answer.records]
         self._complete = len(answer.records) < PAGE
         self.rows.say_when_empty("no record has these words" if self._words else "an empty log")
         self._show()
@@ -121,15 +124,24 @@ class AuditScreen(WorkScreen):
         self._loading = False
         if answer is not None:
             self._records += answer.records
-            self._complete = len(answer.records) < PAGE or len(self._records) >= MOST
+            self._rows += [_row(record) for record in answer.records]
+            self._complete = len(answer.records) < PAGE
             self._show()
 
+    @property
+    def _is_full(self) -> bool:
+        """Whether there are older records, which are not loaded here."""
+        return len(self._records) >= self.most and not self._complete
+
     def _show(self) -> None:
-        self.rows.set_rows([Row(record.seq, _cells(record)) for record in self._records])
+        self.rows.set_rows(self._rows)
         title = f"{f.number(self._total)} records"
         if self._words:
             more = "" if self._complete else "+"
             title = f"{f.number(len(self._records))}{more} of {title} with “{self._words}”"
+        if self._is_full:
+            title = f"newest {title}" if self._words else f"newest {f.number(self.most)} of {title}"
+            title += "; older: tuipacs audit list --limit 0"
         self.query_one("#log", Panel).entitle(title, self._badge or "v verifies the chain")
         self._show_record()
         self.refresh_keys()
@@ -144,7 +156,7 @@ class AuditScreen(WorkScreen):
         """More pages near the end."""
         self._show_record()
         near_end = self.rows.cursor > len(self._records) - PAGE // 2
-        if near_end and not self._complete and not self._loading:
+        if near_end and not self._complete and not self._is_full and not self._loading:
             self._loading = True
             self.load_more()
 
@@ -226,6 +238,10 @@ class AuditScreen(WorkScreen):
             self._badge = f"✗ the chain breaks at record {answer.first_bad}: {answer.message}"
             self.notify(self._badge, severity="error", timeout=30, markup=False)
         self._show()
+
+
+def _row(record: AuditRecord) -> Row:
+    return Row(record.seq, _cells(record))
 
 
 def _cells(record: AuditRecord) -> tuple[Cell, ...]:
