@@ -157,6 +157,7 @@ class Archive:
             host=self.config.dicom.host,
             port=self._listener.port,
             receiving=self._listener.receiving,
+            receiving_reason="" if self._listener.receiving else "it is starting or stopping",
             started_at=self._started_at,
             login_hint=self._login_hint,
         )

@@ -23,6 +23,7 @@ class AsyncConnection:
     def __init__(
         self, socket_path: Path, *, token: str = "", timeout: float = DEFAULT_TIMEOUT
     ) -> None:
+        wire.check_socket(socket_path)
         self.token = token
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(socket_path)),

@@ -30,6 +30,7 @@ class Connection:
         clean: bool = True,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
+        wire.check_socket(socket_path)
         self.token = token
         self._clean = clean
         self._http = httpx.Client(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import enum
+import os
+import stat
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -10,6 +13,7 @@ import msgspec
 
 from tuipacs import errors
 from tuipacs.domain.safe_text import clean
+from tuipacs.paths import SHARED_FOLDER
 from tuipacs.schema.messages import ErrorBody
 
 Answer = TypeVar("Answer")
@@ -27,6 +31,26 @@ def _register(cls: type[errors.TuipacsError]) -> None:
 
 
 _register(errors.TuipacsError)
+
+
+def check_socket(path: Path) -> None:
+    """Raise unless the socket of a long archive path lies in a private folder of this user.
+
+    That folder is made in a place where anybody may make one: a password must not go to a trap.
+    """
+    folder = path.parent
+    if folder.parent != SHARED_FOLDER:
+        return
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return  # no daemon has made it: there is nothing to talk to
+    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    if not ours or found.st_mode & 0o077:
+        raise errors.DaemonUnreachableError(
+            f"{folder} is not a private folder of this user",
+            remedy="remove it, or use an archive folder with a shorter path",
+        )
 
 
 def headers(token: str) -> dict[str, str]:

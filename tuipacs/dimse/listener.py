@@ -144,16 +144,11 @@ class Listener:
             next_tick = time.monotonic() + TICK
             while not self._stop.is_set():
                 ready = selector.select(max(0.0, next_tick - time.monotonic()))
-                try:
-                    if ready:
-                        self._accept_one(listening)
-                    if time.monotonic() >= next_tick:
-                        next_tick = time.monotonic() + TICK
-                        self._observer.tick()
-                except Exception:
-                    # Whatever it is: an archive that has silently stopped receiving is worse.
-                    log.exception("the listener goes on after an error")
-                    self._stop.wait(TICK)
+                if ready:
+                    self._accept_one(listening)
+                if time.monotonic() >= next_tick:
+                    next_tick = time.monotonic() + TICK
+                    self._observer.tick()
 
     def _accept_one(self, listening: socket.socket) -> None:
         try:

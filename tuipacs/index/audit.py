@@ -20,6 +20,10 @@ _COLUMNS = (
 _MEANINGS = {event.code: event.meaning for event in AuditEvent}
 _INSERT = f"INSERT INTO audit ({_COLUMNS}, hash) VALUES ({', '.join('?' * 17)})"
 _VERIFY_BATCH = 2000
+_TRIGGERS = (
+    "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit'"
+    " AND name IN ('audit_is_append_only_update', 'audit_is_append_only_delete')"
+)
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # as SQLite's lower()
 
 
@@ -128,4 +132,6 @@ def verify(reader: Reader) -> tuple[int, int | None, str]:
     end = reader.one("SELECT seq, hash FROM audit_head")
     if end is None or (end[0], end[1]) != (expected - 1, previous):
         return expected - 1, expected, "the end of the log was cut off or its head was changed"
+    if reader.scalar(_TRIGGERS) != 2:
+        return expected - 1, expected, "the triggers that keep the log append-only are gone"
     return expected - 1, None, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import sys
 from collections import deque
@@ -21,6 +22,8 @@ from tuipacs.schema.messages import Empty
 from tuipacs.services.guard import Service, before_login, guarded
 from tuipacs.storage.blob import BlobStore
 from tuipacs.storage.quarantine import Quarantine
+
+log = logging.getLogger(__name__)
 
 _LOG_LINES = 100
 _LOG_BYTES = 64 * 1024
@@ -71,6 +74,9 @@ class System(Service):
     def _note(self, operation: str) -> None:
         with self._index.write() as tx:
             audit.append(tx, new_record(AuditEvent.APPLICATION_ACTIVITY, operation, self._clock()))
+            seq, digest = audit.head(tx)
+        # Outside the index: a log rewritten as a whole, or an old copy put back, does not fit this.
+        log.info("%s: the audit log ends with record %d, hash %s", operation, seq, digest)
 
     @guarded(
         Permission.VIEW_SYSTEM,

@@ -52,12 +52,26 @@ def verify(parts: Parts) -> tuple[int, int | None, str]:
         return audit.verify(reader)
 
 
+_TRIGGERS = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit'"
+
+
 def tamper(parts: Parts, change: Callable[[Transaction], None]) -> None:
-    """Change the table as somebody with the file in hand can: the triggers are gone."""
+    """Change the table as somebody with the file in hand can, and hide that by the triggers."""
     with parts.index.write() as tx:
-        tx.execute("DROP TRIGGER IF EXISTS audit_is_append_only_update")
-        tx.execute("DROP TRIGGER IF EXISTS audit_is_append_only_delete")
+        triggers = tx.all(_TRIGGERS)
+        for name, _ in triggers:
+            tx.execute(f"DROP TRIGGER {name}")
         change(tx)
+        for _, sql in triggers:
+            tx.execute(sql)
+
+
+def test_a_log_without_its_triggers_is_told(parts: Parts) -> None:
+    """Whoever takes them away has something in mind."""
+    fill(parts, 3)
+    with parts.index.write() as tx:
+        tx.execute("DROP TRIGGER audit_is_append_only_delete")
+    assert verify(parts) == (3, 4, "the triggers that keep the log append-only are gone")
 
 
 def test_an_empty_log_is_whole(parts: Parts) -> None:
