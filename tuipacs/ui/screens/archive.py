@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
-from dataclasses import replace
-
 from textual import work
-from textual.containers import Horizontal
 from textual.timer import Timer
-from textual.widget import Widget
 
 from tuipacs.domain.level import Level
-from tuipacs.domain.permissions import Permission
-from tuipacs.domain.query import SortKey, parse_filter
+from tuipacs.domain.query import parse_filter
 from tuipacs.domain.records import InstanceRecord, PatientRecord, SeriesRecord, StudyRecord
 from tuipacs.errors import TuipacsError, UsageError
-from tuipacs.schema.messages import Changes
 from tuipacs.ui import actions
-from tuipacs.ui.archive_loader import ArchiveLoader, View
-from tuipacs.ui.archive_refresh import ArchiveRefresh
-from tuipacs.ui.format import number, person_name
+from tuipacs.ui.format import person_name
 from tuipacs.ui.object_loader import representative
 from tuipacs.ui.outline import LineKind, Record, RowKey, uid_of
-from tuipacs.ui.screens.work import WorkScreen
-from tuipacs.ui.widgets.archive_side import ArchiveSide, Subject
-from tuipacs.ui.widgets.archive_table import ArchiveTable
+from tuipacs.ui.screens.archive_view import SORTS, ArchiveView
+from tuipacs.ui.widgets.archive_side import Subject
 from tuipacs.ui.widgets.line_view import LineView
-from tuipacs.ui.widgets.panel import Panel
 from tuipacs.ui.widgets.prompt_line import PromptLine
 
 FILTER_AFTER = 0.15  # seconds without a key
-AGAIN_AFTER = 0.25  # seconds until the list is read again that changed while it was read
-_SORTS = (
-    (SortKey.RECEIVED, True, "newest received"),
-    (SortKey.DATE, True, "newest study"),
-    (SortKey.NAME, False, "name"),
-    (SortKey.ID, False, "patient ID"),
-)
 
 
-class ArchiveScreen(WorkScreen):
+class ArchiveScreen(ArchiveView):
     """Table, and beside it details and a picture where there is room."""
 
     SCOPE = "archive"
@@ -61,141 +42,6 @@ class ArchiveScreen(WorkScreen):
     def __init__(self) -> None:
         super().__init__()
         self._filter_timer: Timer | None = None
-        self._refreshing = False
-        self._pending: list[Changes | None] = []
-
-    def compose_body(self) -> Iterable[Widget]:
-        with Horizontal():
-            with Panel(id="list"):
-                yield PromptLine("/", "words  mod:CT  date:-7d  id:  acc:  !not", id="filter")
-                yield ArchiveTable(id="table")
-            yield ArchiveSide(self.desk, self.tui.graphics, self._report_quietly, id="side")
-
-    # --- parts
-
-    @property
-    def table(self) -> ArchiveTable:
-        """The list."""
-        return self.query_one(ArchiveTable)
-
-    @property
-    def filter_line(self) -> PromptLine:
-        """Where the filter is typed."""
-        return self.query_one("#filter", PromptLine)
-
-    @property
-    def side(self) -> ArchiveSide:
-        """Details and picture."""
-        return self.query_one(ArchiveSide)
-
-    def begin(self) -> None:
-        self.loader = ArchiveLoader(self.desk, self.table)
-        top = Level.STUDY if self.tui.preferences.flat_list else Level.PATIENT
-        self.loader.view = self.loader.wanted = replace(self.loader.view, top=top)
-        self.refresher = ArchiveRefresh(self.desk, self.table, self.loader)
-        self.table.outline.clear(top)
-        self.table.say_when_empty("loading …")
-        self.set_focus(self.table)
-        self.show_view()
-
-    def focus_home(self) -> None:
-        self.set_focus(self.table)
-
-    # --- loading
-
-    def show_view(self, **changes: object) -> None:
-        """Show another view. What is asked for quickly one after another adds up."""
-        self.loader.wanted = replace(self.loader.wanted, **changes)  # type: ignore[arg-type]
-        self.load_view(self.loader.wanted)
-
-    @work(exclusive=True, group="view", exit_on_error=True)
-    async def load_view(self, view: View) -> None:
-        """Fetch a view; a filter that cannot be read is explained beside it."""
-        try:
-            if not await self.loader.show(view):
-                return
-        except UsageError as error:
-            self.loader.wanted = self.loader.view
-            self.filter_line.complain(error.message)
-            self.digest("archive", None)  # what came meanwhile was not for the view that stays
-            return
-        except TuipacsError as error:
-            self.loader.wanted = self.loader.view
-            self.tui.report(error)
-            return
-        self.filter_line.complain("")
-        self.table.say_when_empty(self._why_empty())
-        self.table.moved()
-        self._tell_counts()
-
-    def _why_empty(self) -> str:
-        if self.loader.view.filter:
-            return "nothing matches; esc clears the filter"
-        health = self.desk.health
-        if health is None or not self.desk.may(Permission.IMPORT):
-            return "no studies yet"
-        return f"no studies yet: send to {health.ae_title} on port {health.port}, or press I"
-
-    @work(group="pages", exit_on_error=True)
-    async def fill_pages(self) -> None:
-        """Load what is missing near the viewport."""
-        try:
-            await self.loader.fill()
-        except TuipacsError as error:
-            self.tui.report(error)
-        self._tell_counts()
-
-    def on_archive_table_wanted(self) -> None:
-        """Lines near the viewport are not loaded."""
-        self.fill_pages()
-
-    @work(group="branch", exit_on_error=True)
-    async def fetch_branch(self, key: RowKey, *, more: bool = False) -> None:
-        """Load the children of a row."""
-        try:
-            await (self.loader.more(key) if more else self.loader.open(key))
-        except TuipacsError as error:
-            self.loader.fail(key, error.message)
-            self.tui.report(error)
-
-    def digest(self, kind: str, changes: Changes | None) -> None:
-        if kind == "archive":
-            self._pending.append(changes)
-            if not self._refreshing:
-                self._refreshing = True
-                self.refresh_rows()
-
-    def catch_up(self) -> None:
-        self.digest("archive", None)
-
-    @work(group="refresh", exit_on_error=True)
-    async def refresh_rows(self) -> None:
-        """Bring the list up to date, one round at a time."""
-        try:
-            while self._pending:
-                pending, self._pending = self._pending, []
-                single = pending[0] if len(pending) == 1 else None
-                if not await self.refresher.run(single):
-                    self._pending.append(None)
-                    await asyncio.sleep(AGAIN_AFTER)
-                self._tell_counts()
-        except TuipacsError as error:
-            self.tui.report(error)
-        finally:
-            self._refreshing = False
-
-    def _tell_counts(self) -> None:
-        outline, view = self.table.outline, self.loader.view
-        noun = "studies" if view.top is Level.STUDY else "patients"
-        words = f"{number(outline.matched)} {noun}"
-        if view.filter:
-            words = f"{number(outline.matched)} of {number(outline.total)} {noun}"
-        if self.table.marks:
-            words += f" ─ {len(self.table.marks)} marked"
-        sort = next(
-            text for key, down, text in _SORTS if (key, down) == (view.sort, view.descending)
-        )
-        self.query_one("#list", Panel).entitle(words, f"by {sort}")
 
     # --- cursor
 
@@ -207,9 +53,6 @@ class ArchiveScreen(WorkScreen):
             subject = Subject(line.key, self._title(), self._modality())
         self.side.show(self.table.current_record, subject)
         self.refresh_keys()
-
-    def _report_quietly(self, error: TuipacsError) -> None:
-        self.tui.report(error, quietly=True)
 
     def on_line_view_chosen(self) -> None:
         """A double click opens."""
@@ -388,25 +231,25 @@ class ArchiveScreen(WorkScreen):
         """Mark the row and go on."""
         self.table.toggle_mark()
         self.table.action_down()
-        self._tell_counts()
+        self.tell_counts()
         self.refresh_keys()
 
     def action_unmark(self) -> None:
         """Clear the marks."""
         self.table.clear_marks()
-        self._tell_counts()
+        self.tell_counts()
         self.refresh_keys()
 
     def action_sort(self) -> None:
         """The next order."""
         view = self.loader.wanted
-        index = [(key, down) for key, down, _ in _SORTS].index((view.sort, view.descending))
-        key, down, _ = _SORTS[(index + 1) % len(_SORTS)]
+        index = [(key, down) for key, down, _ in SORTS].index((view.sort, view.descending))
+        key, down, _ = SORTS[(index + 1) % len(SORTS)]
         self.show_view(sort=key, descending=down)
 
     def set_sort(self, name: str) -> bool:
         """Sort from the command line; False when there is no such order."""
-        for key, down, _ in _SORTS:
+        for key, down, _ in SORTS:
             if key.value == name:
                 self.show_view(sort=key, descending=down)
                 return True
