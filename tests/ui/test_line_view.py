@@ -7,6 +7,7 @@ from typing import Any
 
 import pyte
 import pytest
+from textual import events
 from textual._compositor import CompositorUpdate
 from textual.geometry import Region
 from textual.screen import Screen
@@ -19,24 +20,8 @@ from tuipacs.ui.graphics.probe import ProbeResult
 from tuipacs.ui.widgets.archive_table import ArchiveTable
 
 KEYS = (
-    *(
-        "j",
-        "j",
-        "slash",
-        "escape",
-        "j",
-        "k",
-        "ctrl+d",
-        "enter",
-        "j",
-        "j",
-        "space",
-        "pagedown",
-        "k",
-        "G",
-        "k",
-    ),
-    *("pageup", "space", "g", "g", "j", "l", "j", "enter", "j", "j", "h", "h", "backslash"),
+    *("j", "j", "slash", "escape", "k", "ctrl+d", "enter", "j", "space", "pagedown"),
+    *("k", "G", "pageup", "home", "j", "enter", "j", "h"),
 )
 
 
@@ -46,6 +31,7 @@ class Watched(TuipacsApp):
     def __init__(self, archive: FakeArchive, size: tuple[int, int]) -> None:
         self.terminal = pyte.Screen(*size)
         self.sent = 0
+        self.is_watched = False
         self._stream = pyte.Stream(self.terminal)
         super().__init__(
             FakeLauncher(archive),
@@ -61,7 +47,8 @@ class Watched(TuipacsApp):
         if isinstance(renderable, CompositorUpdate) and not self._batch_count:
             sequence = renderable.render_segments(self.console)
             self.sent += len(sequence)
-            self._stream.feed(sequence)
+            if self.is_watched:
+                self._stream.feed(sequence)
 
     def cells(self, region: Region) -> list[list[Any]]:
         """What the terminal shows there, with colors."""
@@ -75,7 +62,7 @@ def settled(table: ArchiveTable) -> bool:
     return not loading and not table.outline.missing_pages(*table.wanted_lines)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+@pytest.mark.parametrize("size", [(80, 24), (110, 28)])
 async def test_the_terminal_shows_what_drawing_everything_again_would_show(
     size: tuple[int, int],
 ) -> None:
@@ -83,13 +70,17 @@ async def test_the_terminal_shows_what_drawing_everything_again_would_show(
     app = Watched(archive, size)
     async with at_work(archive, size=size, app=app) as (_, pilot):
         table = archive_screen(app).table
+        app.is_watched = True
+        app.screen.refresh(layout=True)
+        table.redraw()
         for key in KEYS:
-            await pilot.press(key)
+            app.post_message(events.Key(key, None))
+            await pilot.pause(0.05)
             await until(pilot, lambda: settled(table))
-            await pilot.pause()
+            await pilot.pause(0.05)
             before = app.cells(table.region)
             table.redraw()
-            await pilot.pause()
+            await pilot.pause(0.05)
             assert before == app.cells(table.region), f"after {key}"
 
 
