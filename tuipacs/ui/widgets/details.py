@@ -27,7 +27,8 @@ class Details(Static):
 
     def show(self, record: Record | None) -> None:
         """Describe ``record``."""
-        self.update(describe(record) if record is not None else Content(""))
+        # Its size is given: a layout of the whole screen for each row passed would be felt.
+        self.update(describe(record) if record is not None else Content(""), layout=False)
 
 
 def describe(record: Record) -> Content:
