@@ -173,6 +173,10 @@ async def test_a_filter_that_cannot_be_read_is_explained_beside_it() -> None:
     async with at_work(archive, size=(80, 24)) as (app, pilot):
         type_ahead(app, "/", "foo:bar")
         await until(pilot, lambda: "no such filter key: foo:" in screen_text(app))
+        table = archive_screen(app).table
+        await until(pilot, lambda: table.region.y >= 4)
+        assert table.current_record is not None
+        assert table.current_record.patient_id in screen_text(app), "no row is hidden by it"
         type_ahead(app, "escape", "escape")
         await until(pilot, lambda: "no such filter" not in screen_text(app))
 

@@ -10,7 +10,11 @@ from textual.widgets import Input, Static
 
 
 class PromptLine(Vertical):
-    """Hidden until opened. Says what is typed as it is typed, and why it is wrong."""
+    """Hidden until opened. Says what is typed as it is typed, and why it is wrong.
+
+    It lies over the header of a list, so that nothing moves when it opens; with a reason below it
+    it takes its place beside the list, since no row may be hidden.
+    """
 
     DEFAULT_CSS = """
     PromptLine {
@@ -19,6 +23,7 @@ class PromptLine(Vertical):
         dock: top;
         display: none;
         background: $surface;
+        &.-wrong { layer: base; }
         & > Horizontal { height: 1; }
         & .prompt--sign { width: auto; color: $text-accent; text-style: bold; padding: 0 0 0 1; }
         & Input {
@@ -100,6 +105,7 @@ class PromptLine(Vertical):
         """Say what is wrong with the text; empty for nothing."""
         self._error.update(reason)
         self._error.display = bool(reason)
+        self.set_class(bool(reason), "-wrong")
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Pass it on under our own name."""
