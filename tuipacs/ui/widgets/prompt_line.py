@@ -23,7 +23,7 @@ class PromptLine(Vertical):
         dock: top;
         display: none;
         background: $surface;
-        &.-wrong { layer: base; }
+        &.-wrong { layer: default; }
         & > Horizontal { height: 1; }
         & .prompt--sign { width: auto; color: $text-accent; text-style: bold; padding: 0 0 0 1; }
         & Input {
