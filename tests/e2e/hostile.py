@@ -270,7 +270,7 @@ def files(token: str) -> dict[str, bytes]:
         "the meta syntax is not the real one": part10(make(), "1.2.840.10008.1.2"),
         "a program as preamble": part10(make(), preamble=b"MZ\x90".ljust(128, b"\0")),
         "a climbing name in a ZIP": zip_of(**{f"____{token}": part10(make())}),
-        "an absolute name in a ZIP": zip_of(**{f"/root/{token}": part10(make())}),
+        "an absolute name in a ZIP": zip_of(**{f"/etc/{token}": part10(make())}),
         "a broken ZIP": zip_of(a=part10(make()))[:-40],
     }
 
