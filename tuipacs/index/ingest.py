@@ -19,6 +19,7 @@ from tuipacs.domain.attributes import (
     StudyAttributes,
 )
 from tuipacs.domain.blob import StoredBlob
+from tuipacs.domain.ingest import IngestResult
 from tuipacs.domain.query import fold
 from tuipacs.domain.records import Flag
 from tuipacs.index import counters, search
@@ -46,10 +47,13 @@ def versions(reader: Reader, sop_instance_uid: str) -> frozenset[bytes]:
     return frozenset(row[0] for row in rows)
 
 
-def add(tx: Transaction, arrival: Arrival) -> bool:
-    """Insert all rows of one object; return True if its UID was known with other bytes."""
+def add(tx: Transaction, arrival: Arrival) -> IngestResult:
+    """Insert all rows of one object, unless the same bytes are kept under its UID already."""
     instance = arrival.attributes.instance
-    others = len(versions(tx, instance.sop_instance_uid))
+    kept = versions(tx, instance.sop_instance_uid)
+    if arrival.blob.dataset_sha256 in kept:
+        return IngestResult.DUPLICATE
+    others = len(kept)
     flags = BIT[Flag.CONFLICT] if others else 0
     if any(remark != _NO_ID for remark in arrival.attributes.remarks):
         flags |= BIT[Flag.REMARK]
@@ -86,7 +90,7 @@ def add(tx: Transaction, arrival: Arrival) -> bool:
         "INSERT INTO change (at, kind, patient, study, series, instance) VALUES (?, ?, ?, ?, ?, ?)",
         (arrival.at, "conflict" if others else "stored", patient, study, series, instance_id),
     )
-    return others > 0
+    return IngestResult.CONFLICT if others else IngestResult.STORED
 
 
 def identity_of(patient: PatientAttributes, study_instance_uid: str) -> str:

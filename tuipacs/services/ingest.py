@@ -181,14 +181,9 @@ class Ingest(Service):
     ) -> tuple[IngestResult, int]:
         arrival = Arrival(attributes, blob, calling_ae_title, self._clock())
         with self.transaction() as tx:
-            uid = attributes.instance.sop_instance_uid
-            if blob.dataset_sha256 in rows.versions(tx, uid):  # another association was quicker
-                result = IngestResult.DUPLICATE
-            else:
-                conflict = rows.add(tx, arrival)
-                result = IngestResult.CONFLICT if conflict else IngestResult.STORED
-                if conflict:
-                    about(detail="other bytes under a known SOP Instance UID: both are kept")
+            result = rows.add(tx, arrival)  # a duplicate if another association was quicker
+            if result is IngestResult.CONFLICT:
+                about(detail="other bytes under a known SOP Instance UID: both are kept")
             if in_transaction is not None:
                 in_transaction(tx, result)
             seq = last_seq(tx)
