@@ -1,177 +1,141 @@
-"""Receiving, side by side with DCMTK's storescp and Orthanc: one sender, one association.
+"""Receiving, side by side with DCMTK's storescp and Orthanc; DCMTK's storescu sends.
 
-    python benchmarks/receive.py [--ct 600] [--small 2000] [--default-sender 200] [--folder DIR]
+    python benchmarks/receive.py [--ct 600] [--small 2000] [--default-sender 200] [--repeats 3]
 
-DCMTK's storescu sends CT slices of 0.5 MB and objects of 33 kB: with Nagle's algorithm off in the
-sender and in the servers built on DCMTK (``TCP_NODELAY=1``; without it their answers wait too), and
-as all are by default (fewer objects: each can wait 40 ms and more). Each server starts anew on an
-empty folder of the same disk, and afterwards has to have every object. The time is that of the
-whole storescu process; ratios are against the tuipacs of this run.
-
-What they promise differs: tuipacs answers after fsync of the file and the commit of the index row,
-Orthanc writes its SQLite index and does not fsync the file, storescp only writes the file.
+CT slices of 0.5 MB and objects of 33 kB: over one association and over four at once with Nagle's
+algorithm off on both sides (``TCP_NODELAY=1``; without it DCMTK's answers wait too), and over one
+as all are by default (fewer objects: each can wait 40 ms and more). Each run has a new server on an
+empty folder, which first receives one other object, so that no run meets objects it knows; the
+servers take turns; afterwards every object has to be there. The time is that of the storescu
+processes from the first start to the last end.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import rig
+from servers import SERVERS, Server, environment, installed
+from table import ORTHANC, OURS, Goal, Measure, show
 
-SIZES = {"CT 0.5 MB": 512, "33 kB": 128}
+SIZES = {"CT of 0.5 MB": 512, "of 33 kB": 128}
+SENDERS = 4  # associations at once
 LONGEST = 1800  # seconds for one storescu
 
 
 @dataclass(frozen=True)
-class Server:
-    """A running server: where it listens, and how many objects it has."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    ae_title: str
-    count: Callable[[], int]
-
-
-def _environment(nagle: bool) -> dict[str, str]:
-    """For programs made of DCMTK, which read TCP_NODELAY."""
-    kept = {k: v for k, v in os.environ.items() if k != "TCP_NODELAY"}
-    return kept if nagle else kept | {"TCP_NODELAY": "1"}
-
-
-def _start(*words: str, folder: Path, nagle: bool) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        words,
-        cwd=folder,
-        env=_environment(nagle),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-@contextlib.contextmanager
-def tuipacs(folder: Path, _nagle: bool) -> Iterator[Server]:
-    """Our daemon, with the default settings."""
-    with rig.running_daemon(rig.make_archive(folder / "a")) as daemon:
-        link = daemon.connect()
-        yield Server(daemon.process, daemon.health.port, "TUIPACS", lambda: rig.instances(link))
-        link.close()
-
-
-@contextlib.contextmanager
-def storescp(folder: Path, nagle: bool) -> Iterator[Server]:
-    """DCMTK's receiver: writes files and keeps no index."""
-    objects, port = folder / "objects", rig.free_port()
-    objects.mkdir()
-    process = _start("storescp", "-od", str(objects), str(port), folder=folder, nagle=nagle)
-    with rig.ended(process):
-        rig.wait_for_port(process, port)
-        yield Server(process, port, "STORESCP", lambda: sum(1 for _ in objects.iterdir()))
-
-
-@contextlib.contextmanager
-def orthanc(folder: Path, nagle: bool) -> Iterator[Server]:
-    """Orthanc with its default SQLite index, without plugins and on loopback."""
-    http, dicom = rig.free_port(), rig.free_port()
-    settings = {
-        "Name": "benchmark",
-        "StorageDirectory": str(folder / "db"),
-        "IndexDirectory": str(folder / "db"),
-        "Plugins": [],
-        "HttpPort": http,
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
-        "DicomAet": "ORTHANC",
-        "DicomPort": dicom,
-        "DicomAlwaysAllowStore": True,
-    }
-    (folder / "orthanc.json").write_text(json.dumps(settings))
-    process = _start("Orthanc", "orthanc.json", folder=folder, nagle=nagle)
-
-    def count() -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{http}/statistics") as answer:
-            return int(json.load(answer)["CountInstances"])
-
-    with rig.ended(process):
-        rig.wait_for_port(process, http)
-        rig.wait_for_port(process, dicom)
-        yield Server(process, dicom, "ORTHANC", count)
-
-
-SERVERS = {
-    "tuipacs": ("storescu", tuipacs),
-    "storescp": ("storescp", storescp),
-    "Orthanc": ("Orthanc", orthanc),
-}
-"""Name, the program it cannot do without, and how to start it."""
-
-
-@dataclass(frozen=True)
 class Work:
-    """What is sent, and how."""
+    """Folders that are sent at the same time, each over an association of its own."""
 
     name: str
-    files: Path
-    count: int
-    nagle: bool
+    folders: Sequence[Path]
+    count: int  # in all of them
+    nagle: bool = False
+    goals: Sequence[Goal] = ()
 
-    def send(self, server: Server) -> float:
-        """Send all over one association; returns the seconds it took."""
-        words = ("storescu", "-aec", server.ae_title, "+sd", "127.0.0.1", str(server.port))
-        began = time.perf_counter()
-        done = subprocess.run(
-            [*words, str(self.files)],
-            env=_environment(self.nagle),
-            capture_output=True,
-            timeout=LONGEST,
-            check=False,
+
+def send(server: Server, folders: Sequence[Path], nagle: bool) -> float:
+    """Send folders at the same time; returns the seconds until the last storescu has ended."""
+    words = ("storescu", "-R", "-aec", server.ae_title, "+sd", "127.0.0.1", str(server.port))
+    began = time.perf_counter()
+    senders = [
+        subprocess.Popen(
+            [*words, str(folder)],
+            env=environment(nagle),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
-        taken = time.perf_counter() - began
-        if done.returncode != 0:
-            said = done.stderr.decode(errors="replace")[-500:]
-            raise SystemExit(f"storescu to {server.ae_title} failed: {said}")
-        if server.count() != self.count:
-            raise SystemExit(f"{server.ae_title} has {server.count()} of {self.count} objects")
-        return taken
+        for folder in folders
+    ]
+    failures = []
+    for sender in senders:
+        _, said = sender.communicate(timeout=LONGEST)
+        if sender.returncode:
+            failures.append(said.decode(errors="replace")[-500:])
+    taken = time.perf_counter() - began
+    if failures:
+        raise SystemExit(f"storescu to {server.ae_title} failed: {failures[0]}")
+    return taken
 
 
-def measure(work: Work, name: str, scratch: Path) -> tuple[float, float, float]:
-    """(seconds, processor seconds, peak MB) of one server for one work."""
-    folder = scratch / "server"
-    folder.mkdir()
-    with SERVERS[name][1](folder, work.nagle) as server:
-        rig.forget_peak(server.process.pid)
-        before = rig.cpu_seconds(server.process.pid)
-        seconds = work.send(server)
-        processor = rig.cpu_seconds(server.process.pid) - before
-        peak = rig.peak_mb(server.process.pid)
-    shutil.rmtree(folder)
-    return seconds, processor, peak
+def expect(server: Server, count: int) -> None:
+    """Every object has arrived, or the benchmark ends here."""
+    if server.count() != count:
+        raise SystemExit(f"{server.ae_title} has {server.count()} of {count} objects")
 
 
-def works(scratch: Path, counts: dict[str, int], default_sender: int) -> list[Work]:
-    """All that is sent; the files are written first."""
-    found = []
-    for nagle in (False, True):
-        for name, rows in SIZES.items():
-            count = min(default_sender, counts[name]) if nagle else counts[name]
-            if count:
-                files = scratch / f"{rows}-{nagle}"
-                rig.write_series(files, count, rows)
-                words = f"{count} x {name}, " + ("default sender" if nagle else "Nagle off")
-                found.append(Work(words, files, count, nagle))
-    return found
+def measure(work: Work, names: Sequence[str], repeats: int, scratch: Path) -> Measure:
+    """Objects a second in each server, the servers taking turns."""
+    result = Measure(work.name, "objects/s", work.goals)
+    first = scratch / "first"
+    if not first.exists():
+        rig.write_series(first, 1, 128)
+    for _ in range(repeats):
+        for name in names:
+            folder = scratch / "server"
+            folder.mkdir()
+            with SERVERS[name][1](folder, work.nagle) as server:
+                send(server, [first], work.nagle)
+                expect(server, 1)
+                os.sync()  # what others left unwritten is not this server's to pay
+                pid = server.process.pid
+                rig.forget_peak(pid)
+                before = rig.cpu_seconds(pid)
+                seconds = send(server, work.folders, work.nagle)
+                spent = rig.cpu_seconds(pid) - before
+                expect(server, work.count + 1)
+                peak = rig.peak_mb(pid)
+            shutil.rmtree(folder)
+            result.add(name, work.count / seconds, cpu_s=round(spent, 2), peak_mb=round(peak))
+    return result
+
+
+def works(
+    scratch: Path, counts: dict[str, int], default_sender: int, four: bool
+) -> Iterator[tuple[Work, list[Path]]]:
+    """All that is sent, each with the folders to remove afterwards."""
+    for name, rows in SIZES.items():
+        if count := counts[name]:
+            files = [scratch / "one"]
+            rig.write_series(files[0], count, rows)
+            words = f"receive {count:,} {name}, one association"
+            yield Work(words, files, count, goals=[Goal(ORTHANC, 2)]), files
+    for name, rows in SIZES.items():
+        if count := min(default_sender, counts[name]):
+            files = [scratch / "default"]
+            rig.write_series(files[0], count, rows)
+            words = f"receive {count:,} {name}, default sender (Nagle on)"
+            yield Work(words, files, count, nagle=True, goals=[Goal(ORTHANC, 20)]), files
+    for name, rows in SIZES.items():
+        if four and (count := counts[name] // SENDERS):
+            files = [scratch / f"four{number}" for number in range(SENDERS)]
+            for folder in files:
+                rig.write_series(folder, count, rows)
+            words = f"receive {SENDERS} x {count:,} {name}, {SENDERS} associations at once"
+            yield Work(words, files, SENDERS * count, goals=[Goal(ORTHANC, 2)]), files
+
+
+def run(
+    scratch: Path, counts: dict[str, int], default_sender: int, repeats: int, four: bool = True
+) -> list[Measure]:
+    """All measures of receiving."""
+    names = installed()
+    if OURS not in names:  # nothing sends
+        return []
+    results = []
+    for work, folders in works(scratch, counts, default_sender, four):
+        results.append(measure(work, names, repeats, scratch))
+        for folder in folders:
+            shutil.rmtree(folder)
+    return results
 
 
 def main() -> int:
@@ -180,35 +144,15 @@ def main() -> int:
     parser.add_argument("--ct", type=int, default=600)
     parser.add_argument("--small", type=int, default=2000)
     parser.add_argument("--default-sender", type=int, default=200, help="objects with Nagle on")
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=None, help="which disk is measured")
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rig.tell_machine()
-    there = [name for name, (program, _) in SERVERS.items() if shutil.which(program)]
-    for name in SERVERS.keys() - set(there):
-        print(f"not run: {name} ({SERVERS[name][0]} is not installed)")
-    if "tuipacs" not in there:
-        return 1
-    rows = []
     with rig.scratch(options.folder) as scratch:
         counts = dict(zip(SIZES, (options.ct, options.small), strict=True))
-        for work in works(scratch, counts, options.default_sender):
-            ours = 0.0
-            for name in there:
-                seconds, processor, peak = measure(work, name, scratch)
-                ours = ours or seconds
-                rows.append(
-                    (
-                        work.name,
-                        name,
-                        f"{seconds:.2f} s",
-                        f"{work.count / seconds:,.0f}",
-                        f"{seconds / ours:.2f}",
-                        f"{processor:.2f} s",
-                        f"{peak:.0f} MB",
-                    )
-                )
-    heads = ("sent", "to", "time", "a second", "time / tuipacs", "server's CPU", "server's peak")
-    rig.print_table(heads, rows, left=2)
+        results = run(scratch, counts, options.default_sender, options.repeats)
+    show(results, [], options.json)
     return 0
 
 

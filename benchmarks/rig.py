@@ -42,15 +42,27 @@ PATIENCE = 60.0  # seconds for a server to start; a cold disk is slow
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def machine() -> dict[str, str | float | int | None]:
+    """What all figures depend on; the load average is that of the last minute."""
+    return {
+        "time": time.strftime("%Y-%m-%d %H:%M"),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
 def tell_machine() -> None:
     """Print what the figures depend on. A loaded machine makes all of them worthless."""
+    here = machine()
     load = os.getloadavg()[0]
-    print(
-        f"{time.strftime('%Y-%m-%d %H:%M')}  {platform.system()} {platform.release()}"
-        f"  Python {platform.python_version()}  {os.cpu_count()} CPUs"
-    )
     busy = "  <- other work runs here: do not keep these figures" if load > 0.5 else ""
-    print(f"load average before the run {load:.2f}{busy}\n")
+    print(
+        f"{here['time']}  {here['system']}  Python {here['python']}  {here['cpus']} CPUs\n"
+        f"load average before the run {load:.2f}{busy}\n",
+        file=sys.stderr,
+    )
 
 
 @contextlib.contextmanager
