@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from tuipacs.dimse.contract import ListenerSettings
+from tuipacs.dimse.contract import ListenerSettings, ServiceProvider
 from tuipacs.dimse.listener import Listener
 from tuipacs.domain.actor import Actor, ActorKind
 from tuipacs.domain.admission import UnknownCallers
@@ -71,6 +71,7 @@ class Archive:
         unknown: UnknownCallers = UnknownCallers.STORE,
         refuse: tuple[str, ...] = (),
         ingest: Callable[[Index, Path], Store] | None = None,
+        more: Sequence[ServiceProvider] = (),
         **settings: object,
     ) -> None:
         self.index = Index(folder / "index.db")
@@ -86,6 +87,7 @@ class Archive:
                 StoreProvider(
                     self.nodes, ingest(self.index, folder) if ingest else self.keeper, refuse
                 ),
+                *more,
             ],
             observer=self.board,
             on_thread_end=self.index.close,

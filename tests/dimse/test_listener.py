@@ -86,7 +86,7 @@ def test_an_idle_association_is_aborted(make_archive: MakeArchive) -> None:
     with RawPeer(archive.port) as peer:
         peer.associate()
         assert peer.read() == (7, b"\0\0\2\0")
-    assert archive.record(AssociationState.ABORTED).reason == "sent nothing for 0.2 s"
+    assert archive.record(AssociationState.ABORTED).reason == "sent no request for 0.2 s"
     assert archive.listener.associations_open == 0
 
 

@@ -203,11 +203,10 @@ def test_answers_keep_to_a_tiny_maximum_length(archive: Archive, size: int) -> N
     [(0x0030, VERIFICATION, 0x0000), (0x0001, CT, 0x0122), (0x7777, VERIFICATION, 0x0211)],
     ids=["C-ECHO", "C-STORE", "an unknown command"],
 )
-def test_a_dataset_that_no_service_asked_for_is_not_kept(
+def test_a_dataset_that_no_service_asked_for_is_dropped(
     make_archive: MakeArchive, request_field: int, sop_class: str, status: int
 ) -> None:
-    """Who may only echo could fill the memory with it: were it kept, it would be too large."""
-    archive = make_archive(unknown=UnknownCallers.ECHO, max_object_bytes=100)
+    archive = make_archive(unknown=UnknownCallers.ECHO)
     with RawPeer(archive.port) as peer:
         assert peer.associate([ECHO_CONTEXT, CT_CONTEXT]).kind == "accept"
         header = command(request_field, sop_class, dataset=True, instance="1.2")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import ssl
 import time
 
 from tuipacs.dimse.faults import PeerGoneError, PeerSlowError
+
+log = logging.getLogger(__name__)
 
 LINGER = 1.0  # seconds that a peer has to close after our last word
 _QUICKACK = getattr(socket, "TCP_QUICKACK", None)  # Linux
@@ -20,6 +24,8 @@ class Channel:
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
         self.received = 0  # bytes so far
+        self._ended = False  # nothing more comes
+        self._torn = False  # nothing more can be sent: the peer has half of something
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     @property
@@ -27,11 +33,11 @@ class Channel:
         """Bytes that have arrived and were not asked for yet."""
         return self._end - self._start
 
-    def wait(self, timeout: float, words: str) -> None:
+    def wait(self, deadline: float, words: str) -> None:
         """Return once at least one byte is there. Raises `PeerSlowError`, `PeerGoneError`."""
         if not self.holds:
             self._start = self._end = 0
-            self._end = self._receive(self._view, time.monotonic() + timeout, words)
+            self._end = self._receive(self._view, deadline, words)
 
     def read(self, size: int, deadline: float, words: str) -> memoryview:
         """Exactly ``size`` bytes, valid until the next read. ``deadline`` is of `time.monotonic`.
@@ -41,9 +47,7 @@ class Channel:
         if size > len(self._buffer):
             return self._read_apart(size, deadline, words)
         if self._start + size > len(self._buffer):
-            held = self.holds
-            self._view[:held] = self._view[self._start : self._end]
-            self._start, self._end = 0, held
+            self._compact()
         while self.holds < size:
             self._end += self._receive(self._view[self._end :], deadline, words)
         data = self._view[self._start : self._start + size]
@@ -51,6 +55,43 @@ class Channel:
         if self._start == self._end:
             self._start = self._end = 0
         return data
+
+    def look(self, size: int) -> memoryview | None:
+        """The next ``size`` bytes without taking them, or None: they have not come. Never waits.
+
+        Raises `PeerGoneError` when nothing more can come.
+        """
+        if self.holds < size:
+            self._compact()
+            self._fetch()
+        if self.holds < size:
+            if self._ended or size > len(self._buffer):
+                raise PeerGoneError
+            return None
+        return self._view[self._start : self._start + size]
+
+    def skip(self, size: int) -> None:
+        """Take bytes that `look` has shown."""
+        self._start += size
+
+    def _compact(self) -> None:
+        held = self.holds
+        self._view[:held] = self._view[self._start : self._end]
+        self._start, self._end = 0, held
+
+    def _fetch(self) -> None:
+        if self._ended or self._end == len(self._buffer):
+            return
+        try:
+            self._socket.settimeout(0)
+            received = self._socket.recv_into(self._view[self._end :])
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return
+        except OSError:
+            received = 0
+        self._ended = not received
+        self._end += received
+        self.received += received
 
     def _read_apart(self, size: int, deadline: float, words: str) -> memoryview:
         whole = memoryview(bytearray(size))
@@ -62,6 +103,8 @@ class Channel:
         return whole
 
     def _receive(self, into: memoryview, deadline: float, words: str) -> int:
+        if self._ended:
+            raise PeerGoneError
         left = deadline - time.monotonic()
         if left <= 0:
             raise PeerSlowError(words)
@@ -81,13 +124,23 @@ class Channel:
 
     def send(self, data: bytes, timeout: float) -> None:
         """Send all of it. Raises `PeerSlowError`, `PeerGoneError`."""
+        if self._torn:
+            raise PeerGoneError
         try:
             self._socket.settimeout(timeout)
             self._socket.sendall(data)
         except TimeoutError:
+            self._torn = True
             raise PeerSlowError("took no answer") from None
         except OSError as error:
             raise PeerGoneError from error
+
+    def send_last(self, data: bytes, timeout: float) -> None:
+        """Send a last word: if the peer is gone or does not listen, that changes nothing."""
+        try:
+            self.send(data, timeout)
+        except (PeerGoneError, PeerSlowError):
+            log.debug("the peer did not take the last PDU")
 
     def interrupt(self) -> None:
         """Make a waiting read end; what has arrived is still read, and sending goes on."""

@@ -6,7 +6,7 @@ a caller is, what a request does and who watches come in through these types.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -15,6 +15,12 @@ from typing import Protocol
 from tuipacs.domain.admission import Admission
 from tuipacs.domain.node import AssociationState, ContextOutcome
 from tuipacs.domain.permissions import NodeService
+
+PROGRESS_BYTES = 16384
+"""How much of an unfinished message has to come in each DIMSE timeout.
+
+A slow line (2 kbit/s at the default) is served; a peer that drips to hold a slot is not.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +37,10 @@ class ListenerSettings:
     max_waiting: int = 128  # connections that have not associated yet
     max_waiting_per_address: int = 32
     max_pdu: int = 131072
-    max_object_bytes: int = 4 << 30
+    max_object_bytes: int = 64 << 30  # of one dataset
     acse_timeout: float = 30.0  # from the connection to the whole A-ASSOCIATE-RQ
-    dimse_timeout: float = 60.0  # for one PDU, and for sending an answer
-    idle_timeout: float = 60.0  # between PDUs
+    dimse_timeout: float = 60.0  # for one PDU, for sending an answer, and see PROGRESS_BYTES
+    idle_timeout: float = 60.0  # between messages
 
 
 @dataclass(frozen=True)
@@ -66,16 +72,27 @@ class AssociationInfo:
 
 
 @dataclass(frozen=True)
-class Request:
-    """One DIMSE request with what a service needs of the command set (PS3.7 9.3).
+class Command:
+    """A command set (PS3.7 6.3, E). ``sop_*_uid`` are the affected or the requested ones.
 
-    ``dataset`` is the very bytes that followed, valid until the answer is given; None if none came.
+    ``message_id`` is the one responded to in an answer and in a C-CANCEL. ``elements`` are all of
+    group 0000 as they came, by element number.
     """
 
-    context: AcceptedContext
+    field: int
+    message_id: int
+    dataset_follows: bool
     sop_class_uid: str
-    sop_instance_uid: str = ""
-    dataset: memoryview | None = None
+    sop_instance_uid: str
+    elements: Mapping[int, bytes]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One DIMSE request: on which presentation context, and its command set."""
+
+    context: AcceptedContext
+    command: Command
 
 
 class Outcome(StrEnum):
@@ -89,12 +106,21 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """A DIMSE status (PS3.7 C) and why, in at most 64 characters of ASCII without PHI."""
+    """A DIMSE status (PS3.7 C) and why, in at most 64 characters of ASCII without PHI.
+
+    ``dataset``: an identifier, encoded in the transfer syntax of the request's context.
+    """
 
     status: int
     meaning: str
     comment: str = ""
     outcome: Outcome = Outcome.OTHER
+    dataset: bytes | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """True if more answers to the same request follow."""
+        return self.status in (0xFF00, 0xFF01)
 
     @property
     def text(self) -> str:
@@ -107,6 +133,50 @@ class Admit(Protocol):
     """Says what a calling AE at an IP address may do. Called for each association, any thread."""
 
     def __call__(self, calling_ae_title: str, address: str) -> Admission: ...
+
+
+IsCancelled = Callable[[], bool]
+"""Whether the peer cancelled this request (C-CANCEL) or went. Cheap: ask between any answers."""
+
+
+class Exchange(Protocol):
+    """One request while it is served, in the association's thread.
+
+    What `write` and `finish` raise is a bug: the peer gets 0x0110 and the association goes on.
+    """
+
+    def write(self, fragment: memoryview) -> None:
+        """The next bytes of the dataset; they are valid during this call only."""
+        ...
+
+    def finish(self, is_cancelled: IsCancelled) -> Answer | Iterator[Answer]:
+        """All of the dataset came, or none was announced: do it, then answer.
+
+        A Success is a promise. Of several answers the last is the final one, and the others are
+        Pending; they are sent in batches.
+        """
+        ...
+
+    def discard(self) -> None:
+        """Let go of it, finished or not: the last call, and it never raises."""
+        ...
+
+
+class Reply:
+    """An exchange that needs no dataset and has its answer ready."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def write(self, fragment: memoryview) -> None:
+        """Drop it."""
+
+    def finish(self, is_cancelled: IsCancelled) -> Answer:
+        """The ready answer."""
+        return self._answer
+
+    def discard(self) -> None:
+        """Nothing is held."""
 
 
 class ServiceProvider(Protocol):
@@ -122,11 +192,6 @@ class ServiceProvider(Protocol):
         """What a caller's admission must open for this service's contexts to be accepted."""
         ...
 
-    @property
-    def takes_dataset(self) -> bool:
-        """Whether a dataset belongs to its request; one that comes all the same is dropped."""
-        ...
-
     def serves(self, abstract_syntax: str) -> bool:
         """Whether this SOP class belongs to the service."""
         ...
@@ -135,10 +200,10 @@ class ServiceProvider(Protocol):
         """Whether datasets may come in this transfer syntax."""
         ...
 
-    def handle(self, association: AssociationInfo, request: Request) -> Answer:
-        """Do it, then answer; in the association's thread. A Success is a promise.
+    def begin(self, association: AssociationInfo, request: Request) -> Exchange:
+        """A command came whole; its dataset, if one was announced, follows.
 
-        What it raises is a bug: the peer gets 0x0110 and the association goes on.
+        What it raises is a bug, as in `Exchange`.
         """
         ...
 

@@ -11,9 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from tuipacs.dimse.association import Association, Engine
+from tuipacs.dimse.association import Association
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import Admit, Caller, ListenerSettings, Observer, ServiceProvider
+from tuipacs.dimse.engine import Engine
 from tuipacs.dimse.pdu import HEADER_SIZE
 from tuipacs.dimse.slots import AssociationSlots
 from tuipacs.domain.network import caller_address

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tuipacs.dimse.contract import Answer
+from tuipacs.dimse.contract import Answer, Command, Exchange
 from tuipacs.dimse.faults import AbortReason, PduError
 
 C_STORE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0030, 0x0FFF
@@ -20,27 +20,13 @@ _SOP_INSTANCE, _REQUESTED_INSTANCE = 0x1000, 0x1001
 
 
 @dataclass(frozen=True)
-class Command:
-    """What every request has."""
-
-    field: int
-    message_id: int
-    dataset_follows: bool
-    sop_class_uid: str
-    sop_instance_uid: str
-
-
-@dataclass(frozen=True)
 class Message:
-    """A whole message. ``overflow``: the dataset was larger than allowed and was let go.
-
-    ``dataset`` is None, too, if one came that nobody here asks for.
-    """
+    """A whole message; ``exchange`` has taken its dataset of ``size`` bytes."""
 
     context_id: int
     command: Command
-    dataset: memoryview | None
-    overflow: bool = False
+    exchange: Exchange
+    size: int
 
 
 def parse_command(data: bytes | bytearray) -> Command:
@@ -67,6 +53,7 @@ def parse_command(data: bytes | bytearray) -> Command:
         dataset_follows=_number(elements, _DATASET_TYPE, "data set type") != NO_DATASET,
         sop_class_uid=_uid(elements.get(_SOP_CLASS) or elements.get(_REQUESTED_CLASS)),
         sop_instance_uid=_uid(elements.get(_SOP_INSTANCE) or elements.get(_REQUESTED_INSTANCE)),
+        elements=elements,
     )
 
 
@@ -84,39 +71,49 @@ def _uid(value: bytes | None) -> str:
 
 
 class Assembler:
-    """Collects the fragments of one message after another.
+    """Puts the fragments of one message after another together.
 
-    A dataset is kept only for a command that ``wants_dataset``: else whoever may do no more than
-    echo could fill the memory with what belongs to no service.
+    ``begin`` is called with the presentation context ID and the command once that is complete; the
+    exchange that it returns takes the dataset as it comes.
     """
 
-    def __init__(self, max_object_bytes: int, wants_dataset: Callable[[Command], bool]) -> None:
-        self._limit = max_object_bytes
-        self._wants_dataset = wants_dataset
+    def __init__(self, begin: Callable[[int, Command], Exchange]) -> None:
+        self._begin = begin
         self._reset()
 
     def _reset(self) -> None:
         self._context_id = 0
         self._raw = bytearray()
         self._command: Command | None = None
-        self._dataset = bytearray()
-        self._wanted = True
-        self._overflow = False
+        self._exchange: Exchange | None = None
+        self.received = 0  # bytes of the message so far
+        self._dataset_size = 0
 
     @property
     def unfinished(self) -> bool:
         """True inside a message."""
         return bool(self._context_id)
 
+    def discard(self) -> None:
+        """Let go of a message that will not be finished."""
+        if self._exchange is not None:
+            self._exchange.discard()
+        self._reset()
+
     def feed(self, context_id: int, header: int, fragment: memoryview) -> Message | None:
         """Take one PDV; return the message that it completes. Raises `PduError`."""
         if self._context_id and context_id != self._context_id:
             raise PduError("a message that changes its presentation context")
         self._context_id = context_id
-        is_command, is_last = bool(header & 1), bool(header & 2)
-        if is_command:
+        self.received += len(fragment)
+        is_last = bool(header & 2)
+        if header & 1:
             return self._feed_command(fragment, is_last)
-        return self._feed_dataset(fragment, is_last)
+        if self._exchange is None:
+            raise PduError("a dataset that no command announced", AbortReason.UNEXPECTED_PDU)
+        self._dataset_size += len(fragment)
+        self._exchange.write(fragment)
+        return self._complete() if is_last else None
 
     def _feed_command(self, fragment: memoryview, is_last: bool) -> Message | None:
         if self._command is not None:
@@ -127,24 +124,13 @@ class Assembler:
         if not is_last:
             return None
         self._command = parse_command(self._raw)
-        self._wanted = self._wants_dataset(self._command)
-        return None if self._command.dataset_follows else self._complete(None)
+        self._exchange = self._begin(self._context_id, self._command)
+        return None if self._command.dataset_follows else self._complete()
 
-    def _feed_dataset(self, fragment: memoryview, is_last: bool) -> Message | None:
-        if self._command is None:
-            raise PduError("a dataset that no command announced", AbortReason.UNEXPECTED_PDU)
-        if not self._wanted:
-            return self._complete(None) if is_last else None
-        if len(self._dataset) + len(fragment) > self._limit:
-            self._overflow, self._dataset = True, bytearray()
-        if not self._overflow:
-            self._dataset += fragment
-        return self._complete(memoryview(self._dataset)) if is_last else None
-
-    def _complete(self, dataset: memoryview | None) -> Message:
-        if self._command is None:
+    def _complete(self) -> Message:
+        if self._command is None or self._exchange is None:
             raise AssertionError("a message is complete without its command")
-        message = Message(self._context_id, self._command, dataset, self._overflow)
+        message = Message(self._context_id, self._command, self._exchange, self._dataset_size)
         self._reset()
         return message
 
@@ -155,7 +141,7 @@ def encode_answer(command: Command, answer: Answer) -> bytes:
         (_SOP_CLASS, _padded(command.sop_class_uid, b"\0")),
         (_FIELD, (command.field | RESPONSE).to_bytes(2, "little")),
         (_RESPONDED_TO, command.message_id.to_bytes(2, "little")),
-        (_DATASET_TYPE, NO_DATASET.to_bytes(2, "little")),
+        (_DATASET_TYPE, (NO_DATASET if answer.dataset is None else 1).to_bytes(2, "little")),
         (_STATUS, answer.status.to_bytes(2, "little")),
     ]
     if answer.comment:

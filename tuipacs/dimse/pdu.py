@@ -12,6 +12,8 @@ from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT
 
 HEADER_SIZE = 6
 MAX_REQUEST = 1 << 20  # bytes of an A-ASSOCIATE-RQ; 128 contexts of 40 syntaxes take 150 kB
+BY_USER, BY_PROVIDER = 0, 2  # who aborts (PS3.8 9.3.8)
+_ROOM = 16384  # for a peer that names no limit
 _FIXED = 68  # bytes before the first variable item
 
 
@@ -191,20 +193,22 @@ def encode_release_response() -> bytes:
 
 
 def encode_abort(source: int, reason: AbortReason = AbortReason.NOT_SPECIFIED) -> bytes:
-    """An A-ABORT (PS3.8 9.3.8): ``source`` 0 is the service user, 2 the provider."""
-    return _pdu(PduType.ABORT, bytes((0, 0, source, reason if source == 2 else 0)))
+    """An A-ABORT (PS3.8 9.3.8): ``source`` is one of BY_USER and BY_PROVIDER."""
+    return _pdu(PduType.ABORT, bytes((0, 0, source, reason if source == BY_PROVIDER else 0)))
 
 
-def encode_command(context_id: int, command: bytes, max_length: int) -> bytes:
-    """A command set as P-DATA-TF PDUs of at most ``max_length`` (0: any; PS3.8 9.3.5, E)."""
-    room = (max_length or 16384) - 6
-    room -= room % 2
+def encode_data(context_id: int, data: bytes, max_length: int, *, is_command: bool) -> bytes:
+    """A command set or a dataset as P-DATA-TF PDUs of one PDV each (PS3.8 9.3.5, E).
+
+    ``max_length``: the longest body that the peer takes, 0 for any.
+    """
+    room = max(2, ((max_length or _ROOM) - 6) // 2 * 2)
     pdus = []
-    for at in range(0, len(command), room):
-        part = command[at : at + room]
-        last = at + room >= len(command)
-        pdv = (len(part) + 2).to_bytes(4, "big") + bytes((context_id, 3 if last else 1)) + part
-        pdus.append(_pdu(PduType.P_DATA, pdv))
+    for at in range(0, len(data) or 1, room):
+        part = data[at : at + room]
+        header = is_command | (2 if at + room >= len(data) else 0)
+        pdv = (len(part) + 2).to_bytes(4, "big") + bytes((context_id, header))
+        pdus.append(_pdu(PduType.P_DATA, pdv + part))
     return b"".join(pdus)
 
 
@@ -218,6 +222,8 @@ def _pdu(kind: PduType, body: bytes) -> bytes:
 
 def data_values(body: memoryview) -> Iterator[tuple[int, int, memoryview]]:
     """The PDVs of a P-DATA-TF: context ID, message control header, fragment (PS3.8 9.3.5.1)."""
+    if not body:
+        raise PduError("data without a presentation data value")
     at = 0
     while at < len(body):
         if at + 6 > len(body):

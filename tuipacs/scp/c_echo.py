@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuipacs.dimse.contract import Answer, AssociationInfo, Outcome, Request
+from tuipacs.dimse.contract import Answer, AssociationInfo, Outcome, Reply, Request
 from tuipacs.dimse.messages import C_ECHO_RQ
 from tuipacs.dimse.syntaxes import VERIFICATION, is_verification_syntax
 from tuipacs.domain.permissions import NodeService
@@ -19,7 +19,6 @@ class EchoProvider:
 
     command_field = C_ECHO_RQ
     right = NodeService.ECHO
-    takes_dataset = False
 
     def __init__(self, nodes: Nodes, verification: Verification) -> None:
         self._nodes = nodes
@@ -33,7 +32,7 @@ class EchoProvider:
         """Any uncompressed one: there is no dataset."""
         return is_verification_syntax(transfer_syntax)
 
-    def handle(self, association: AssociationInfo, request: Request) -> Answer:
+    def begin(self, association: AssociationInfo, request: Request) -> Reply:
         """Answer. Statuses: 0x0000, 0x0124 not authorized, 0x0110."""
         caller = association.caller
         try:
@@ -41,5 +40,5 @@ class EchoProvider:
             peer = self._nodes.peer(caller.calling_ae_title, caller.address)
             self._verification.echo(peer.actor)
         except TuipacsError as error:
-            return refusal(error)
-        return _DONE
+            return Reply(refusal(error))
+        return Reply(_DONE)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tuipacs.dimse.contract import Answer, AssociationInfo, Outcome, Request
+from tuipacs.dimse.contract import (
+    Answer,
+    AssociationInfo,
+    Exchange,
+    IsCancelled,
+    Outcome,
+    Reply,
+    Request,
+)
 from tuipacs.dimse.messages import C_STORE_RQ
 from tuipacs.dimse.syntaxes import is_storage_class, is_transfer_syntax
 from tuipacs.domain.actor import Actor
@@ -38,7 +46,6 @@ class StoreProvider:
 
     command_field = C_STORE_RQ
     right = NodeService.STORE
-    takes_dataset = True
 
     def __init__(
         self, nodes: Nodes, ingest: Store, refuse_sop_classes: tuple[str, ...] = ()
@@ -55,18 +62,37 @@ class StoreProvider:
         """Any, also those that this program cannot decode."""
         return is_transfer_syntax(transfer_syntax)
 
-    def handle(self, association: AssociationInfo, request: Request) -> Answer:
+    def begin(self, association: AssociationInfo, request: Request) -> Exchange:
         """Store. 0x0000 only for what is durable and indexed; else see `scp.status`."""
-        if request.dataset is None:
-            return _NO_DATASET
-        if not request.sop_instance_uid:
-            return _NO_INSTANCE
-        caller = association.caller
+        if not request.command.dataset_follows:
+            return Reply(_NO_DATASET)
+        if not request.command.sop_instance_uid:
+            return Reply(_NO_INSTANCE)
+        return _Storing(self._nodes, self._ingest, association, request)
+
+
+class _Storing:
+    """One object on its way in."""
+
+    def __init__(
+        self, nodes: Nodes, ingest: Store, association: AssociationInfo, request: Request
+    ) -> None:
+        self._nodes = nodes
+        self._ingest = ingest
+        self._caller = association.caller
+        self._request = request
+        self._dataset = bytearray()
+
+    def write(self, fragment: memoryview) -> None:
+        self._dataset += fragment
+
+    def finish(self, is_cancelled: IsCancelled) -> Answer:
+        caller, request = self._caller, self._request
         received = ReceivedObject(
-            dataset=request.dataset,
+            dataset=memoryview(self._dataset),
             transfer_syntax_uid=request.context.transfer_syntax,
-            sop_class_uid=request.sop_class_uid,
-            sop_instance_uid=request.sop_instance_uid,
+            sop_class_uid=request.command.sop_class_uid,
+            sop_instance_uid=request.command.sop_instance_uid,
             calling_ae_title=caller.calling_ae_title,
             called_ae_title=caller.called_ae_title,
         )
@@ -75,3 +101,6 @@ class StoreProvider:
             return _SUCCESS[self._ingest.store(peer.actor, received)]
         except TuipacsError as error:
             return refusal(error)
+
+    def discard(self) -> None:
+        self._dataset = bytearray()

@@ -20,11 +20,10 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import build_context
 
 from tests.dimse.raw_peer import command
-from tuipacs.dimse.contract import Answer
+from tuipacs.dimse.contract import Answer, Command, Reply
 from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.messages import (
     Assembler,
-    Command,
     comment_text,
     encode_answer,
     parse_command,
@@ -33,7 +32,7 @@ from tuipacs.dimse.pdu import (
     ContextAnswer,
     data_values,
     encode_associate_accept,
-    encode_command,
+    encode_data,
     parse_associate_request,
 )
 
@@ -90,7 +89,7 @@ def test_pynetdicom_reads_our_acceptance() -> None:
 
 
 def test_pydicom_reads_our_answers() -> None:
-    command = Command(1, 77, True, CT, "1.2.3")
+    command = Command(1, 77, True, CT, "1.2.3", {})
     answer = Answer(0xA700, "out of resources", "the disk is full")
     dataset = decode(BytesIO(encode_answer(command, answer)), True, True)
     assert dataset.CommandField == 0x8001
@@ -147,7 +146,7 @@ def test_values_of_any_bytes_are_split_or_refused(data: bytes) -> None:
 
 @given(st.binary(min_size=1, max_size=2000), st.integers(16, 300), st.integers(0, 127))
 def test_a_command_in_pieces_is_the_command(data: bytes, size: int, number: int) -> None:
-    at, pieces, encoded = 0, b"", encode_command(2 * number + 1, data, size)
+    at, pieces, encoded = 0, b"", encode_data(2 * number + 1, data, size, is_command=True)
     headers = []
     while at < len(encoded):
         length = int.from_bytes(encoded[at + 2 : at + 6], "big")
@@ -168,7 +167,7 @@ def test_a_command_in_pieces_is_the_command(data: bytes, size: int, number: int)
 def test_fragments_in_any_order_make_messages_or_an_error(
     fragments: list[tuple[int, int, bytes]],
 ) -> None:
-    assembler = Assembler(100, lambda command: command.message_id % 2 == 0)
+    assembler = Assembler(lambda _, command: Taken())
     try:
         for context_id, header, data in fragments:
             message = assembler.feed(context_id, header, memoryview(data))
@@ -177,15 +176,39 @@ def test_fragments_in_any_order_make_messages_or_an_error(
         return
 
 
-@pytest.mark.parametrize("wanted", [True, False])
-def test_a_dataset_is_kept_only_for_a_command_that_wants_one(wanted: bool) -> None:
-    assembler = Assembler(100, lambda _: wanted)
+class Taken(Reply):
+    """An exchange that keeps what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__(Answer(0, "Success"))
+        self.dataset = b""
+        self.discarded = False
+
+    def write(self, fragment: memoryview) -> None:
+        self.dataset += fragment
+
+    def discard(self) -> None:
+        self.discarded = True
+
+
+def test_a_dataset_flows_to_its_exchange_as_it_comes() -> None:
+    taken = Taken()
+    assembler = Assembler(lambda context_id, command: taken)
     assert assembler.feed(1, 3, memoryview(command(1, CT, dataset=True))) is None
     assert assembler.feed(1, 0, memoryview(bytes(99))) is None
-    message = assembler.feed(1, 2, memoryview(b"x" if wanted else bytes(200)))
+    assert taken.dataset == bytes(99)
+    message = assembler.feed(1, 2, memoryview(b"x"))
     assert message is not None
-    assert message.dataset == (bytes(99) + b"x" if wanted else None)
-    assert not message.overflow
+    assert (message.exchange, message.size, taken.dataset) == (taken, 100, bytes(99) + b"x")
+    assert not assembler.unfinished
+
+
+def test_an_unfinished_message_is_let_go_of() -> None:
+    taken = Taken()
+    assembler = Assembler(lambda context_id, command: taken)
+    assembler.feed(1, 3, memoryview(command(1, CT, dataset=True)))
+    assembler.discard()
+    assert taken.discarded
     assert not assembler.unfinished
 
 

@@ -1,0 +1,149 @@
+"""The data transfer phase of an association: from its acceptance to its end (PS3.8 7.2 to 7.6)."""
+
+from __future__ import annotations
+
+import time
+
+from tuipacs.dimse.channel import Channel
+from tuipacs.dimse.contract import PROGRESS_BYTES, AssociationInfo
+from tuipacs.dimse.dismissal import Dismissal
+from tuipacs.dimse.engine import Engine
+from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError, PeerSlowError
+from tuipacs.dimse.messages import Assembler
+from tuipacs.dimse.pdu import (
+    BY_PROVIDER,
+    BY_USER,
+    HEADER_SIZE,
+    PduType,
+    data_values,
+    encode_abort,
+    encode_release_response,
+)
+from tuipacs.dimse.serving import Serving
+from tuipacs.domain.node import AssociationState
+
+_SLACK = 16  # bytes by which some senders miss the maximum length that they agreed to
+_SHORT_PDU = 1024  # bytes of what is no P-DATA
+
+
+class Conversation:
+    """Messages in, answers out. One thread.
+
+    ``state``, ``reason`` and ``offence`` (the peer broke the protocol) tell how it ended.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        channel: Channel,
+        info: AssociationInfo,
+        peer_max_length: int,
+        dismissal: Dismissal,
+    ) -> None:
+        self._settings = engine.settings
+        self._observer = engine.observer
+        self._channel = channel
+        self._info = info
+        self._dismissal = dismissal
+        self._serving = Serving(
+            engine.settings, engine.providers, engine.observer, info, channel, peer_max_length
+        )
+        self._assembler = Assembler(self._serving.begin)
+        self._progress = 0  # bytes of the message at hand when it last got on
+        self._progress_at = 0.0  # and when that was
+        self._answered_at = time.monotonic()
+        self.state = AssociationState.ABORTED
+        self.reason = ""
+        self.offence = False
+
+    def run(self, greeting: bytes) -> None:
+        """Send the acceptance, then serve until the end. Raises `PeerGoneError`."""
+        try:
+            self._channel.send(greeting, self._settings.dimse_timeout)
+            self.state, self.reason = self._converse()
+        except PduError as error:
+            self.reason, self.offence = f"sent {error.words}", True
+            self._send(encode_abort(BY_PROVIDER, error.reason))
+        except PeerSlowError as slow:
+            self.reason = slow.words
+            self._send(encode_abort(BY_PROVIDER))
+        except PeerGoneError:
+            if self._dismissal.reason:
+                self.reason = self._dismissal.reason
+                self._send(encode_abort(BY_USER))
+            else:
+                unfinished = " inside an object" if self._assembler.unfinished else ""
+                self.reason = f"the connection was lost{unfinished}, without a release"
+                raise
+        finally:
+            self._assembler.discard()
+
+    def _converse(self) -> tuple[AssociationState, str]:
+        while True:
+            kind, length = self._next_header()
+            deadline = time.monotonic() + self._settings.dimse_timeout
+            body = self._channel.read(length, deadline, "sent no whole PDU in time")
+            if kind is PduType.P_DATA:
+                for context_id, header, fragment in data_values(body):
+                    self._take(context_id, header, fragment)
+            elif kind is PduType.RELEASE_RQ:
+                self._send(encode_release_response())
+                unfinished = self._assembler.unfinished
+                return AssociationState.RELEASED, "inside an object" if unfinished else ""
+            else:
+                return AssociationState.ABORTED, _abort_words(bytes(body))
+
+    def _next_header(self) -> tuple[PduType, int]:
+        if self._assembler.unfinished:
+            self._channel.wait(*self._patience())
+        else:
+            if self._dismissal.pause():
+                raise PeerGoneError
+            self._channel.wait(*self._patience())
+            self._dismissal.resume()
+        deadline = time.monotonic() + self._settings.dimse_timeout
+        header = self._channel.read(HEADER_SIZE, deadline, "sent no whole PDU in time")
+        try:
+            kind = PduType(header[0])
+        except ValueError:
+            raise PduError(
+                f"a PDU of the unknown type 0x{header[0]:02X}", AbortReason.UNRECOGNIZED_PDU
+            ) from None
+        if kind not in (PduType.P_DATA, PduType.RELEASE_RQ, PduType.ABORT):
+            raise PduError(
+                f"an {kind.name} in the middle of an association", AbortReason.UNEXPECTED_PDU
+            )
+        length = int.from_bytes(header[2:6], "big")
+        if length > (self._settings.max_pdu + _SLACK if kind is PduType.P_DATA else _SHORT_PDU):
+            raise PduError(f"a PDU of {length} bytes, more than was agreed")
+        return kind, length
+
+    def _patience(self) -> tuple[float, str]:
+        """Until when the next PDU has to begin, and what to say if it does not."""
+        settings = self._settings
+        received = self._assembler.received
+        if not self._assembler.unfinished:
+            words = f"sent no request for {settings.idle_timeout:g} s"
+            return self._answered_at + settings.idle_timeout, words
+        if received - self._progress >= PROGRESS_BYTES or received < self._progress:
+            self._progress, self._progress_at = received, time.monotonic()
+        words = f"sent too little of a message in {settings.dimse_timeout:g} s"
+        return self._progress_at + settings.dimse_timeout, words
+
+    def _take(self, context_id: int, header: int, fragment: memoryview) -> None:
+        if context_id not in self._info.contexts:
+            raise PduError("data for a presentation context that was not accepted")
+        if not self._assembler.unfinished:
+            self._progress, self._progress_at = 0, time.monotonic()
+        message = self._assembler.feed(context_id, header, fragment)
+        if message is not None and self._serving.answer(message):
+            self._answered_at = time.monotonic()
+
+    def _send(self, data: bytes) -> None:
+        self._channel.send_last(data, self._settings.acse_timeout)
+
+
+def _abort_words(body: bytes) -> str:
+    if len(body) < 4:
+        return "the peer aborted"
+    return f"the peer aborted (source {body[2]}, reason {body[3]})"

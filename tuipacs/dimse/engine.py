@@ -1,0 +1,20 @@
+"""What all associations of one listener share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuipacs.dimse.contract import Admit, ListenerSettings, Observer, ServiceProvider
+from tuipacs.dimse.slots import AssociationSlots
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The settings, and who decides, serves, watches and counts."""
+
+    settings: ListenerSettings
+    admit: Admit
+    providers: Sequence[ServiceProvider]
+    observer: Observer
+    slots: AssociationSlots

@@ -1,0 +1,256 @@
+"""Requests of one open association to their services, and the answers back to the peer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from tuipacs.dimse.channel import Channel
+from tuipacs.dimse.contract import (
+    Answer,
+    AssociationInfo,
+    Command,
+    Exchange,
+    IsCancelled,
+    ListenerSettings,
+    Observer,
+    Outcome,
+    Reply,
+    Request,
+    ServiceProvider,
+)
+from tuipacs.dimse.faults import PduError, PeerGoneError, PeerSlowError
+from tuipacs.dimse.messages import C_CANCEL_RQ, RESPONSE, Message, encode_answer, parse_command
+from tuipacs.dimse.pdu import HEADER_SIZE, PduType, data_values, encode_data
+
+log = logging.getLogger(__name__)
+
+BATCH = 65536  # bytes of answers that are sent in one go
+LOOK_EVERY = 0.005  # seconds between two looks for a C-CANCEL
+SEND_EVERY = 0.05  # seconds that an answer waits for others at most
+_CANCEL_SIZE = 1024  # bytes of a PDU that may be a C-CANCEL
+
+_UNRECOGNIZED_OPERATION = Answer(0x0211, "unrecognized operation", outcome=Outcome.OTHER)
+_CLASS_NOT_SUPPORTED = Answer(
+    0x0122,
+    "SOP class not supported",
+    "not the SOP class of this presentation context",
+    Outcome.REFUSED,
+)
+_TOO_LARGE = Answer(0xA700, "out of resources", "larger than this archive takes", Outcome.REFUSED)
+_INTERNAL = Answer(0x0110, "processing failure", "internal error", Outcome.REFUSED)
+_FAILED = "association %d: a service failed"
+_OF_THE_CONNECTION = (PduError, PeerGoneError, PeerSlowError)
+
+
+class Serving:
+    """Begins and answers requests; one thread, that of the association."""
+
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        providers: Sequence[ServiceProvider],
+        observer: Observer,
+        info: AssociationInfo,
+        channel: Channel,
+        peer_max_length: int,
+    ) -> None:
+        self._settings = settings
+        self._providers = providers
+        self._observer = observer
+        self._info = info
+        self._channel = channel
+        self._peer_max_length = peer_max_length
+
+    def begin(self, context_id: int, command: Command) -> Exchange:
+        """What takes the dataset of a request. Raises `PduError` for what is none."""
+        if command.field == C_CANCEL_RQ:
+            return Reply(
+                _INTERNAL
+            )  # for a request that was answered already: `answer` says nothing
+        if command.field & RESPONSE:
+            raise PduError("an answer to nothing that was asked")
+        context = self._info.contexts[context_id]
+        serving = [p for p in self._providers if p.command_field == command.field]
+        if not serving:
+            return Reply(_UNRECOGNIZED_OPERATION)
+        provider = next((p for p in serving if p.serves(context.abstract_syntax)), None)
+        if provider is None or command.sop_class_uid != context.abstract_syntax:
+            return Reply(_CLASS_NOT_SUPPORTED)
+        return _Guarded(
+            lambda: provider.begin(self._info, Request(context, command)),
+            self._info.key,
+            self._settings.max_object_bytes,
+        )
+
+    def answer(self, message: Message) -> bool:
+        """Finish a request and send its answer, or all of them. Raises as `Channel.send`.
+
+        False for a C-CANCEL of what was answered already: it gets no answer.
+        """
+        if message.command.field == C_CANCEL_RQ:
+            return False
+        watch = _CancelWatch(self._channel, message)
+        try:
+            result = message.exchange.finish(watch)
+            if isinstance(result, Answer):
+                self._send(self._encode(message, result))
+                final = result
+            else:
+                final = self._stream(message, result)
+        finally:
+            message.exchange.discard()
+        self._observer.answered(self._info.key, final, message.size)
+        return True
+
+    def _stream(self, message: Message, answers: Iterator[Answer]) -> Answer:
+        """Send Pending answers in batches, and the final one; return that."""
+        batch: list[bytes] = []
+        size = 0
+        sent_at = time.monotonic()
+        heads: dict[tuple[int, str], bytes] = {}
+        for answer in answers:
+            if answer.is_pending and answer.dataset is not None:
+                # All Pending answers of a request have the same command set.
+                kind = (answer.status, answer.comment)
+                head = heads.get(kind)
+                if head is None:
+                    head = heads[kind] = self._encode_command(message, answer)
+                batch.append(head)
+                data = self._encode_dataset(message, answer.dataset)
+                batch.append(data)
+                size += len(head) + len(data)
+            else:
+                batch.append(self._encode(message, answer))
+                size += len(batch[-1])
+                if not answer.is_pending:
+                    self._send(b"".join(batch))
+                    return answer
+            now = time.monotonic()
+            if size >= BATCH or now - sent_at >= SEND_EVERY:
+                self._send(b"".join(batch))
+                batch.clear()
+                size, sent_at = 0, now
+        raise AssertionError("answers without a final one")
+
+    def _encode(self, message: Message, answer: Answer) -> bytes:
+        command = self._encode_command(message, answer)
+        if answer.dataset is None:
+            return command
+        return command + self._encode_dataset(message, answer.dataset)
+
+    def _encode_command(self, message: Message, answer: Answer) -> bytes:
+        command = encode_answer(message.command, answer)
+        return encode_data(message.context_id, command, self._peer_max_length, is_command=True)
+
+    def _encode_dataset(self, message: Message, dataset: bytes) -> bytes:
+        return encode_data(message.context_id, dataset, self._peer_max_length, is_command=False)
+
+    def _send(self, data: bytes) -> None:
+        self._channel.send(data, self._settings.dimse_timeout)
+
+
+class _Guarded:
+    """A provider's exchange whose bugs cost the peer one request, not the association."""
+
+    def __init__(self, begin: Callable[[], Exchange], key: int, limit: int) -> None:
+        self._key = key
+        self._room = limit
+        self._exchange: Exchange = Reply(_INTERNAL)
+        try:
+            self._exchange = begin()
+        except Exception:
+            log.exception(_FAILED, self._key)
+            self._replace(_INTERNAL)
+
+    def write(self, fragment: memoryview) -> None:
+        self._room -= len(fragment)
+        if self._room < 0:
+            self._replace(_TOO_LARGE)
+            return
+        try:
+            self._exchange.write(fragment)
+        except Exception:
+            log.exception(_FAILED, self._key)
+            self._replace(_INTERNAL)
+
+    def finish(self, is_cancelled: IsCancelled) -> Answer | Iterator[Answer]:
+        try:
+            result = self._exchange.finish(is_cancelled)
+        except _OF_THE_CONNECTION:
+            raise
+        except Exception:
+            log.exception(_FAILED, self._key)
+            self._replace(_INTERNAL)
+            return _INTERNAL
+        return result if isinstance(result, Answer) else self._each(result)
+
+    def _each(self, answers: Iterator[Answer]) -> Iterator[Answer]:
+        try:
+            yield from answers
+        except _OF_THE_CONNECTION:
+            raise
+        except Exception:
+            log.exception(_FAILED, self._key)
+            self._replace(_INTERNAL)
+        yield _INTERNAL  # not reached if a final answer came: nobody asks for a second one
+
+    def discard(self) -> None:
+        self._exchange.discard()
+
+    def _replace(self, answer: Answer) -> None:
+        self._exchange.discard()
+        self._exchange = Reply(answer)
+
+
+class _CancelWatch:
+    """Whether the peer cancelled a request (PS3.7 9.3.2.3), or went. Looks at a bounded rate."""
+
+    def __init__(self, channel: Channel, message: Message) -> None:
+        self._channel = channel
+        self._context_id = message.context_id
+        self._message_id = message.command.message_id
+        self._cancelled = False
+        self._next_look = 0.0
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if not self._cancelled and now >= self._next_look:
+            self._next_look = now + LOOK_EVERY
+            try:
+                self._cancelled = self._look()
+            except PeerGoneError:
+                self._cancelled = True
+        return self._cancelled
+
+    def _look(self) -> bool:
+        header = self._channel.look(HEADER_SIZE)
+        if header is None:
+            return False
+        if header[0] == PduType.ABORT:
+            return True
+        length = int.from_bytes(header[2:6], "big")
+        if header[0] != PduType.P_DATA or length > _CANCEL_SIZE:
+            self._next_look = float("inf")  # what comes next waits for its turn
+            return False
+        whole = self._channel.look(HEADER_SIZE + length)
+        if whole is None:
+            return False
+        message_id = self._cancelled_message(whole[HEADER_SIZE:])
+        if message_id is None:
+            self._next_look = float("inf")
+            return False
+        self._channel.skip(HEADER_SIZE + length)
+        return message_id == self._message_id
+
+    def _cancelled_message(self, body: memoryview) -> int | None:
+        """The message that a PDU cancels, if it is one whole C-CANCEL on this context."""
+        try:
+            values = list(data_values(body))
+            if len(values) != 1 or values[0][0] != self._context_id or values[0][1] & 3 != 3:
+                return None
+            command = parse_command(bytes(values[0][2]))
+        except PduError:
+            return None  # the message loop will say so
+        return command.message_id if command.field == C_CANCEL_RQ else None
