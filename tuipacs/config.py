@@ -79,6 +79,47 @@ class DicomSettings:
 
 
 @dataclass(frozen=True)
+class TlsSettings:
+    """DICOM over TLS 1.2 and 1.3 (PS3.15 B.12, BCP 195). Off until a certificate is named."""
+
+    certificate: str = setting(
+        "",
+        rules.file_name,
+        "This archive's certificate in a PEM file, its issuers after it. Empty: no TLS. Replaced"
+        " files are taken for the next connection, without a restart.",
+    )
+    key: str = setting(
+        "", rules.file_name, "The certificate's private key, PEM, readable for nobody else."
+    )
+    ca: str = setting(
+        "",
+        rules.file_name,
+        "PEM file of the authorities whose certificates other nodes may show. A node's own"
+        " certificate in it is trusted for itself.",
+    )
+    port: int = setting(
+        2762,
+        rules.whole(0, 65535),
+        "TCP port for TLS, on the address of dicom.host. 0 picks a free one at each start.",
+    )
+    only: bool = setting(
+        False, rules.boolean, "Listen on the TLS port alone: dicom.port is not opened."
+    )
+    require_client_certificate: bool = setting(
+        True,
+        rules.boolean,
+        "Refuse callers that show no certificate of tls.ca. With false the archive proves who it"
+        " is, and callers need not.",
+    )
+    check_host_name: bool = setting(
+        False,
+        rules.boolean,
+        "When this archive calls a node: its certificate must also name the host or address that"
+        " is called. Certificates of modalities seldom do.",
+    )
+
+
+@dataclass(frozen=True)
 class StorageSettings:
     """The stored bytes."""
 
@@ -130,6 +171,7 @@ class Config:
     """All settings. ``origins`` names each value's source: "default" or "archive.toml line 7"."""
 
     dicom: DicomSettings = dataclasses.field(default_factory=DicomSettings)
+    tls: TlsSettings = dataclasses.field(default_factory=TlsSettings)
     storage: StorageSettings = dataclasses.field(default_factory=StorageSettings)
     security: SecuritySettings = dataclasses.field(default_factory=SecuritySettings)
     control: ControlSettings = dataclasses.field(default_factory=ControlSettings)
@@ -142,6 +184,7 @@ class Config:
 _TABLES: Mapping[str, type[Any]] = MappingProxyType(
     {
         "dicom": DicomSettings,
+        "tls": TlsSettings,
         "storage": StorageSettings,
         "security": SecuritySettings,
         "control": ControlSettings,
@@ -202,6 +245,8 @@ def parse_config(text: str, file_name: str = "archive.toml") -> Config:
             mistakes.append((lines.get((name,), 1), f"[{name}] must be a table"))
         else:
             tables[name] = _read_table(name, content, lines, mistakes, origins)
+    if isinstance(tables.get("tls"), TlsSettings):
+        mistakes += ((lines[("tls",)], words) for words in _tls_faults(tables["tls"]))
     if mistakes:
         raise ConfigError(
             "\n".join(f"{file_name}: line {line}: {words}" for line, words in sorted(mistakes))
@@ -229,6 +274,23 @@ def _read_table(
             mistakes.append((line, f"{name}.{key} {error}"))
         origins[f"{name}.{key}"] = f"archive.toml line {line}"
     return _TABLES[name](**values)
+
+
+def _tls_faults(tls: TlsSettings) -> Iterator[str]:
+    """What single values cannot show."""
+    if not tls.certificate:
+        if tls.only:
+            yield "tls.only without tls.certificate would receive nothing at all"
+        if tls.key:
+            yield "tls.key without tls.certificate"
+        return
+    if not tls.key:
+        yield "tls.certificate needs its tls.key"
+    if tls.require_client_certificate and not tls.ca:
+        yield (
+            "tls.ca is needed to check callers' certificates (or tls.require_client_certificate ="
+            " false: callers then need none)"
+        )
 
 
 def _near(name: str, known: Mapping[str, object]) -> str:

@@ -135,3 +135,13 @@ def _read_group(value: Any) -> str:
 
 
 unix_group = Rule("the name of a Unix group, or empty", _read_group)
+
+
+def _read_file_name(value: Any) -> str:
+    text = _text(value)
+    if len(text) > 1024 or not text.isprintable():
+        raise ValueError("must be a path of at most 1024 printable characters")
+    return text
+
+
+file_name = Rule("a path, from the archive's folder if it does not begin with /", _read_file_name)

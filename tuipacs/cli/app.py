@@ -31,6 +31,7 @@ from tuipacs.cli import (
     show,
     status,
     stop,
+    tls,
     user,
 )
 from tuipacs.cli.output import fail
@@ -142,6 +143,7 @@ app.command("export")(export.export)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(user.app, name="user")
 app.add_typer(node.app, name="node")
+app.add_typer(tls.app, name="tls")
 app.add_typer(audit.app, name="audit")
 app.command("login")(login.login)
 app.command("logout")(login.logout)

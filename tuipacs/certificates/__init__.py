@@ -1,0 +1,1 @@
+"""X.509 certificates of a small site: made, read and checked. No network, no secrets in answers."""

@@ -1,0 +1,147 @@
+"""What a certificate says, in plain texts; they come from outside: clean them before a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from msgspec import Struct
+
+from tuipacs.certificates.files import read_limited
+from tuipacs.domain.fingerprint import fingerprint
+from tuipacs.errors import UsageError
+
+MAX_CERTIFICATES = 1000  # in one file
+_PEM = b"-----BEGIN "
+_PURPOSES = {
+    ExtendedKeyUsageOID.SERVER_AUTH: "server",
+    ExtendedKeyUsageOID.CLIENT_AUTH: "client",
+    ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: "any",
+}
+
+
+class CertificateFacts(Struct, frozen=True, kw_only=True):
+    """One certificate. Times in seconds since the epoch, UTC; ``sha256`` is of its DER form."""
+
+    subject: str
+    issuer: str
+    names: tuple[str, ...]  # DNS names and IP addresses
+    not_before: float
+    not_after: float
+    sha256: str
+    key: str  # "RSA 3072", "EC secp256r1"
+    is_ca: bool
+    self_issued: bool
+    purposes: tuple[str, ...]  # "server", "client", "any", or an OID; empty: not limited
+    may_sign: bool  # key usage: none, or with digitalSignature
+    signature: str  # "sha256", "sha1"
+
+
+def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
+    """All certificates of a PEM file, or the one of a DER file, in the file's order.
+
+    Raises `UsageError` when there is none or one that cannot be read, and as `read_limited`.
+    """
+    data = read_limited(path)
+    try:
+        if _PEM in data:
+            found = tuple(x509.load_pem_x509_certificates(data))
+        else:
+            found = (x509.load_der_x509_certificate(data),)
+    except ValueError:
+        raise UsageError(f"{path}: holds no certificate that can be read") from None
+    if len(found) > MAX_CERTIFICATES:
+        raise UsageError(f"{path}: more than {MAX_CERTIFICATES} certificates")
+    return found
+
+
+def read_private_key(path: Path) -> PrivateKeyTypes:
+    """The private key of a PEM file.
+
+    Raises `UsageError` for none, an unreadable one, or one under a passphrase: a daemon that starts
+    alone has nobody to ask.
+    """
+    data = read_limited(path)
+    try:
+        return load_pem_private_key(data, None)
+    except TypeError:
+        raise UsageError(
+            f"{path}: the key is protected by a passphrase, which a daemon cannot give",
+            remedy="write it without one: openssl pkey -in OLD -out NEW",
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise UsageError(f"{path}: holds no private key that can be read") from None
+
+
+def certificate_sha256(path: Path) -> str:
+    """The SHA-256 of the first certificate in a file: what a node is bound to."""
+    return fingerprint(read_certificates(path)[0].public_bytes(Encoding.DER))
+
+
+def facts_of(certificate: x509.Certificate) -> CertificateFacts:
+    """What it says. Extensions that cannot be read count as absent."""
+    try:
+        extensions = certificate.extensions
+    except ValueError:
+        extensions = x509.Extensions([])
+    is_ca, purposes, may_sign, names = False, [], True, []
+    with contextlib.suppress(x509.ExtensionNotFound):
+        is_ca = extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    with contextlib.suppress(x509.ExtensionNotFound):
+        usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        purposes = [_PURPOSES.get(oid, oid.dotted_string) for oid in usage]
+    with contextlib.suppress(x509.ExtensionNotFound):
+        may_sign = extensions.get_extension_for_class(x509.KeyUsage).value.digital_signature
+    with contextlib.suppress(x509.ExtensionNotFound):
+        alternatives = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = [
+            str(name.value)
+            for name in alternatives
+            if isinstance(name, x509.DNSName | x509.IPAddress)
+        ]
+    hashing = certificate.signature_hash_algorithm
+    return CertificateFacts(
+        subject=name_text(certificate.subject),
+        issuer=name_text(certificate.issuer),
+        names=tuple(names),
+        not_before=_seconds(certificate.not_valid_before_utc),
+        not_after=_seconds(certificate.not_valid_after_utc),
+        sha256=fingerprint(certificate.public_bytes(Encoding.DER)),
+        key=_key_text(certificate),
+        is_ca=is_ca,
+        self_issued=certificate.subject == certificate.issuer,
+        purposes=tuple(purposes),
+        may_sign=may_sign,
+        signature=hashing.name if hashing is not None else "",
+    )
+
+
+def name_text(name: x509.Name) -> str:
+    """The common name if there is one, else the whole name (RFC 4514)."""
+    common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(common[0].value) if common else name.rfc4514_string()
+
+
+def _seconds(moment: dt.datetime) -> float:
+    return moment.timestamp()
+
+
+def _key_text(certificate: x509.Certificate) -> str:
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return "unknown"
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"RSA {key.key_size}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"EC {key.curve.name}"
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return "Ed25519"
+    return "Ed448" if isinstance(key, ed448.Ed448PublicKey) else "another kind"

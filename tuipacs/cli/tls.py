@@ -1,0 +1,196 @@
+"""``tuipacs tls``: certificates of a small site made, shown and checked."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuipacs.cli.output import moment, print_json, print_lines
+from tuipacs.cli.state import JsonOption, state_of
+from tuipacs.domain.safe_text import clean
+from tuipacs.errors import NotFoundError, TuipacsError
+
+if TYPE_CHECKING:
+    from tuipacs.certificates.checking import CertificateFinding
+    from tuipacs.certificates.making import MadeFiles
+    from tuipacs.certificates.reading import CertificateFacts
+    from tuipacs.config import TlsSettings
+
+app = typer.Typer(help="TLS: make, show and check certificates.", no_args_is_help=True)
+
+KEYS = ("rsa", "ec")
+FOLDER = "tls"  # in the archive's folder
+
+
+def _key_kind(value: str) -> str:
+    if value not in KEYS:
+        raise typer.BadParameter(f"one of {', '.join(KEYS)}")
+    return value
+
+
+FolderOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help=f"Where the files lie [{FOLDER} in the archive's folder]"),
+]
+KindOption = Annotated[
+    str,
+    typer.Option(
+        "--key", metavar="KIND", callback=_key_kind, help="rsa (every peer knows it), or ec"
+    ),
+]
+
+
+def _folder(ctx: typer.Context, chosen: Path | None) -> Path:
+    return (chosen or state_of(ctx).archive.root / FOLDER).expanduser().absolute()
+
+
+@app.command("ca")
+def ca(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="[NAME]")] = "DICOM site CA",
+    folder: FolderOption = None,
+    days: Annotated[int, typer.Option(metavar="N", help="Valid for so many days [3650]")] = 3650,
+    key: KindOption = "rsa",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a certificate authority for this site: ca.crt for everyone, ca.key for nobody."""
+    from tuipacs.certificates.making import KeyKind, make_authority
+
+    files = make_authority(
+        _folder(ctx, folder), name, now=dt.datetime.now(dt.UTC), days=days, kind=KeyKind(key)
+    )
+    _tell_made(
+        files,
+        (
+            "give ca.crt to every node and name it in [tls] ca",
+            "whoever has ca.key can be any node: keep it off the network",
+        ),
+        as_json,
+    )
+
+
+@app.command("certificate")
+def certificate(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Also the name of its files")],
+    host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A DNS name; may be repeated")
+    ] = None,
+    ip: Annotated[
+        list[str] | None, typer.Option(metavar="ADDRESS", help="An address; may be repeated")
+    ] = None,
+    client: Annotated[
+        bool, typer.Option("--client", help="For a node that only calls, and is never called")
+    ] = False,
+    folder: FolderOption = None,
+    days: Annotated[int, typer.Option(metavar="N", help="Valid for so many days [730]")] = 730,
+    key: KindOption = "rsa",
+    as_json: JsonOption = False,
+) -> None:
+    """Issue a certificate, for this archive or for a node: NAME.crt and NAME.key."""
+    from tuipacs.certificates.making import KeyKind, Wanted, issue
+
+    wanted = Wanted(
+        name=name,
+        hosts=tuple(host or ()),
+        addresses=tuple(ip or ()),
+        client_only=client,
+        days=days,
+        kind=KeyKind(key),
+    )
+    files = issue(_folder(ctx, folder), wanted, now=dt.datetime.now(dt.UTC))
+    _tell_made(
+        files,
+        (f"for a node: tuipacs node add AE_TITLE --certificate {files.certificate}",),
+        as_json,
+    )
+
+
+def _tell_made(files: MadeFiles, words: tuple[str, ...], as_json: bool) -> None:
+    from tuipacs.certificates.reading import facts_of, read_certificates
+
+    facts = facts_of(read_certificates(files.certificate)[0])
+    if as_json:
+        print_json({"certificate": str(files.certificate), "key": str(files.key), "facts": facts})
+        return
+    print_lines([str(files.certificate), str(files.key), *_facts_lines(facts), *words])
+
+
+@app.command("show")
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="PEM or DER")],
+    as_json: JsonOption = False,
+) -> None:
+    """What the certificates of a file say, and the SHA-256 that a node is bound to."""
+    from tuipacs.certificates.reading import facts_of, read_certificates
+
+    found = [facts_of(one) for one in read_certificates(file)]
+    if as_json:
+        print_json(found)
+        return
+    for number, facts in enumerate(found):
+        print_lines([*([""] if number else []), *_facts_lines(facts)])
+
+
+def _facts_lines(facts: CertificateFacts) -> list[str]:
+    left = int((facts.not_after - time.time()) // 86400)
+    validity = f"{left} days left" if left >= 0 else "EXPIRED"
+    may = "signs certificates" if facts.is_ca else ", ".join(facts.purposes) or "anything"
+    return [
+        f"subject    {facts.subject}",
+        f"issuer     {facts.issuer}{' (itself)' if facts.self_issued else ''}",
+        f"names      {', '.join(facts.names) or '-'}",
+        f"valid      {moment(facts.not_before)} to {moment(facts.not_after)}, {validity}",
+        f"key        {facts.key}, signed with {facts.signature or 'its own kind'}",
+        f"use        {may}",
+        f"SHA-256    {facts.sha256}",
+    ]
+
+
+@app.command("check")
+def check(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """Do the files of [tls] fit together, and until when? Exit code 1 if not.
+
+    Run it as the user that runs the daemon: who may read the key is part of it.
+    """
+    from tuipacs.certificates.checking import Weight
+    from tuipacs.config import load_config
+
+    archive = state_of(ctx).archive
+    findings = check_settings(load_config(archive.config).tls, archive.root)
+    if not findings:
+        raise NotFoundError(
+            "TLS is off: [tls] certificate is empty", remedy="how to begin: docs/tls.md"
+        )
+    if as_json:
+        print_json([vars(finding) for finding in findings])
+    else:
+        for finding in findings:
+            print_lines([f"{finding.weight.value:5} {finding.part:12} {finding.words}"])
+            if finding.remedy and finding.weight is not Weight.OK:
+                print_lines([f"{'':18} {finding.remedy}"])
+    if any(finding.weight is Weight.FAIL for finding in findings):
+        raise typer.Exit(1)
+
+
+def check_settings(settings: TlsSettings, root: Path) -> list[CertificateFinding]:
+    """All findings about the files of the settings; none when TLS is off."""
+    from tuipacs.certificates.checking import CertificateFinding, Weight, check_files
+    from tuipacs.dimse.tls import files_of, server_context
+
+    files = files_of(settings, root)
+    if files is None:
+        return []
+    findings = list(check_files(files, time.time()))
+    if all(finding.weight is not Weight.FAIL for finding in findings):
+        try:  # what the daemon will do has the last word
+            server_context(files, require_certificate=settings.require_client_certificate)
+        except TuipacsError as error:
+            findings.append(
+                CertificateFinding("tls", Weight.FAIL, clean(error.message), error.remedy)
+            )
+    return findings
