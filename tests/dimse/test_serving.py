@@ -232,6 +232,17 @@ def test_cancels_for_nothing_do_not_keep_an_association(archive: Archive) -> Non
     assert reason == "sent no request for 1 s"
 
 
+def test_a_large_message_is_told_of_while_it_comes(archive: Archive) -> None:
+    with RawPeer(archive.port) as peer:
+        peer.associate([CONTEXT])
+        peer.send(p_data(1, 3, command(0x0020, FIND, dataset=True)))
+        for _ in range(80):
+            peer.send(p_data(1, 0, bytes(60_000)))
+        row = eventually(lambda: [row for row in archive.records() if row.bytes_receiving])[0]
+        assert 4 << 20 <= row.bytes_receiving <= 80 * 60_000 + 1000
+        assert row.state is AssociationState.OPEN
+
+
 def _drip(archive: Archive, peer: RawPeer, data: bytes) -> str:
     def ended() -> str:
         with contextlib.suppress(OSError):

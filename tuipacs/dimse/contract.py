@@ -225,6 +225,10 @@ class Observer(Protocol):
         """A connection or association was refused, after the peer was told."""
         ...
 
+    def receiving(self, key: int, size: int) -> None:
+        """``size`` bytes of a large message have come, and more follow."""
+        ...
+
     def answered(self, key: int, answer: Answer, size: int) -> None:
         """A request was answered; ``size`` of its dataset in bytes."""
         ...

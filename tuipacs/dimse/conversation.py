@@ -23,6 +23,7 @@ from tuipacs.dimse.serving import Serving
 from tuipacs.domain.node import AssociationState
 
 _SLACK = 16  # bytes by which some senders miss the maximum length that they agreed to
+TELL_EVERY = 4 << 20  # bytes of one message after which the observer hears of it
 _SHORT_PDU = 1024  # bytes of what is no P-DATA
 
 
@@ -52,6 +53,7 @@ class Conversation:
         self._progress = 0  # bytes of the message at hand when it last got on
         self._progress_at = 0.0  # and when that was
         self._answered_at = time.monotonic()
+        self._told = 0  # bytes of the message at hand that the observer knows of
         self.state = AssociationState.ABORTED
         self.reason = ""
         self.offence = False
@@ -134,9 +136,13 @@ class Conversation:
         if context_id not in self._info.contexts:
             raise PduError("data for a presentation context that was not accepted")
         if not self._assembler.unfinished:
-            self._progress, self._progress_at = 0, time.monotonic()
+            self._progress, self._progress_at, self._told = 0, time.monotonic(), 0
         message = self._assembler.feed(context_id, header, fragment)
-        if message is not None and self._serving.answer(message):
+        if message is None:
+            if self._assembler.received - self._told >= TELL_EVERY:
+                self._told = self._assembler.received
+                self._observer.receiving(self._info.key, self._told)
+        elif self._serving.answer(message):
             self._answered_at = time.monotonic()
 
     def _send(self, data: bytes) -> None:

@@ -52,7 +52,9 @@ class AssociationRecord(Struct, frozen=True, kw_only=True):
     stored: int = 0
     duplicate: int = 0
     refused: int = 0
-    bytes_received: int = 0
+    other: int = 0  # requests that carry no object: C-ECHO, C-FIND
+    bytes_received: int = 0  # of finished objects
+    bytes_receiving: int = 0  # of a large object that is on its way
     last_status: str = ""  # "0x0000 Success", "0xA700 out of resources: ..."
     last_at: float = 0.0
     reason: str = ""  # why it was rejected or aborted, in words

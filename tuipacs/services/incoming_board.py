@@ -34,6 +34,7 @@ class _Row:
     ended_at: float | None = None
     counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
     bytes_received: int = 0
+    bytes_receiving: int = 0
     last_status: str = ""
     last_at: float = 0.0
     reason: str = ""
@@ -51,7 +52,9 @@ class _Row:
             stored=self.counts[Outcome.STORED],
             duplicate=self.counts[Outcome.DUPLICATE],
             refused=self.counts[Outcome.REFUSED],
+            other=self.counts[Outcome.OTHER],
             bytes_received=self.bytes_received,
+            bytes_receiving=self.bytes_receiving,
             last_status=self.last_status,
             last_at=self.last_at,
             reason=self.reason if self.times == 1 else f"{self.reason} ({self.times} times)",
@@ -108,6 +111,15 @@ class IncomingBoard:
         self._alerts.rejected(caller.calling_ae_title, caller.address, reason)
         self._tell()
 
+    def receiving(self, key: int, size: int) -> None:
+        """``size`` bytes of a large object have come, and more follow."""
+        with self._lock:
+            row = self._open.get(key)
+            if row is None:
+                return
+            row.bytes_receiving = size
+        self._tell(soon=True)
+
     def answered(self, key: int, answer: Answer, size: int) -> None:
         """A request was answered; ``size`` is its dataset's in bytes."""
         with self._lock:
@@ -116,6 +128,7 @@ class IncomingBoard:
                 return
             row.counts[answer.outcome] += 1
             row.bytes_received += size
+            row.bytes_receiving = 0
             row.last_status = answer.text
             row.last_at = self._clock()
         self._tell(soon=True)
@@ -125,6 +138,7 @@ class IncomingBoard:
         with self._lock:
             row = self._open.pop(key)
             row.state, row.reason, row.ended_at = state, reason[:_MAX_REASON], self._clock()
+            row.bytes_receiving = 0
             self._keep(self._ended, row)
         if offence:
             self._alerts.offended(row.caller.calling_ae_title, row.caller.address, reason)

@@ -57,6 +57,26 @@ def caller(title: str = "CT1", address: str = "192.0.2.1") -> Caller:
     return Caller(title, "TUIPACS", address)
 
 
+def test_a_large_object_shows_while_it_comes_and_counts_once(board: IncomingBoard) -> None:
+    key = board.opened(caller(), True, (CONTEXT,))
+    board.receiving(key, 8 << 20)
+    record = board.snapshot()[1][0]
+    assert (record.bytes_receiving, record.bytes_received, record.stored) == (8 << 20, 0, 0)
+    board.answered(key, SUCCESS, 9 << 20)
+    record = board.snapshot()[1][0]
+    assert (record.bytes_receiving, record.bytes_received, record.stored) == (0, 9 << 20, 1)
+    board.receiving(key, 4 << 20)
+    board.closed(key, AssociationState.ABORTED, "the connection was lost inside an object", False)
+    assert board.snapshot()[1][0].bytes_receiving == 0
+
+
+def test_requests_without_objects_are_counted_apart(board: IncomingBoard) -> None:
+    key = board.opened(caller(), True, (CONTEXT,))
+    board.answered(key, Answer(0, "Success"), 0)
+    record = board.snapshot()[1][0]
+    assert (record.other, record.stored, record.refused) == (1, 0, 0)
+
+
 def audited(index: Index) -> list[str]:
     with index.read() as reader:
         return [record.detail for record in audit.page(reader, (), 0, 10_000)]

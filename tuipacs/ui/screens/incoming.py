@@ -157,13 +157,15 @@ class IncomingScreen(WorkScreen):
         tone = "bad" if bad else "dim" if record.last_status.startswith("0x0000") else "warn"
         if record.refused:
             last, tone = f"{f.number(record.refused)} refused · {last}", "warn"
+        if record.bytes_receiving:
+            last, tone = f"receiving an object, {f.size(record.bytes_receiving)} so far", "accent"
         live = record.state is AssociationState.OPEN and rate is not None
         return (
             Cell(sign + (record.calling_ae_title or "(empty)") + unknown, "name"),
             Cell(record.state.value, _TONES[record.state]),
             Cell(f.number(record.stored)),
             Cell(f"{rate:.1f}/s" if live else "", "accent"),
-            Cell(f.size(record.bytes_received), "dim"),
+            Cell(f.size(record.bytes_received + record.bytes_receiving), "dim"),
             Cell(f.clock(record.started_at, self.desk.now().date()), "dim"),
             Cell(record.address, "dim"),
             Cell(last, tone),
