@@ -1,0 +1,46 @@
+"""npm's dcmjs-dimse as a client: a DICOM network and an encoder of its own, in JavaScript."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.daemon_fixture import RunningArchive
+from tests.interop.samples import ANY, as_one_study, check_what_came_back
+from tests.interop.tap import Tap
+
+pytestmark = pytest.mark.node
+CLIENT = Path(__file__).parent / "dcmjs_client.cjs"
+
+
+def dcmjs(port: int, called: str = "TUIPACS", **asked: object) -> Any:
+    """Have dcmjs-dimse do what is asked; what it says."""
+    done = subprocess.run(
+        ["node", str(CLIENT)],
+        input=json.dumps({"port": port, "called": called, **asked}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_stores_every_transfer_syntax_over_one_association(
+    archive: RunningArchive, tap: Tap, tmp_path: Path
+) -> None:
+    study, files = as_one_study(tmp_path, list(ANY.values()))
+    paths = [str(path) for path in files.values()]
+    said = dcmjs(tap.port, files=paths)
+    assert (said["echo"], said["stored"]) == (0x0000, dict.fromkeys(paths, 0x0000))
+    assert check_what_came_back(archive, tap, tmp_path / "out", study) == set(files)
+
+
+def test_is_told_that_it_calls_somebody_else(archive: RunningArchive) -> None:
+    said = dcmjs(archive.port, called="SOMEBODY")
+    assert said == {"refused": 'rejected {"result":1,"source":1,"reason":7}'}

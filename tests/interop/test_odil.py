@@ -1,0 +1,45 @@
+"""Debian's odil as a client: it has its own encoder over DCMTK's network, and no TLS in Python."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import SYSTEM_PYTHON
+from tests.e2e.daemon_fixture import RunningArchive
+from tests.interop.samples import ANY, as_one_study, check_what_came_back
+from tests.interop.tap import Tap
+
+pytestmark = pytest.mark.odil
+CLIENT = Path(__file__).parent / "odil_client.py"
+
+
+def odil(port: int, called: str = "TUIPACS", **asked: object) -> Any:
+    """Have odil do what is asked; what it says."""
+    done = subprocess.run(
+        [SYSTEM_PYTHON, str(CLIENT)],
+        input=json.dumps({"port": port, "called": called, **asked}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_stores_every_transfer_syntax_over_one_association(
+    archive: RunningArchive, tap: Tap, tmp_path: Path
+) -> None:
+    study, files = as_one_study(tmp_path, list(ANY.values()))
+    paths = [str(path) for path in files.values()]
+    assert odil(tap.port, files=paths) == {"echo": "answered", "stored": paths}
+    assert check_what_came_back(archive, tap, tmp_path / "out", study) == set(files)
+
+
+def test_is_told_that_it_calls_somebody_else(archive: RunningArchive) -> None:
+    assert odil(archive.port, called="SOMEBODY") == {"refused": "Association rejected"}
