@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from tuipacs.dicom.part10 import read_part10
-from tuipacs.scu.requestor import Association, Context, Peer, Response, open_association
+from tuipacs.dimse.requestor_faults import AssociationFailedError, SourceFailedError
+from tuipacs.scu.requestor import (
+    MAX_CONTEXTS,
+    Association,
+    Context,
+    Peer,
+    Response,
+    open_association,
+)
+from tuipacs.scu.sources import SourceObject, context_of, dataset_source, file_source, opened
+
+__all__ = ["context_of"]  # a dataset's, for `store_datasets`
 
 WARNINGS = frozenset((0xB000, 0xB006, 0xB007))  # PS3.4 B.2.3: stored, with a remark
 
@@ -28,44 +39,98 @@ class StoreOutcome:
         return self.status == 0x0000 or self.status in WARNINGS
 
 
-def context_of(dataset: Dataset) -> Context:
-    """What has to be proposed for a dataset that carries its file meta information."""
-    return Context(str(dataset.SOPClassUID), str(dataset.file_meta.TransferSyntaxUID))
+def store_objects(
+    peer: Peer,
+    objects: Iterable[SourceObject],
+    contexts: Sequence[Context],
+    *,
+    move_originator: tuple[str, int] | None = None,
+) -> Iterator[StoreOutcome]:
+    """Send objects as they come; ``contexts`` names all that will be needed.
+
+    One association for all of them, one after the other if there are more than 128 contexts.
+    Yields one outcome for each object, also for those that could no longer be sent. An object that
+    cannot be read is told as such, and does not stop the others. ``move_originator``: AE title and
+    message ID of the C-MOVE that this serves (PS3.7 9.1.1.1).
+
+    Raises `AssociationFailedError`, an `UnavailableError`, if no association comes about at first.
+    Closing the iterator aborts the association.
+    """
+    with _Sender(peer, contexts) as sender:
+        for source in objects:
+            response = sender.store(source, move_originator)
+            yield StoreOutcome(source.sop_instance_uid, response.status, response.comment)
 
 
 def store_datasets(
     peer: Peer, datasets: Iterable[Dataset], contexts: Sequence[Context]
 ) -> Iterator[StoreOutcome]:
-    """Send datasets as they come; ``contexts`` names all that will be needed.
-
-    Yields one outcome for each dataset, also for those that could no longer be sent. Raises
-    `UnavailableError` if no association comes about. Closing the iterator aborts the association.
-    """
-    with open_association(peer, contexts) as association:
-        for dataset in datasets:
-            yield _store(association, dataset, context_of(dataset), str(dataset.SOPInstanceUID))
+    """`store_objects` for datasets in memory that carry their file meta information."""
+    return store_objects(peer, map(dataset_source, datasets), contexts)
 
 
 def store_files(peer: Peer, paths: Sequence[Path]) -> Iterator[StoreOutcome]:
-    """Send Part 10 files in their own transfer syntaxes, their bytes unchanged.
+    """`store_objects` for Part 10 files, in the transfer syntaxes that they are in.
 
-    Raises `InvalidObjectError` and `OSError` for a file that cannot be sent, before anything is
-    sent, else like `store_datasets`.
+    Raises `InvalidObjectError` and `OSError` for a file that cannot be sent, before anything is.
     """
-    heads = [read_part10(path) for path in paths]
-    needed = [Context(head.media_storage_sop_class_uid, head.transfer_syntax_uid) for head in heads]
-    with open_association(peer, sorted(set(needed))) as association:
-        for path, head, context in zip(paths, heads, needed, strict=True):
-            yield _store(association, path, context, head.media_storage_sop_instance_uid)
+    sources = [file_source(path) for path in paths]
+    yield from store_objects(peer, sources, sorted({source.context for source in sources}))
+
+
+class _Sender:
+    """One association at a time, for as many contexts as are needed."""
+
+    def __init__(self, peer: Peer, contexts: Sequence[Context]) -> None:
+        self._peer = peer
+        different = list(dict.fromkeys(contexts))
+        self._groups = [
+            different[at : at + MAX_CONTEXTS] for at in range(0, len(different), MAX_CONTEXTS)
+        ] or [[]]
+        self._group = self._groups[0]
+        self._stack = ExitStack()
+        self._problem = ""  # why there is no association for the group
+
+    def __enter__(self) -> _Sender:
+        self._association = self._open(self._group)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.__exit__(*exception)  # type: ignore[arg-type]
+
+    def _open(self, contexts: Sequence[Context]) -> Association:
+        return self._stack.enter_context(open_association(self._peer, contexts))
+
+    def store(self, source: SourceObject, move_originator: tuple[str, int] | None) -> Response:
+        """Send one object, on another association if its context needs one."""
+        context = source.context
+        if context not in self._group:
+            self._group = next((group for group in self._groups if context in group), self._group)
+            if context not in self._group:
+                return Response(None, f"not sent: {context} was not proposed")
+            self._problem = ""
+            self._stack.close()
+            try:
+                self._association = self._open(self._group)
+            except AssociationFailedError as error:
+                self._problem = error.message
+        if self._problem:
+            return Response(None, f"not sent: {self._problem}")
+        return _store(self._association, source, move_originator)
 
 
 def _store(
-    association: Association, source: Dataset | Path, context: Context, uid: str
-) -> StoreOutcome:
+    association: Association, source: SourceObject, move_originator: tuple[str, int] | None
+) -> Response:
     if not association.is_open:
-        response = Response(None, "not sent: the association has ended")
-    elif not association.accepts(context):
-        response = Response(None, "not sent: the peer did not accept its SOP class and syntax")
-    else:
-        response = association.store(source)
-    return StoreOutcome(uid, response.status, response.comment)
+        return Response(None, f"not sent: {association.end}")
+    if not association.accepts(source.context):
+        return Response(None, f"not sent: {association.refusal(source.context)}")
+    try:
+        file, dataset = opened(source)
+        with file:
+            return association.store(
+                source.context, source.sop_instance_uid, dataset, move_originator=move_originator
+            )
+    except SourceFailedError as error:
+        return Response(None, f"not sent: {error.words}")

@@ -1,37 +1,54 @@
-"""An association that we open: the seam between the services here and the engine below them.
-
-Today the engine is pynetdicom; nothing else in this package knows its association class.
-"""
+"""An association that we open, for the services in this package; the engine is in `dimse`."""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from pydicom.dataset import Dataset
-from pynetdicom import AE, _config, evt
-from pynetdicom.presentation import build_context
+from tuipacs.dimse.contract import AcceptedContext
+from tuipacs.dimse.messages import C_ECHO_RQ, C_STORE_RQ
+from tuipacs.dimse.pdu import ProposedContext
+from tuipacs.dimse.pdu_requestor import Proposal, UserIdentity, result_words
+from tuipacs.dimse.requestor import Received, Requestor, RequestorSettings, Sent
+from tuipacs.dimse.requestor_connection import TlsSettings
+from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
+from tuipacs.dimse.requestor_messages import encode_cancel, encode_request
+from tuipacs.dimse.requestor_opening import associate
+from tuipacs.dimse.requestor_sending import DatasetSource
+from tuipacs.dimse.syntaxes import VERIFICATION, name_of
+from tuipacs.domain.ae_title import check_ae_title
+from tuipacs.domain.node import ContextOutcome
+from tuipacs.domain.safe_text import clean
+from tuipacs.domain.uid import is_usable_uid
+from tuipacs.errors import UsageError
 
-from tuipacs.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from tuipacs.errors import UnavailableError, UsageError
+__all__ = ["TlsSettings", "UserIdentity"]  # parts of a Peer
 
 MAX_CONTEXTS = 128  # PS3.8 9.3.2.2: odd identifiers from 1 to 255
-MAX_PDU = 131072
-CONNECT_TIMEOUT, ACSE_TIMEOUT, DIMSE_TIMEOUT = 10.0, 30.0, 60.0  # seconds
+MAX_IDENTITY = 65535 - 6  # bytes of user and password together
+_ERROR_COMMENT = 0x0902
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Whom to call, and as whom."""
+    """Whom to call, and as whom.
+
+    ``tls``: speak TLS. ``identity``: whom the call is for (PS3.7 D.3.3.7), with TLS only.
+    """
 
     host: str
     port: int
     called_ae_title: str
     calling_ae_title: str
+    tls: TlsSettings | None = None
+    identity: UserIdentity | None = None
+    settings: RequestorSettings = field(default_factory=RequestorSettings)
+
+    def __str__(self) -> str:
+        """ "STORE at 10.1.2.3:104", clean."""
+        return clean(f"{self.called_ae_title} at {self.host}:{self.port}", limit=120)
 
 
 @dataclass(frozen=True, order=True)
@@ -41,10 +58,17 @@ class Context:
     abstract_syntax: str
     transfer_syntax: str
 
+    def __str__(self) -> str:
+        """ "CT Image Storage in JPEG 2000 Image Compression"."""
+        return f"{name_of(self.abstract_syntax)} in {name_of(self.transfer_syntax)}"
+
 
 @dataclass(frozen=True)
 class Response:
-    """A DIMSE status with its error comment; ``status`` is None when no answer came."""
+    """A DIMSE status with its error comment; ``status`` is None when no answer came.
+
+    ``comment`` is clean for any terminal: the peer's own, or why there is no answer.
+    """
 
     status: int | None
     comment: str = ""
@@ -53,98 +77,235 @@ class Response:
 class Association:
     """An established association. Use it from one thread."""
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, peer: Peer, engine: Requestor, proposed: Sequence[Context]) -> None:
+        self.peer = peer
         self._engine = engine
-        self._message_id = 0
-        self._is_lost = False
-
-    def _next_message_id(self) -> int:
-        self._message_id = self._message_id % 0xFFFF + 1
-        return self._message_id
+        self._accepted = {
+            Context(context.abstract_syntax, context.transfer_syntax): context
+            for context in engine.contexts.values()
+        }
+        results = {answer.context_id: answer.result for answer in engine.accept.contexts}
+        self._refused = {
+            context: result_words(results[context_id]) if context_id in results else "no answer"
+            for context_id, context in _numbered(proposed)
+            if context not in self._accepted
+        }
 
     def accepts(self, context: Context) -> bool:
-        """Whether the peer took this pair of syntaxes."""
-        return any(
-            accepted.abstract_syntax == context.abstract_syntax
-            and context.transfer_syntax in accepted.transfer_syntax
-            for accepted in self._engine.accepted_contexts
+        """Whether the peer took this very pair of syntaxes."""
+        return context in self._accepted
+
+    def refusal(self, context: Context) -> str:
+        """Why the peer did not take it: "X does not take CT ... in JPEG ...: SOP class not ..."."""
+        reason = self._refused.get(context, "it was not proposed")
+        return f"{self.peer} does not take {context}: {reason}"
+
+    @property
+    def outcomes(self) -> tuple[ContextOutcome, ...]:
+        """What became of each context proposed, as inspectors show it."""
+        return tuple(
+            ContextOutcome(
+                abstract_syntax=context.abstract_syntax,
+                abstract_syntax_name=name_of(context.abstract_syntax),
+                transfer_syntax=name_of(context.transfer_syntax),
+                accepted=context in self._accepted,
+                reason=self._refused.get(context, ""),
+            )
+            for context in (*self._accepted, *self._refused)
         )
+
+    @property
+    def roles(self) -> Mapping[str, tuple[bool, bool]]:
+        """SOP class to our (SCU, SCP) roles, of those that were proposed."""
+        return MappingProxyType(dict(self._engine.accept.roles))
+
+    @property
+    def version_name(self) -> str:
+        """The peer's implementation version name, clean."""
+        return clean(self._engine.accept.version_name, limit=16)
 
     @property
     def is_open(self) -> bool:
         """False once either side released or aborted it, or an answer did not come."""
-        engine = self._engine
-        return bool(engine.is_established and engine.dul.is_alive() and not self._is_lost)
+        return self._engine.is_open
+
+    @property
+    def end(self) -> str:
+        """Why it is open no more, in words."""
+        ended = self._engine.ended
+        return "" if ended is None else f"{self.peer} {ended.message}"
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it is open no more, for whoever decides whether to try again."""
+        ended = self._engine.ended
+        return None if ended is None else ended.failure
+
+    def abort(self) -> None:
+        """End it at once; what is not answered stays unknown."""
+        self._engine.abort()
+
+    def cut(self) -> None:
+        """Take the connection away, from any thread; whatever waits for it fails at once."""
+        self._engine.cut()
 
     def echo(self) -> Response:
-        """C-ECHO (PS3.7 9.1.5)."""
-        return self._response(self._engine.send_c_echo(self._next_message_id()))
+        """C-ECHO (PS3.7 9.1.5), on whichever context it was accepted."""
+        return self._exchange(self.context_of(VERIFICATION), C_ECHO_RQ)
 
-    def store(self, source: Dataset | Path) -> Response:
-        """C-STORE (PS3.7 9.1.1) in the source's own transfer syntax, which must be accepted.
+    def context_of(self, abstract_syntax: str) -> AcceptedContext:
+        """The first accepted context of an abstract syntax. Raises `UsageError` without one."""
+        for context in self._accepted.values():
+            if context.abstract_syntax == abstract_syntax:
+                return context
+        raise UsageError(f"{self.peer} did not accept {name_of(abstract_syntax)}")
 
-        A dataset needs its file meta information. The bytes of a file are sent as they stand.
+    def store(
+        self,
+        context: Context,
+        sop_instance_uid: str,
+        source: DatasetSource,
+        *,
+        move_originator: tuple[str, int] | None = None,
+    ) -> Response:
+        """C-STORE (PS3.7 9.1.1) of a dataset, on a context that was accepted.
+
+        ``move_originator``: AE title and message ID of the C-MOVE that this is a part of. Raises
+        `SourceFailedError` if the dataset cannot be read and nothing was sent of it.
         """
-        return self._response(self._engine.send_c_store(source, self._next_message_id()))
+        return self._exchange(
+            self._accepted[context], C_STORE_RQ, sop_instance_uid, source, move_originator
+        )
 
-    def _response(self, answer: Dataset) -> Response:
-        if "Status" not in answer:
-            self._is_lost = True
-            return Response(None, "the peer did not answer, or ended the association")
-        return Response(int(answer.Status), str(answer.get("ErrorComment", "")))
+    def _exchange(
+        self,
+        context: AcceptedContext,
+        command_field: int,
+        sop_instance_uid: str = "",
+        source: DatasetSource | None = None,
+        move_originator: tuple[str, int] | None = None,
+    ) -> Response:
+        try:
+            self.send(context, command_field, sop_instance_uid, source, move_originator)
+            return response_of(self.receive())
+        except AssociationFailedError:
+            return Response(None, self.end)
+
+    def send(
+        self,
+        context: AcceptedContext,
+        command_field: int,
+        sop_instance_uid: str = "",
+        source: DatasetSource | None = None,
+        move_originator: tuple[str, int] | None = None,
+    ) -> Sent:
+        """Send a request whose answers `receive` will give. Raises `AssociationFailedError`."""
+        request = Sent(context, command_field, self._engine.next_message_id(), sop_instance_uid)
+        command = encode_request(
+            command_field,
+            request.message_id,
+            context.abstract_syntax,
+            has_dataset=source is not None,
+            sop_instance_uid=sop_instance_uid,
+            move_originator=move_originator,
+        )
+        self._engine.send(request, command, source)
+        return request
+
+    def receive(self, *, is_final: bool = True) -> Received:
+        """The next answer to what was sent; ``is_final``: expect only one.
+
+        Raises `AssociationFailedError`.
+        """
+        return self._engine.receive(is_final=is_final)
+
+    def cancel(self, request: Sent) -> None:
+        """Ask the peer to stop answering (C-CANCEL); its last answer still comes."""
+        self._engine.send_cancel(encode_cancel(request.message_id))
 
 
 @contextmanager
-def open_association(peer: Peer, contexts: Sequence[Context]) -> Iterator[Association]:
+def open_association(
+    peer: Peer,
+    contexts: Sequence[Context],
+    *,
+    roles: Mapping[str, tuple[bool, bool]] | None = None,
+) -> Iterator[Association]:
     """An association that is released at the end, or aborted if the block raises.
 
-    Raises `UnavailableError` when there is no connection or the peer rejects or aborts it, and
-    `UsageError` for more than 128 contexts.
+    ``roles``: SOP class to the (SCU, SCP) roles to propose for us; without one we are the SCU.
+
+    Raises `AssociationFailedError`, an `UnavailableError`, when there is no connection, the peer
+    rejects or aborts it, or accepts none of the contexts; `UsageError` for what cannot be asked:
+    more than 128 contexts, a user identity without TLS, no AE title, port or UID.
     """
-    if len(contexts) > MAX_CONTEXTS:
-        raise UsageError(f"more than {MAX_CONTEXTS} presentation contexts for one association")
-    _config.STORE_SEND_CHUNKED_DATASET = True  # else a file is decoded and encoded again
-    entity = AE(ae_title=peer.calling_ae_title)
-    entity.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    entity.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    entity.connection_timeout = CONNECT_TIMEOUT
-    entity.acse_timeout = ACSE_TIMEOUT
-    entity.dimse_timeout = DIMSE_TIMEOUT
-    engine = entity.associate(
-        peer.host,
-        peer.port,
-        contexts=[build_context(c.abstract_syntax, c.transfer_syntax) for c in contexts],
-        ae_title=peer.called_ae_title,
-        max_pdu=MAX_PDU,
-        evt_handlers=[(evt.EVT_CONN_OPEN, _no_delay), (evt.EVT_CONN_CLOSE, _wake)],
-    )
-    if not engine.is_established:
-        raise UnavailableError(_why_not(engine, peer))
-    association = Association(engine)
+    proposal = _proposal(peer, contexts, roles or {})
     try:
+        engine = associate(peer.host, peer.port, proposal, peer.settings, peer.tls)
+    except AssociationFailedError as error:
+        raise AssociationFailedError(f"{peer} {error.message}", error.failure) from error
+    association = Association(peer, engine, [context for _, context in _numbered(contexts)])
+    try:
+        if not engine.contexts:
+            raise _no_context(association)
         yield association
     except BaseException:
         engine.abort()
         raise
-    if association.is_open:
+    with suppress(AssociationFailedError):  # all was answered; the peer may go as it likes
         engine.release()
 
 
-def _no_delay(event: Any) -> None:
-    """Without this, small objects wait 40 ms each for the peer's delayed acknowledgement."""
-    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def _proposal(
+    peer: Peer, contexts: Sequence[Context], roles: Mapping[str, tuple[bool, bool]]
+) -> Proposal:
+    numbered = _numbered(contexts)
+    if not 1 <= len(numbered) <= MAX_CONTEXTS:
+        raise UsageError(f"1 to {MAX_CONTEXTS} presentation contexts fit into one association")
+    if not 1 <= peer.port <= 65535:
+        raise UsageError(f"{peer.port} is no TCP port")
+    uids = {uid for c in contexts for uid in (c.abstract_syntax, c.transfer_syntax)} | set(roles)
+    if unusable := [uid for uid in uids if not is_usable_uid(uid)]:
+        raise UsageError(f"{clean(unusable[0], limit=70)!r} is no UID that can be proposed")
+    if (identity := peer.identity) is not None:
+        _check_identity(identity, peer.tls)
+    return Proposal(
+        called_ae_title=check_ae_title(peer.called_ae_title),
+        calling_ae_title=check_ae_title(peer.calling_ae_title),
+        contexts=[
+            ProposedContext(number, context.abstract_syntax, (context.transfer_syntax,))
+            for number, context in numbered
+        ],
+        max_pdu=peer.settings.max_pdu,
+        roles=roles,
+        identity=identity,
+    )
 
 
-def _wake(event: Any) -> None:
-    """Who waits for an answer when the connection goes would else wait for the whole timeout."""
-    event.assoc.dimse.msg_queue.put((None, None))
+def _numbered(contexts: Sequence[Context]) -> list[tuple[int, Context]]:
+    """Each different context with its odd ID, in the order given."""
+    return [(2 * i + 1, context) for i, context in enumerate(dict.fromkeys(contexts))]
 
 
-def _why_not(engine: Any, peer: Peer) -> str:
-    where = f"{peer.called_ae_title} at {peer.host}:{peer.port}"
-    if engine.is_rejected:
-        answer = engine.acceptor.primitive
-        return f"{where} rejected the association: {answer.reason_str}"
-    if engine.is_aborted:
-        return f"{where} aborted the association, or there is no connection"
-    return f"{where} accepted none of the proposed presentation contexts"
+def _check_identity(identity: UserIdentity, tls: TlsSettings | None) -> None:
+    if tls is None:
+        raise UsageError(
+            "a user identity is sent with TLS only: else everybody on the way can read it",
+            remedy="set up TLS for this node, or leave out the user",
+        )
+    size = len(identity.user.encode()) + len((identity.password or "").encode())
+    if not identity.user or size > MAX_IDENTITY:
+        raise UsageError("a user identity without a user, or too long")
+
+
+def _no_context(association: Association) -> AssociationFailedError:
+    refused = [f"{o.abstract_syntax_name}: {o.reason}" for o in association.outcomes]
+    words = "; ".join(dict.fromkeys(refused[:3])) + ("; ..." if len(refused) > 3 else "")
+    message = f"{association.peer} accepted none of the presentation contexts ({words})"
+    return AssociationFailedError(message, Failure.NO_CONTEXT)
+
+
+def response_of(received: Received) -> Response:
+    """The status of an answer, and its Error Comment, clean."""
+    comment = received.command.elements.get(_ERROR_COMMENT, b"").decode("latin-1").strip(" \0")
+    return Response(received.status, clean(comment, limit=64))

@@ -1,0 +1,365 @@
+"""An association that we open: one thread, one blocking socket, a deadline for every wait."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from tuipacs.dimse.contract import AcceptedContext, Answer, Command, Exchange, IsCancelled
+from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError, PeerSlowError
+from tuipacs.dimse.messages import RESPONSE, Assembler
+from tuipacs.dimse.pdu import (
+    BY_PROVIDER,
+    BY_USER,
+    HEADER_SIZE,
+    PduType,
+    data_values,
+    encode_abort,
+    encode_data,
+    encode_release_response,
+)
+from tuipacs.dimse.pdu_requestor import ACCEPTED, Accept, Proposal, encode_release_request
+from tuipacs.dimse.requestor_channel import RequestorChannel
+from tuipacs.dimse.requestor_connection import tls_words
+from tuipacs.dimse.requestor_faults import (
+    AssociationFailedError,
+    Failure,
+    SourceFailedError,
+    abort_words,
+)
+from tuipacs.dimse.requestor_sending import BLOCK, DatasetSource, fragments, room_of
+
+MAX_IDENTIFIER = 1 << 20  # bytes of a dataset in an answer
+_SLACK = 16  # bytes by which some senders miss the maximum length that they agreed to
+_SHORT_PDU = 1024  # bytes of what is no P-DATA
+_STATUS = 0x0900
+_FOREIGN = {b"HTTP": "HTTP", b"SSH-": "SSH", b"\x15\x03": "TLS: it wants TLS on this port"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestorSettings:
+    """Times in seconds, sizes in bytes."""
+
+    connect_timeout: float = 10.0  # for TCP and TLS together
+    acse_timeout: float = 30.0  # for the answer to an association or release request
+    dimse_timeout: float = 60.0  # for each whole answer, and for sending each 256 KiB
+    max_pdu: int = 131072
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request that waits for its answer, or its answers."""
+
+    context: AcceptedContext
+    field: int
+    message_id: int
+    sop_instance_uid: str = ""
+
+
+@dataclass(frozen=True)
+class Received:
+    """An answer; ``dataset`` is empty if none came."""
+
+    command: Command
+    status: int
+    dataset: bytes
+
+
+class _AnswerDataset:
+    """Takes the dataset of an answer, up to a limit."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def write(self, fragment: memoryview) -> None:
+        if len(self.data) + len(fragment) > MAX_IDENTIFIER:
+            raise PduError(f"an answer with more than {MAX_IDENTIFIER} bytes of dataset")
+        self.data += fragment
+
+    def finish(self, is_cancelled: IsCancelled) -> Answer:
+        raise AssertionError("an answer is not answered")
+
+    def discard(self) -> None:
+        self.data.clear()
+
+
+class Requestor:
+    """An established association, as its requestor. Use it from one thread; `cut` from any.
+
+    Every method that talks raises `AssociationFailedError` once the association has ended, for
+    whatever reason, and ends it itself where the peer leaves no other way: nothing hangs.
+    """
+
+    def __init__(
+        self,
+        channel: RequestorChannel,
+        settings: RequestorSettings,
+        proposal: Proposal,
+        accept: Accept,
+    ) -> None:
+        self._channel = channel
+        self._settings = settings
+        self._assembler = Assembler(self._begin)
+        self._received: deque[tuple[int, Command, bytes]] = deque()
+        self._message_id = 0
+        self._waiting: Sent | None = None  # the request whose last answer has not come
+        self._room = room_of(accept.max_length)
+        self._buffer = memoryview(bytearray(BLOCK // self._room * self._room))
+        self.accept = accept
+        self.ended: AssociationFailedError | None = None
+        proposed = {context.context_id: context for context in proposal.contexts}
+        self.contexts: Mapping[int, AcceptedContext] = MappingProxyType(
+            {
+                answer.context_id: AcceptedContext(
+                    answer.context_id,
+                    proposed[answer.context_id].abstract_syntax,
+                    answer.transfer_syntax,
+                )
+                for answer in accept.contexts
+                if answer.result == ACCEPTED
+            }
+        )
+
+    # -- messages
+
+    def next_message_id(self) -> int:
+        """1 to 65535, over and over (PS3.7 9.3)."""
+        self._message_id = self._message_id % 0xFFFF + 1
+        return self._message_id
+
+    def send(self, request: Sent, command: bytes, source: DatasetSource | None = None) -> None:
+        """Send a request, and the dataset that it announces.
+
+        Raises `SourceFailedError` if that cannot be read: nothing was sent, and the association
+        goes on; if it was in the middle, the association is ended instead.
+        """
+        self._check_open()
+        head = encode_data(
+            request.context.context_id, command, self.accept.max_length, is_command=True
+        )
+        first = memoryview(b"")
+        if source is not None:
+            first = self._buffer[: source.left]
+            source.read_into(first)
+        with self._talking():
+            self._waiting = request
+            if source is None:
+                self._channel.send(head, self._settings.dimse_timeout)
+            else:
+                self._send_blocks(request.context.context_id, head, first, source)
+
+    def _send_blocks(
+        self, context_id: int, head: bytes, block: memoryview, source: DatasetSource
+    ) -> None:
+        parts: list[bytes | memoryview] = [head]
+        while True:
+            parts += fragments(context_id, block, self._room, is_last=not source.left)
+            self._channel.send_parts(parts, self._settings.dimse_timeout)
+            if not source.left:
+                return
+            block = self._buffer[: source.left]
+            source.read_into(block)
+            parts = []
+
+    def receive(self, *, is_final: bool = True) -> Received:
+        """The next answer to the request that was sent, whole; ``is_final``: expect no other."""
+        request = self._waiting
+        if request is None:
+            raise AssertionError("no request waits for an answer")
+        with self._talking():
+            timeout = self._settings.dimse_timeout
+            deadline = time.monotonic() + timeout
+            words = f"did not answer within {timeout:g} s"
+            while not self._received:
+                self._read_data(deadline, words)
+            received = _checked(request, *self._received.popleft())
+            if is_final or not 0xFF00 <= received.status <= 0xFF01:
+                self._waiting = None
+                if self._received:
+                    raise PduError("more answers than were asked for")
+            return received
+
+    def send_cancel(self, command: bytes) -> None:
+        """Send a C-CANCEL for the request that waits."""
+        if self._waiting is None:
+            return
+        context_id = self._waiting.context.context_id
+        with self._talking():
+            data = encode_data(context_id, command, self.accept.max_length, is_command=True)
+            self._channel.send(data, self._settings.dimse_timeout)
+
+    def _read_data(self, deadline: float, words: str) -> None:
+        """Take the next PDU in the middle of an association."""
+        kind, body = self._read_pdu(deadline, words)
+        if kind is PduType.P_DATA:
+            for context_id, header, fragment in data_values(body):
+                self._take(context_id, header, fragment)
+        elif kind is PduType.RELEASE_RQ:
+            self._channel.send_last(encode_release_response(), self._settings.acse_timeout)
+            words = "released the association instead of answering"
+            raise AssociationFailedError(words, Failure.RELEASED)
+        else:
+            raise unexpected(kind)
+
+    def _take(self, context_id: int, header: int, fragment: memoryview) -> None:
+        if context_id not in self.contexts:
+            raise PduError("data for a presentation context that was not accepted")
+        message = self._assembler.feed(context_id, header, fragment)
+        if message is not None and isinstance(message.exchange, _AnswerDataset):
+            dataset = bytes(message.exchange.data)
+            self._received.append((context_id, message.command, dataset))
+
+    def _begin(self, _context_id: int, command: Command) -> Exchange:
+        """Who takes the message that begins: requests of the peer (C-GET) would be served here."""
+        if not command.field & RESPONSE:
+            raise PduError("a request, without the role for it")
+        return _AnswerDataset()
+
+    def _read_pdu(self, deadline: float, words: str) -> tuple[PduType, memoryview]:
+        header = self._channel.read(HEADER_SIZE, deadline, words)
+        kind, length = kind_of(bytes(header)), int.from_bytes(header[2:6], "big")
+        if length > (self._settings.max_pdu + _SLACK if kind is PduType.P_DATA else _SHORT_PDU):
+            raise PduError(f"a PDU of {length} bytes, more than was agreed")
+        body = self._channel.read(length, deadline, words)
+        if kind is PduType.ABORT:
+            raise AssociationFailedError(abort_words(bytes(body)), Failure.ABORTED)
+        return kind, body
+
+    # -- the end
+
+    @property
+    def is_open(self) -> bool:
+        """False once it has ended; what the peer does meanwhile is noticed by the next request."""
+        return self.ended is None
+
+    def release(self) -> None:
+        """End it in order (PS3.8 7.2); in the middle of a request, abort instead."""
+        if self.ended is not None:
+            return
+        if self._waiting is not None:
+            self.abort()
+            return
+        with self._talking():
+            timeout = self._settings.acse_timeout
+            deadline = time.monotonic() + timeout
+            words = f"did not answer the release within {timeout:g} s"
+            self._channel.send(encode_release_request(), timeout)
+            while True:
+                kind, _ = self._read_pdu(deadline, words)
+                if kind is PduType.RELEASE_RP:
+                    break
+                if kind is PduType.RELEASE_RQ:  # a collision: answer, then wait on (Sta9, Sta11)
+                    self._channel.send(encode_release_response(), timeout)
+                elif kind is not PduType.P_DATA:  # data that was on its way (Sta7)
+                    raise unexpected(kind)
+        self._end(AssociationFailedError("was released by us", Failure.ENDED))
+        self._channel.close(linger=False)
+
+    def abort(self) -> None:
+        """End it at once (PS3.8 7.3)."""
+        if self.ended is None:
+            ended = AssociationFailedError("was aborted by us", Failure.ENDED)
+            self._abort(ended, BY_USER)
+
+    def cut(self) -> None:
+        """Take the connection away: whatever waits in the other thread fails at once."""
+        self._channel.cut()
+
+    def _abort(
+        self,
+        why: AssociationFailedError,
+        source: int,
+        reason: AbortReason = AbortReason.NOT_SPECIFIED,
+    ) -> None:
+        self._end(why)
+        self._channel.send_last(encode_abort(source, reason), 1.0)
+        self._channel.close(linger=True)
+
+    def _end(self, why: AssociationFailedError) -> None:
+        self.ended = why
+        self._assembler.discard()
+        self._received.clear()
+
+    @contextmanager
+    def _talking(self) -> Iterator[None]:
+        """Whatever goes wrong inside ends the association, in the right way, and is told."""
+        self._check_open()
+        try:
+            yield
+        except PduError as error:
+            why = AssociationFailedError(f"sent {error.words}", Failure.PROTOCOL)
+            self._abort(why, BY_PROVIDER, error.reason)
+        except PeerSlowError as error:
+            why = self._last_word() or AssociationFailedError(error.words, Failure.TIMEOUT)
+            self._abort(why, BY_USER)
+        except SourceFailedError as error:
+            why = AssociationFailedError(f"was sent half an object: {error.words}", Failure.SOURCE)
+            self._abort(why, BY_USER)
+        except PeerGoneError as error:
+            self._end(self._last_word() or lost(error))
+            self._channel.close(linger=False)
+        except AssociationFailedError as error:
+            self._end(error)
+            self._channel.close(linger=False)
+        except BaseException:
+            self.abort()
+            raise
+        self._check_open()
+
+    def _check_open(self) -> None:
+        if self.ended is not None:  # a new one: each raise of the same would grow its traceback
+            raise AssociationFailedError(self.ended.message, self.ended.failure)
+
+    def _last_word(self) -> AssociationFailedError | None:
+        """A peer that stops reading may have said why."""
+        try:
+            pdu = self._channel.look(HEADER_SIZE + 4)
+        except PeerGoneError:
+            return None
+        if pdu is None or pdu[0] != PduType.ABORT:
+            return None
+        return AssociationFailedError(abort_words(bytes(pdu[HEADER_SIZE:])), Failure.ABORTED)
+
+
+def _checked(request: Sent, context_id: int, command: Command, dataset: bytes) -> Received:
+    """The message as the answer that is due, or `PduError` for any other (PS3.7 9.3)."""
+    if command.field != request.field | RESPONSE:
+        raise PduError(f"another answer (0x{command.field:04X}) than was asked for")
+    if command.message_id != request.message_id:
+        raise PduError("the answer to another message")
+    if context_id != request.context.context_id:
+        raise PduError("the answer on another presentation context")
+    if request.sop_instance_uid and command.sop_instance_uid not in ("", request.sop_instance_uid):
+        raise PduError("the answer for another SOP instance")
+    status = command.elements.get(_STATUS, b"")
+    if len(status) != 2:
+        raise PduError("an answer without a status")
+    return Received(command, int.from_bytes(status, "little"), dataset)
+
+
+def kind_of(header: bytes) -> PduType:
+    """The type of a PDU. Raises `PduError` for an unknown one, and says what it may be instead."""
+    try:
+        return PduType(header[0])
+    except ValueError:
+        other = next((what for start, what in _FOREIGN.items() if header.startswith(start)), "")
+        words = f"no DICOM but {other}" if other else f"a PDU of the unknown type 0x{header[0]:02X}"
+        raise PduError(words, AbortReason.UNRECOGNIZED_PDU) from None
+
+
+def unexpected(kind: PduType) -> PduError:
+    """A PDU that is known, but not due now."""
+    return PduError(f"an unexpected {kind.name} PDU", AbortReason.UNEXPECTED_PDU)
+
+
+def lost(error: PeerGoneError) -> AssociationFailedError:
+    """The connection went; TLS alerts come this way too, late, as a peer may send them."""
+    if isinstance(error.__cause__, ssl.SSLError):
+        words = f"ended the TLS connection: {tls_words(error.__cause__)}"
+        return AssociationFailedError(words, Failure.TLS)
+    return AssociationFailedError("closed the connection without a release", Failure.LOST)

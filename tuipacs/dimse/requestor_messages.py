@@ -1,0 +1,69 @@
+"""Command sets of the requests that we send (PS3.7 9.3, E.1)."""
+
+from __future__ import annotations
+
+from tuipacs.dimse.messages import (
+    _DATASET_TYPE,
+    _FIELD,
+    _MESSAGE_ID,
+    _RESPONDED_TO,
+    _SOP_CLASS,
+    _SOP_INSTANCE,
+    C_CANCEL_RQ,
+    NO_DATASET,
+    _element,
+    _padded,
+)
+
+C_FIND_RQ = 0x0020
+_PRIORITY, _MOVE_ORIGINATOR, _MOVE_ORIGINATOR_ID = 0x0700, 0x1030, 0x1031
+_MEDIUM = b"\0\0"
+
+
+def encode_request(
+    field: int,
+    message_id: int,
+    sop_class_uid: str,
+    *,
+    has_dataset: bool,
+    sop_instance_uid: str = "",
+    move_originator: tuple[str, int] | None = None,
+) -> bytes:
+    """A C-ECHO, C-STORE or C-FIND request; ``move_originator``: AE title and message ID.
+
+    A request with a dataset has medium priority: archives do not heed any other.
+    """
+    elements = [
+        (_SOP_CLASS, _padded(sop_class_uid, b"\0")),
+        (_FIELD, _us(field)),
+        (_MESSAGE_ID, _us(message_id)),
+    ]
+    if has_dataset:
+        elements.append((_PRIORITY, _MEDIUM))
+    elements.append((_DATASET_TYPE, _us(1 if has_dataset else NO_DATASET)))
+    if sop_instance_uid:
+        elements.append((_SOP_INSTANCE, _padded(sop_instance_uid, b"\0")))
+    if move_originator is not None:
+        elements.append((_MOVE_ORIGINATOR, _padded(move_originator[0], b" ")))
+        elements.append((_MOVE_ORIGINATOR_ID, _us(move_originator[1])))
+    return _command_set(elements)
+
+
+def encode_cancel(message_id: int) -> bytes:
+    """A C-CANCEL of the request with this message ID (PS3.7 9.3.2.3)."""
+    return _command_set(
+        [
+            (_FIELD, _us(C_CANCEL_RQ)),
+            (_RESPONDED_TO, _us(message_id)),
+            (_DATASET_TYPE, _us(NO_DATASET)),
+        ]
+    )
+
+
+def _us(value: int) -> bytes:
+    return value.to_bytes(2, "little")
+
+
+def _command_set(elements: list[tuple[int, bytes]]) -> bytes:
+    body = b"".join(_element(element, value) for element, value in elements)
+    return _element(0, len(body).to_bytes(4, "little")) + body

@@ -1,0 +1,77 @@
+"""How an association is opened: connection, TLS, request, and what the peer makes of it."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from tuipacs.dimse.faults import PduError, PeerGoneError, PeerSlowError
+from tuipacs.dimse.pdu import BY_PROVIDER, BY_USER, HEADER_SIZE, PduType, encode_abort
+from tuipacs.dimse.pdu_requestor import (
+    MAX_ACCEPT,
+    Accept,
+    Proposal,
+    encode_associate_request,
+    parse_associate_accept,
+)
+from tuipacs.dimse.requestor import Requestor, RequestorSettings, kind_of, lost, unexpected
+from tuipacs.dimse.requestor_channel import RequestorChannel
+from tuipacs.dimse.requestor_connection import TlsSettings, connect
+from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure, abort_words, rejection
+
+
+def associate(
+    host: str,
+    port: int,
+    proposal: Proposal,
+    settings: RequestorSettings,
+    tls: TlsSettings | None = None,
+) -> Requestor:
+    """Open an association. Raises `AssociationFailedError`; its message goes on after a name."""
+    sock = connect(host, port, settings.connect_timeout, tls)
+    try:
+        return _negotiate(sock, proposal, settings)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _negotiate(sock: socket.socket, proposal: Proposal, settings: RequestorSettings) -> Requestor:
+    channel = RequestorChannel(sock)
+    timeout = settings.acse_timeout
+    try:
+        channel.send(encode_associate_request(proposal), timeout)
+        accept = _answer(channel, proposal, timeout)
+    except PduError as error:
+        channel.send_last(encode_abort(BY_PROVIDER, error.reason), 1.0)
+        channel.close(linger=True)
+        raise AssociationFailedError(f"sent {error.words}", Failure.PROTOCOL) from error
+    except PeerSlowError as error:
+        channel.send_last(encode_abort(BY_USER), 1.0)
+        words = f"did not answer the association request within {timeout:g} s"
+        raise AssociationFailedError(words, Failure.TIMEOUT) from error
+    except PeerGoneError as error:
+        raise lost(error) from error
+    requestor = Requestor(channel, settings, proposal, accept)
+    identity = proposal.identity
+    if identity is not None and identity.must_be_confirmed and not accept.identity_confirmed:
+        requestor.abort()
+        raise AssociationFailedError("did not confirm the user identity", Failure.IDENTITY)
+    return requestor
+
+
+def _answer(channel: RequestorChannel, proposal: Proposal, timeout: float) -> Accept:
+    deadline = time.monotonic() + timeout
+    header = bytes(channel.read(HEADER_SIZE, deadline, ""))
+    kind, length = kind_of(header), int.from_bytes(header[2:6], "big")
+    if kind not in (PduType.ASSOCIATE_AC, PduType.ASSOCIATE_RJ, PduType.ABORT):
+        raise unexpected(kind)
+    if length > MAX_ACCEPT:
+        raise PduError(f"an answer of {length} bytes to the association request")
+    body = channel.read(length, deadline, "")
+    if kind is PduType.ASSOCIATE_AC:
+        return parse_associate_accept(body, proposal)
+    if kind is PduType.ASSOCIATE_RJ:
+        failure, words = rejection(bytes(body))
+        raise AssociationFailedError(words, failure)
+    raise AssociationFailedError(abort_words(bytes(body)), Failure.ABORTED)

@@ -1,0 +1,116 @@
+"""C-FIND as an asker: a peer's matches one by one, then its last word (PS3.4 C.4.1)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from tuipacs.dimse.contract import AcceptedContext
+from tuipacs.dimse.requestor_faults import AssociationFailedError
+from tuipacs.dimse.requestor_messages import C_FIND_RQ
+from tuipacs.dimse.requestor_sending import DatasetSource
+from tuipacs.errors import InvalidObjectError
+from tuipacs.scu.requestor import (
+    Association,
+    Context,
+    Peer,
+    Response,
+    open_association,
+    response_of,
+)
+
+PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1.1"
+STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
+MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
+_PENDING = (0xFF00, 0xFF01)
+
+
+class Matches:
+    """The answers to one C-FIND, in the order they come. Iterate once, to the end.
+
+    ``final`` is the last answer, once iterating has ended: 0x0000 all matches came, 0xFE00 it was
+    cancelled, another status with the peer's comment, or None with the words why no last answer
+    came. Matches before a ``final`` without a success are not all there are.
+
+    ``optional_keys_ignored``: the peer does not match some key of the question (0xFF01).
+    """
+
+    def __init__(self, association: Association, model: str, identifier: Dataset) -> None:
+        self._association = association
+        self._context = association.context_of(model)
+        self.final: Response | None = None
+        self.optional_keys_ignored = False
+        data = _encode(identifier, self._context)
+        source = DatasetSource(io.BytesIO(data), len(data))
+        self._is_cancelled = False
+        try:
+            self._request = association.send(self._context, C_FIND_RQ, source=source)
+        except AssociationFailedError:
+            self.final = Response(None, association.end)
+
+    def __iter__(self) -> Iterator[Dataset]:
+        """Each match. Raises `InvalidObjectError` for one that cannot be read."""
+        while self.final is None:
+            try:
+                received = self._association.receive(is_final=False)
+            except AssociationFailedError:
+                self.final = Response(None, self._association.end)
+                return
+            if received.status not in _PENDING:
+                self.final = response_of(received)
+                return
+            self.optional_keys_ignored |= received.status == 0xFF01
+            yield _decode(received.dataset, self._context)
+
+    def cancel(self) -> None:
+        """Ask the peer to stop (C-CANCEL). Matches on their way still come: iterate on."""
+        if self.final is None and not self._is_cancelled:
+            self._is_cancelled = True
+            try:
+                self._association.cancel(self._request)
+            except AssociationFailedError:
+                self.final = Response(None, self._association.end)
+
+
+@contextmanager
+def find(peer: Peer, model: str, identifier: Dataset) -> Iterator[Matches]:
+    """Ask for what matches ``identifier`` (with its level), on an association of its own.
+
+    ``model``: STUDY_ROOT, PATIENT_ROOT or MODALITY_WORKLIST. Leaving the block before the last
+    answer aborts the association: cancel and iterate on to be polite. Raises
+    `AssociationFailedError`, an `UnavailableError`, if no association comes about.
+    """
+    contexts = [Context(model, ExplicitVRLittleEndian), Context(model, ImplicitVRLittleEndian)]
+    with open_association(peer, contexts) as association:
+        yield Matches(association, model, identifier)
+
+
+def _is_implicit(context: AcceptedContext) -> bool:
+    return context.transfer_syntax == ImplicitVRLittleEndian
+
+
+def _encode(identifier: Dataset, context: AcceptedContext) -> bytes:
+    file = DicomBytesIO()
+    file.is_little_endian = True
+    file.is_implicit_VR = _is_implicit(context)
+    write_dataset(file, identifier)
+    return file.getvalue()
+
+
+def _decode(data: bytes, context: AcceptedContext) -> Dataset:
+    """Every element is decoded here, so that nobody stumbles over one later."""
+    try:
+        dataset = read_dataset(io.BytesIO(data), _is_implicit(context), is_little_endian=True)
+        for _ in dataset.iterall():
+            pass
+    except Exception as error:
+        # pydicom raises whatever the bytes make it stumble over; there is no list.
+        raise InvalidObjectError("the peer sent a match that cannot be read") from error
+    return dataset

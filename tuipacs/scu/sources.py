@@ -1,0 +1,111 @@
+"""What a C-STORE sends: a dataset somewhere in a file, and the three UIDs that the peer is told."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.filewriter import dcmwrite
+from pydicom.uid import UID
+
+from tuipacs.dicom.attributes import read_attributes
+from tuipacs.dicom.mapped import mapped_file
+from tuipacs.dicom.part10 import MAX_META_LENGTH, split_part10
+from tuipacs.dimse.requestor_faults import SourceFailedError
+from tuipacs.dimse.requestor_sending import DatasetSource
+from tuipacs.errors import InvalidObjectError, TuipacsError
+from tuipacs.scu.requestor import Context
+
+
+@dataclass(frozen=True)
+class SourceObject:
+    """An object to send: the bytes of ``open()`` from ``header_size`` to the end, unchanged.
+
+    The UIDs are the dataset's own, and the transfer syntax the one it is really in: a peer checks
+    the first two, and can read nothing under a wrong third. ``open`` is called when its turn
+    comes, and what it gives is closed after it.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    header_size: int
+    open: Callable[[], BinaryIO]
+
+    @property
+    def context(self) -> Context:
+        """What has to be accepted for it."""
+        return Context(self.sop_class_uid, self.transfer_syntax_uid)
+
+
+def opened(source: SourceObject) -> tuple[BinaryIO, DatasetSource]:
+    """The open file of an object, and its dataset in it. Raises `SourceFailedError`."""
+    try:
+        file = source.open()
+    except TuipacsError as error:
+        raise SourceFailedError(error.message) from error
+    except OSError as error:
+        raise SourceFailedError(f"it cannot be opened: {error.strerror}") from error
+    try:
+        size = file.seek(0, os.SEEK_END) - source.header_size
+        file.seek(source.header_size)
+    except OSError as error:
+        file.close()
+        raise SourceFailedError(f"it cannot be read: {error.strerror}") from error
+    if size <= 0:
+        file.close()
+        raise SourceFailedError("it has no dataset")
+    return file, DatasetSource(file, size)  # type: ignore[arg-type]
+
+
+def file_source(path: Path) -> SourceObject:
+    """A DICOM file. What the dataset says counts; the file meta information only helps to read it.
+
+    Raises `InvalidObjectError` if it is no object that can be sent; :class:`OSError` passes.
+    """
+    with mapped_file(path) as mapping:
+        parts = split_part10(mapping[:MAX_META_LENGTH])
+        if parts.is_directory:
+            raise InvalidObjectError("a DICOMDIR is no object that can be sent")
+        with memoryview(mapping) as whole, whole[parts.dataset_offset :] as dataset:
+            instance = read_attributes(dataset, parts.transfer_syntax_uid).instance
+    return SourceObject(
+        sop_class_uid=instance.sop_class_uid,
+        sop_instance_uid=instance.sop_instance_uid,
+        transfer_syntax_uid=instance.transfer_syntax_uid,
+        header_size=parts.dataset_offset,
+        open=lambda: path.open("rb"),
+    )
+
+
+def dataset_source(dataset: Dataset) -> SourceObject:
+    """A dataset in memory that carries its file meta information; encoded when its turn comes."""
+    context = context_of(dataset)
+    return SourceObject(
+        sop_class_uid=context.abstract_syntax,
+        sop_instance_uid=str(dataset.SOPInstanceUID),
+        transfer_syntax_uid=context.transfer_syntax,
+        header_size=0,
+        open=lambda: _encoded(dataset, context),
+    )
+
+
+def _encoded(dataset: Dataset, context: Context) -> BinaryIO:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = UID(context.transfer_syntax)
+    file = io.BytesIO()
+    whole = FileDataset(file, dataset, preamble=bytes(128), file_meta=meta)
+    dcmwrite(file, whole, enforce_file_format=True)
+    return io.BytesIO(file.getvalue()[split_part10(file.getvalue()).dataset_offset :])
+
+
+def context_of(dataset: Dataset) -> Context:
+    """What has to be proposed for a dataset that carries its file meta information."""
+    return Context(str(dataset.SOPClassUID), str(dataset.file_meta.TransferSyntaxUID))
