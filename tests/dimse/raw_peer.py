@@ -99,10 +99,10 @@ class Reply:
 
 
 class RawPeer:
-    """One connection. Reads end with an error after five seconds."""
+    """One connection, from ``address``. Reads end with an error after five seconds."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), 5, (address, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> RawPeer:

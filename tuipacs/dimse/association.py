@@ -14,10 +14,16 @@ from tuipacs.dimse.contract import AssociationInfo, Caller
 from tuipacs.dimse.conversation import Conversation
 from tuipacs.dimse.dismissal import Dismissal
 from tuipacs.dimse.engine import Engine
-from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError, PeerSlowError
+from tuipacs.dimse.faults import (
+    AbortReason,
+    PduError,
+    PeerAbortedError,
+    PeerGoneError,
+    PeerSlowError,
+)
 from tuipacs.dimse.negotiation import Acceptance, Rejection, local_limit, negotiate
 from tuipacs.dimse.pdu import (
-    BY_PROVIDER,
+    BY_USER,
     HEADER_SIZE,
     MAX_REQUEST,
     AssociateRequest,
@@ -82,11 +88,12 @@ class Association:
             if self._channel.received:  # nothing at all is a port probe, and nothing to report
                 self._report_refusal("went away inside its association request")
             raise
-        except PeerSlowError as slow:
-            self._report_refusal(slow.words)
+        except (PeerSlowError, PeerAbortedError) as end:
+            self._report_refusal(end.words)
             return b""
         except PduError as error:
-            self._send(encode_abort(BY_PROVIDER, error.reason))
+            # Before an association it is the service user that aborts (PS3.8 9.2.2, AA-1).
+            self._send(encode_abort(BY_USER))
             self._report_refusal(f"sent {error.words}")
             return b""
         verdict = negotiate(
@@ -106,6 +113,8 @@ class Association:
 
     def _read_request(self, deadline: float, words: str) -> AssociateRequest:
         header = bytes(self._channel.read(HEADER_SIZE, deadline, words))
+        if header[0] == PduType.ABORT:
+            raise PeerAbortedError
         if header[0] != PduType.ASSOCIATE_RQ:
             raise PduError(_foreign(header), AbortReason.UNEXPECTED_PDU)
         length = int.from_bytes(header[2:6], "big")

@@ -29,6 +29,12 @@ class PeerGoneError(Exception):
     """The connection was closed or lost."""
 
 
+class PeerAbortedError(Exception):
+    """The peer sent an A-ABORT before there was an association: it gets no answer (AA-2)."""
+
+    words = "aborted before its association request"
+
+
 class PeerSlowError(Exception):
     """The deadline passed; ``words`` say for what."""
 

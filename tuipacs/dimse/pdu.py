@@ -81,6 +81,8 @@ def parse_associate_request(body: memoryview) -> AssociateRequest:
         elif kind == 0x50:
             for sub_kind, sub_data in _items(data):
                 user.setdefault(sub_kind, []).append(bytes(sub_data))
+    if not contexts:
+        raise PduError("an association request with no presentation context")
     ids = [context.context_id for context in contexts]
     if len(set(ids)) != len(ids):
         raise PduError("a presentation context ID twice")

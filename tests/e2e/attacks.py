@@ -1,0 +1,280 @@
+"""What a hostile peer does, as data: the attack, how it must end, and one way to carry it out.
+
+The tables are in `attacks_acse` (PS3.8), `attacks_dimse` (PS3.7) and `attacks_slow` (time and
+floods). An attack comes from a loopback address of its own, so that its event and its audit record
+can be told from all others.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.dimse.raw_peer import CT_CONTEXT, ECHO_CONTEXT, EXPLICIT, Proposal, RawPeer
+from tests.e2e import hostile
+from tests.e2e.daemon_fixture import RunningArchive, new_archive
+from tuipacs.domain.node import AssociationRecord, AssociationState
+from tuipacs.domain.permissions import NodeService
+from tuipacs.schema import operations
+from tuipacs.schema.messages import AuditRequest, Empty, NodeAddRequest
+
+T = TypeVar("T")
+
+PEER = "PEER"
+BEYOND = "beyond the list"
+PATIENCE = 10.0  # seconds
+WARM_UP = 3  # associations and objects before the attacks
+
+USER, PROVIDER = 0, 2  # who aborts (PS3.8 9.3.8)
+NOT_SPECIFIED, UNRECOGNIZED, UNEXPECTED, INVALID_PARAMETER = 0, 1, 2, 6
+REJECTED, ABORTED, RELEASED = (
+    AssociationState.REJECTED,
+    AssociationState.ABORTED,
+    AssociationState.RELEASED,
+)
+
+Sending = bytes | Callable[[RawPeer], None]
+
+
+@dataclass(frozen=True)
+class End:
+    """What the peer reads, in order, and what people here can read about it afterwards."""
+
+    statuses: tuple[int, ...] = ()  # of responses, first of all
+    last: str = ""  # then abort, reject, accept, release, closed, or gone itself; "": it goes on
+    codes: tuple[int, ...] = ()  # of the abort (source, reason) or the rejection
+    results: Mapping[int, int] = field(default_factory=dict)  # of the acceptance, by context ID
+    state: AssociationState = RELEASED
+    words: str = ""  # on the incoming board
+    is_audited: bool = False
+    is_known: bool = True
+
+
+def aborted(words: str, reason: int = INVALID_PARAMETER, *statuses: int) -> End:
+    """A-ABORT by the provider inside an association (PS3.8 table 9-10, AA-8)."""
+    return End(statuses, "abort", (PROVIDER, reason), state=ABORTED, words=words, is_audited=True)
+
+
+def timed_out(words: str) -> End:
+    """A-ABORT by the provider for slowness, which is no offence."""
+    return End((), "abort", (PROVIDER, NOT_SPECIFIED), state=ABORTED, words=words)
+
+
+def turned_away(words: str) -> End:
+    """A-ABORT before there is an association: in the user's name (PS3.8 table 9-10, AA-1)."""
+    codes = (USER, NOT_SPECIFIED)
+    return End((), "abort", codes, state=REJECTED, words=words, is_audited=True)
+
+
+def rejected(codes: tuple[int, int, int], words: str) -> End:
+    """A-ASSOCIATE-RJ: result, source, reason (PS3.8 9.3.4)."""
+    return End((), "reject", codes, state=REJECTED, words=words, is_audited=True)
+
+
+def accepted(results: Mapping[int, int] | None = None, *, known: bool = True) -> End:
+    """A-ASSOCIATE-AC with these results, by default for Verification alone."""
+    return End(last="accept", results={1: 0} if results is None else results, is_known=known)
+
+
+def goes_on(*statuses: int) -> End:
+    """These responses, and the association is as good as before."""
+    return End(statuses)
+
+
+def closed(words: str, state: AssociationState = REJECTED, *, is_audited: bool = True) -> End:
+    """No PDU at all, only the end of the connection."""
+    return End(last="closed", state=state, words=words, is_audited=is_audited)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """``item`` is of the list that the attack proves; ``inside``: an association is open first."""
+
+    item: str
+    name: str
+    sends: Sending
+    end: End
+    inside: bool = False
+    contexts: tuple[Proposal, ...] = (ECHO_CONTEXT, CT_CONTEXT)
+
+    def __str__(self) -> str:
+        return f"{self.item}: {self.name}" if self.name else self.item
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Of a process; memory in MiB."""
+
+    threads: int
+    descriptors: int
+    resident: int
+    peak: int
+
+
+class Victim:
+    """A running archive under attack, and what it shows of it."""
+
+    def __init__(self, archive: RunningArchive) -> None:
+        self.archive = archive
+        self.admin = archive.connect()
+        self._addresses = 0
+        request = NodeAddRequest(
+            ae_title=PEER, address="127.0.0.0/8", services=tuple(NodeService), description=""
+        )
+        self.admin.call(operations.NODE_ADD, request)
+        self._warm_up()
+        self.at_start = self.resources()
+
+    def _warm_up(self) -> None:
+        """What the first of each kind costs for good is no leak."""
+        with ExitStack() as stack:
+            for _ in range(WARM_UP):
+                dataset = hostile.make()
+                peer = stack.enter_context(RawPeer(self.port))
+                assert peer.associate([ECHO_CONTEXT, CT_CONTEXT]).kind == "accept"
+                uid = hostile.instance_of(dataset, EXPLICIT)
+                assert peer.store(dataset, instance=uid) == 0
+                assert peer.release() == 6
+
+    @property
+    def port(self) -> int:
+        return self.archive.port
+
+    def new_address(self) -> str:
+        """A loopback address that nobody used before."""
+        self._addresses += 1
+        return f"127.7.{self._addresses >> 8}.{self._addresses & 255}"
+
+    def suffer(self, attack: Attack) -> None:
+        """Let it happen, and check the end, the event and the audit record."""
+        address = self.new_address()
+        with RawPeer(self.port, address) as peer:
+            if attack.inside:
+                assert peer.associate(attack.contexts).kind == "accept"
+            if isinstance(attack.sends, bytes):
+                peer.send(attack.sends)
+            else:
+                attack.sends(peer)
+            check_end(peer, attack)
+        self.check_traces(attack.end, address)
+
+    def check_traces(self, end: End, address: str) -> None:
+        """The incoming board says how it ended, and the audit log says who broke the rules."""
+        record = self.record(address)
+        assert record.state is end.state, record
+        assert end.words in record.reason
+        if end.state is not REJECTED:
+            assert record.known_node is end.is_known
+        if end.is_audited:
+            assert [detail for detail in self.audited(address) if end.words in detail]
+
+    def record(self, address: str) -> AssociationRecord:
+        """What the board says about the only association from there, once it has ended."""
+
+        def look() -> AssociationRecord | None:
+            rows = self.admin.call(operations.INCOMING, Empty()).associations
+            ended = (r for r in rows if r.address == address and r.ended_at is not None)
+            return next(ended, None)
+
+        return eventually(look, f"nothing on the board about {address}")
+
+    def audited(self, address: str) -> list[str]:
+        """Details of the security alerts about an address."""
+
+        def look() -> list[str]:
+            page = self.admin.call(operations.AUDIT, AuditRequest(words=address, limit=50))
+            return [row.detail for row in page.records if row.address == address]
+
+        return eventually(look, f"no audit record about {address}")
+
+    def still_echoes(self) -> None:
+        """A well-behaved peer is served as ever."""
+        with RawPeer(self.port) as peer:
+            assert peer.associate().kind == "accept"
+            assert peer.echo() == 0
+            assert peer.release() == 6
+
+    def resources(self) -> Resources:
+        """What the daemon's process holds now."""
+        process = Path(f"/proc/{self.archive.pid}")
+        status = (process / "status").read_text()
+
+        def mebibytes(name: str) -> int:
+            return int(status.partition(name)[2].split()[0]) >> 10
+
+        return Resources(
+            len(list((process / "task").iterdir())),
+            len(list((process / "fd").iterdir())),
+            mebibytes("VmRSS:"),
+            mebibytes("VmHWM:"),
+        )
+
+    def recovers(self, *, slack: int) -> None:
+        """Nothing was stored; threads and descriptors are back, memory within ``slack`` MiB."""
+        before = self.at_start
+
+        def look() -> bool:
+            now = self.resources()
+            return now.threads <= before.threads and now.descriptors <= before.descriptors
+
+        eventually(look, f"threads or descriptors of an attack stay: {before}")
+        status = self.admin.call(operations.STATUS, Empty())
+        assert status.totals.instances == WARM_UP, "an attack was stored"
+        now = self.resources()
+        assert now.resident <= before.resident + slack, (before, now)
+        assert now.peak <= before.peak + slack, (before, now)
+
+
+@contextmanager
+def running_victim(**dicom: Any) -> Iterator[Victim]:
+    """A daemon in which strangers may echo and `PEER` may do all; settings of its listener."""
+    base = Path(tempfile.mkdtemp(prefix="tp"))
+    archive = new_archive(base / "a", **{"unknown_callers": "echo", **dicom})
+    try:
+        archive.start()
+        yield Victim(archive)
+    finally:
+        archive.close()
+        shutil.rmtree(base)
+
+
+def check_end(peer: RawPeer, attack: Attack) -> None:
+    """Read what the archive answers, and use what is left of the association."""
+    end = attack.end
+    for status in end.statuses:
+        assert peer.status() == status
+    if not end.last:
+        assert peer.echo() == 0
+        assert peer.release() == 6
+        return
+    if end.last == "release":
+        assert peer.read()[0] == 6
+        assert peer.read() == (0, b"")
+        return
+    if end.last == "gone":
+        return
+    reply = peer.reply()
+    assert reply.kind == end.last, reply
+    if end.last != "accept":
+        assert reply.detail == end.codes
+        assert end.last == "closed" or peer.read() == (0, b"")
+        return
+    assert {number: result for number, (result, _) in reply.contexts.items()} == end.results
+    if end.results.get(1) == 0:
+        assert peer.echo() == 0
+    assert peer.release() == 6
+
+
+def eventually(look: Callable[[], T], why: str) -> T:
+    """What ``look`` finds, as soon as it finds something."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < deadline, why
+        time.sleep(0.01)
+    return found
