@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.bundled import FOLDER
 from tests.e2e.daemon_fixture import RunningArchive
 from tests.interop.samples import ANY, as_one_study, check_what_came_back
 from tests.interop.tap import Tap
@@ -44,3 +45,14 @@ def test_stores_every_transfer_syntax_over_one_association(
 def test_is_told_that_it_calls_somebody_else(archive: RunningArchive) -> None:
     said = dcmjs(archive.port, called="SOMEBODY")
     assert said == {"refused": 'rejected {"result":1,"source":1,"reason":7}'}
+
+
+def test_a_dataset_that_is_not_deflated_as_agreed_is_refused(
+    archive: RunningArchive, tap: Tap
+) -> None:
+    """dcmjs-dimse proposes the deflated syntax and sends explicit little endian: unreadable."""
+    path = FOLDER / "image_dfl.dcm"
+    said = dcmjs(tap.port, files=[str(path)])
+    assert list(said["stored"].values()) == [0xC000]
+    (sent,) = tap.stored().values()
+    assert sent.startswith(b"\x08\x00\x16\x00UI")  # the day it deflates, this test can go
