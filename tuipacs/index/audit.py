@@ -18,7 +18,10 @@ _COLUMNS = (
     " ssh_client, address, patient_id, study_instance_uid, sop_instance_uid, detail"
 )
 _MEANINGS = {event.code: event.meaning for event in AuditEvent}
-_INSERT = f"INSERT INTO audit ({_COLUMNS}, hash) VALUES ({', '.join('?' * 17)})"
+_INSERT = (
+    f"INSERT INTO audit ({_COLUMNS}, hash) VALUES ({', '.join('?' * 17)});"
+    "UPDATE audit_head SET seq = ?, hash = ?"
+)
 _VERIFY_BATCH = 2000
 _TRIGGERS = (
     "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit'"
@@ -28,20 +31,18 @@ _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # 
 
 
 def _digest(previous: bytes, fields: tuple[Any, ...]) -> bytes:
-    hasher = hashlib.sha256(previous)
+    parts = [previous]
     for field in fields:
-        data = repr(field).encode() if isinstance(field, float | int) else field.encode()
-        hasher.update(len(data).to_bytes(8, "big"))
-        hasher.update(data)
-    return hasher.digest()
+        data = field.encode() if isinstance(field, str) else repr(field).encode()
+        parts.append(len(data).to_bytes(8, "big"))
+        parts.append(data)
+    return hashlib.sha256(b"".join(parts)).digest()
 
 
 def append(tx: Transaction, record: AuditRecord) -> int:
     """Add one record; its ``seq`` and ``hash`` are given here. Return the seq."""
-    head = tx.one("SELECT seq, hash FROM audit_head")
-    if head is None:
-        raise AssertionError("the audit log has lost its head")
-    seq = head[0] + 1
+    end = tx.chain_end or _end_of_chain(tx)
+    seq = end[0] + 1
     fields = (
         seq,
         float(record.at),  # as the column gives it back
@@ -60,10 +61,17 @@ def append(tx: Transaction, record: AuditRecord) -> int:
         record.sop_instance_uid,
         record.detail,
     )
-    digest = _digest(head[1], fields)
-    tx.execute(_INSERT, (*fields, digest))
-    tx.execute("UPDATE audit_head SET seq = ?, hash = ?", (seq, digest))
-    return int(seq)
+    digest = _digest(end[1], fields)
+    tx.execute(_INSERT, (*fields, digest, seq, digest))
+    tx.chain_end = (seq, digest)
+    return seq
+
+
+def _end_of_chain(tx: Transaction) -> tuple[int, bytes]:
+    row = tx.one("SELECT seq, hash FROM audit_head")
+    if row is None:
+        raise AssertionError("the audit log has lost its head")
+    return int(row[0]), row[1]
 
 
 def head(reader: Reader) -> tuple[int, str]:

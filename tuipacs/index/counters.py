@@ -33,6 +33,15 @@ def news_to(tx: Transaction, sop_instance_uid: str, above: tuple[int, int, int])
     return News(patient, study, series, int(not places))
 
 
+_COUNT = "SET instances = instances + ?, bytes = bytes + ?"
+_COUNT_AND_FLAG = f"{_COUNT}, flags = flags | ? WHERE id = ?;"
+_COUNT_ALL = (  # one call into SQLite; each cell it names is a column that no index has
+    f"UPDATE series {_COUNT}, received_at = ?, flags = flags | ? WHERE id = ?;"
+    f"UPDATE study {_COUNT_AND_FLAG} UPDATE patient {_COUNT_AND_FLAG}"
+    f"UPDATE modality_use {_COUNT} WHERE modality = ?; UPDATE total {_COUNT}"
+)
+
+
 def count(
     tx: Transaction,
     above: tuple[int, int, int],
@@ -46,24 +55,35 @@ def count(
     """Count one object of ``size`` bytes in its patient, study and series (the keys ``above``)."""
     patient, study, series = above
     upward = flags & ~BIT[Flag.REMARK]  # an odd header is news of the study, not of the person
-    for table, key, new, mask in (
-        ("series", series, news.series, flags),
-        ("study", study, news.study, flags),
-        ("patient", patient, news.patient, upward),
-    ):
-        tx.execute(
-            f"UPDATE {table} SET instances = instances + ?, bytes = bytes + ?, received_at = ?,"
-            " flags = flags | ? WHERE id = ?",
-            (new, size, at, mask, key),
-        )
     tx.execute(
-        "UPDATE study_search SET received_at = ?, flags = flags | ? WHERE study = ?",
-        (at, flags, study),
+        _COUNT_ALL,
+        (
+            *(news.series, size, at, flags, series),
+            *(news.study, size, flags, study),
+            *(news.patient, size, upward, patient),
+            *(news.series, size, modality),
+            *(news.total, size),
+        ),
     )
-    tx.execute("UPDATE total SET instances = instances + ?, bytes = bytes + ?", (news.total, size))
+    if flags:
+        tx.execute("UPDATE study_search SET flags = flags | ? WHERE study = ?", (flags, study))
+
+
+def to_the_second(at: float) -> float:
+    """When a study or patient last received something.
+
+    Orders stand on it, so that each new value costs pages of indexes: once a second is enough.
+    """
+    return float(int(at))
+
+
+def note_time(tx: Transaction, patient: int, study: int, second: float) -> None:
+    """A study and its patient have received something in another second than before."""
     tx.execute(
-        "UPDATE modality_use SET instances = instances + ?, bytes = bytes + ? WHERE modality = ?",
-        (news.series, size, modality),
+        "UPDATE study SET received_at = ? WHERE id = ?;"
+        "UPDATE patient SET received_at = ? WHERE id = ?;"
+        "UPDATE study_search SET received_at = ? WHERE study = ?",
+        (second, study, second, patient, second, study),
     )
 
 

@@ -7,7 +7,9 @@ another patient, there are two rows, both flagged, and no name stands over anoth
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from msgspec.structs import astuple
 
@@ -47,50 +49,129 @@ def versions(reader: Reader, sop_instance_uid: str) -> frozenset[bytes]:
     return frozenset(row[0] for row in rows)
 
 
-def add(tx: Transaction, arrival: Arrival) -> IngestResult:
+class Added(NamedTuple):
+    """What became of an object, and its number in the change feed (0 for a duplicate)."""
+
+    result: IngestResult
+    seq: int
+
+
+class _Place(NamedTuple):
+    """The rows an object belongs to, as they were before it."""
+
+    patient: int
+    patient_modalities: str
+    patient_received_at: float
+    study: int
+    study_modalities: str
+    study_received_at: float
+    calling_ae_title: str
+    series: int
+    modality: str
+    flags: int  # that this object brings to the rows above it
+
+
+def add(tx: Transaction, arrival: Arrival) -> Added:
     """Insert all rows of one object, unless the same bytes are kept under its UID already."""
     instance = arrival.attributes.instance
     kept = versions(tx, instance.sop_instance_uid)
     if arrival.blob.dataset_sha256 in kept:
-        return IngestResult.DUPLICATE
+        return Added(IngestResult.DUPLICATE, 0)
     others = len(kept)
     flags = BIT[Flag.CONFLICT] if others else 0
     if any(remark != _NO_ID for remark in arrival.attributes.remarks):
         flags |= BIT[Flag.REMARK]
-    patient, patient_flags, patient_modalities = _patient(tx, arrival)
-    study, study_flags, study_modalities, calling_ae_title = _study(
-        tx, arrival, patient, patient_flags
-    )
-    series, modality = _series(tx, arrival, patient, study)
-    above = (patient, study, series)
+    place = _known_place(tx, arrival) or _new_place(tx, arrival)
+    above = (place.patient, place.study, place.series)
     news = counters.ALL_NEW
     if others:
         news = counters.news_to(tx, instance.sop_instance_uid, above)
-    instance_id = _instance(tx, arrival, series, others + 1, flags)
+    instance_id = _instance(tx, arrival, place.series, others + 1, flags)
     if others:
         counters.flag_versions(tx, instance.sop_instance_uid)
     counters.count(
         tx,
         above,
         news,
-        flags=flags | study_flags,
+        flags=flags | place.flags,
         size=arrival.blob.header_size + arrival.blob.dataset_size,
-        modality=modality,
+        modality=place.modality,
         at=arrival.at,
     )
-    counters.note_modality(tx, "patient", patient, patient_modalities, modality)
-    if merged := counters.note_modality(tx, "study", study, study_modalities, modality):
-        search.set_modalities(tx, study, merged)
-    if calling_ae_title != arrival.calling_ae_title:
-        search.set_calling_ae(tx, study, arrival.calling_ae_title)
-        tx.execute(
-            "UPDATE study SET calling_ae_title = ? WHERE id = ?", (arrival.calling_ae_title, study)
-        )
-    tx.execute(
+    _note_what_is_new(tx, arrival, place)
+    seq = tx.insert(
         "INSERT INTO change (at, kind, patient, study, series, instance) VALUES (?, ?, ?, ?, ?, ?)",
-        (arrival.at, "conflict" if others else "stored", patient, study, series, instance_id),
+        (arrival.at, "conflict" if others else "stored", *above, instance_id),
     )
-    return IngestResult.CONFLICT if others else IngestResult.STORED
+    return Added(IngestResult.CONFLICT if others else IngestResult.STORED, seq)
+
+
+def _note_what_is_new(tx: Transaction, arrival: Arrival, place: _Place) -> None:
+    """Times, modalities and sender above the object: most objects change none of them."""
+    second = counters.to_the_second(arrival.at)
+    if second != place.study_received_at or second != place.patient_received_at:
+        counters.note_time(tx, place.patient, place.study, second)
+    if place.modality not in (place.patient_modalities, ""):
+        counters.note_modality(
+            tx, "patient", place.patient, place.patient_modalities, place.modality
+        )
+    if place.modality not in (place.study_modalities, "") and (
+        merged := counters.note_modality(
+            tx, "study", place.study, place.study_modalities, place.modality
+        )
+    ):
+        search.set_modalities(tx, place.study, merged)
+    if place.calling_ae_title != arrival.calling_ae_title:
+        search.set_calling_ae(tx, place.study, arrival.calling_ae_title)
+        tx.execute(
+            "UPDATE study SET calling_ae_title = ? WHERE id = ?",
+            (arrival.calling_ae_title, place.study),
+        )
+
+
+_KNOWN_PLACE = (
+    "SELECT p.id, p.modalities, p.received_at, st.id, st.modalities, st.received_at,"
+    " st.calling_ae_title, s.id, s.modality, st.sop_classes, p.patient_name, p.patient_birth_date,"
+    " p.patient_sex FROM series s CROSS JOIN study st ON st.id = s.study"
+    " CROSS JOIN patient p ON p.id = st.patient"  # CROSS: in this order
+    " WHERE s.series_instance_uid = ? AND st.study_instance_uid = ? AND p.identity = ?"
+)
+
+
+def _known_place(tx: Transaction, arrival: Arrival) -> _Place | None:
+    """Where an object of a known series belongs, by one query: nearly all are such."""
+    attributes = arrival.attributes
+    study_instance_uid = attributes.study.study_instance_uid
+    row = tx.one(
+        _KNOWN_PLACE,
+        (
+            attributes.series.series_instance_uid,
+            study_instance_uid,
+            identity_of(attributes.patient, study_instance_uid),
+        ),
+    )
+    if row is None:
+        return None
+    _note_sop_class(tx, row[3], row[9], attributes.instance.sop_class_uid)
+    return _Place._make((*row[:9], _flags_of_person(attributes.patient, row[10:])))
+
+
+def _new_place(tx: Transaction, arrival: Arrival) -> _Place:
+    patient, flags, patient_modalities, patient_at = _patient(tx, arrival)
+    study, flags, study_modalities, calling, study_at = _study(tx, arrival, patient, flags)
+    series, modality = _series(tx, arrival, patient, study)
+    return _Place(
+        patient,
+        patient_modalities,
+        patient_at,
+        study,
+        study_modalities,
+        study_at,
+        calling,
+        series,
+        modality,
+        flags,
+    )
 
 
 def identity_of(patient: PatientAttributes, study_instance_uid: str) -> str:
@@ -109,27 +190,34 @@ def sort_date_of(study: StudyAttributes) -> str:
     return date + study.study_time.replace(":", "")
 
 
-def _patient(tx: Transaction, arrival: Arrival) -> tuple[int, int, str]:
+def _flags_of_person(patient: PatientAttributes, known: Sequence[str]) -> int:
+    """What one object's patient attributes say against the ``known`` name, birth date and sex.
+
+    Only this object's own mismatch: a study whose names agree is not under suspicion.
+    """
+    flags = 0 if patient.patient_id else BIT[Flag.NO_PATIENT_ID]
+    own = (patient.patient_name, patient.patient_birth_date, patient.patient_sex)
+    if own != tuple(known) and any(
+        old and new and fold(old) != fold(new) for old, new in zip(known, own, strict=True)
+    ):
+        flags |= BIT[Flag.PATIENT_MISMATCH]
+    return flags
+
+
+def _patient(tx: Transaction, arrival: Arrival) -> tuple[int, int, str, float]:
+    """(key, flags, modalities and time before this object)."""
     patient = arrival.attributes.patient
     study = arrival.attributes.study
     identity = identity_of(patient, study.study_instance_uid)
-    without_id = 0 if patient.patient_id else BIT[Flag.NO_PATIENT_ID]
     row = tx.one(
-        "SELECT id, patient_name, patient_birth_date, patient_sex, modalities"
+        "SELECT id, modalities, received_at, patient_name, patient_birth_date, patient_sex"
         " FROM patient WHERE identity = ?",
         (identity,),
     )
     if row is not None:
-        mismatch = any(
-            old and new and fold(old) != fold(new)
-            for old, new in zip(
-                row[1:4],
-                (patient.patient_name, patient.patient_birth_date, patient.patient_sex),
-                strict=True,
-            )
-        )
-        # Only this object's own mismatch: a study whose names agree is not under suspicion.
-        return row[0], without_id | (BIT[Flag.PATIENT_MISMATCH] if mismatch else 0), row[4]
+        return row[0], _flags_of_person(patient, row[3:]), row[1], row[2]
+    without_id = 0 if patient.patient_id else BIT[Flag.NO_PATIENT_ID]
+    second = counters.to_the_second(arrival.at)
     key = tx.insert(
         "INSERT INTO patient (identity, patient_id, issuer_of_patient_id, patient_name,"
         " patient_birth_date, patient_sex, other_patient_ids, patient_comments, sort_name, sort_id,"
@@ -147,31 +235,35 @@ def _patient(tx: Transaction, arrival: Arrival) -> tuple[int, int, str]:
             fold(patient.patient_name),
             fold(patient.patient_id),
             sort_date_of(study),
-            arrival.at,
+            second,
             without_id,
         ),
     )
     tx.execute("UPDATE total SET patients = patients + 1")
-    return key, without_id, ""
+    return key, without_id, "", second
+
+
+def _note_sop_class(tx: Transaction, study: int, known: str, sop_class_uid: str) -> None:
+    if sop_class_uid != known and sop_class_uid not in known.split("\\"):
+        classes = "\\".join(sorted({*known.split("\\"), sop_class_uid}))
+        tx.execute("UPDATE study SET sop_classes = ? WHERE id = ?", (classes, study))
 
 
 def _study(
     tx: Transaction, arrival: Arrival, patient: int, patient_flags: int
-) -> tuple[int, int, str, str]:
-    """(key, flags, modalities and calling AE title before this object)."""
+) -> tuple[int, int, str, str, float]:
+    """(key, flags, modalities, calling AE title and time before this object)."""
     study = arrival.attributes.study
     person = arrival.attributes.patient
     row = tx.one(
-        "SELECT id, modalities, sop_classes, calling_ae_title FROM study"
+        "SELECT id, modalities, calling_ae_title, received_at, sop_classes FROM study"
         " WHERE study_instance_uid = ? AND patient = ?",
         (study.study_instance_uid, patient),
     )
     sop_class = arrival.attributes.instance.sop_class_uid
     if row is not None:
-        if sop_class not in row[2].split("\\"):
-            classes = "\\".join(sorted({*row[2].split("\\"), sop_class}))
-            tx.execute("UPDATE study SET sop_classes = ? WHERE id = ?", (classes, row[0]))
-        return row[0], patient_flags, row[1], row[3]
+        _note_sop_class(tx, row[0], row[4], sop_class)
+        return row[0], patient_flags, *row[1:4]
     others = [
         other[0]
         for other in tx.execute(
@@ -182,6 +274,7 @@ def _study(
     for other in others:
         counters.flag_study(tx, other, BIT[Flag.UID_SHARED])
     sort_date = sort_date_of(study)
+    second = counters.to_the_second(arrival.at)
     key = tx.insert(
         "INSERT INTO study (patient, study_instance_uid, patient_name, patient_birth_date,"
         " patient_sex, study_date, study_time, accession_number, study_id, study_description,"
@@ -209,21 +302,21 @@ def _study(
             fold(person.patient_name),
             fold(person.patient_id),
             sort_date,
-            arrival.at,
-            arrival.at,
+            second,
+            second,
             arrival.calling_ae_title,
             sop_class,
             flags,
         ),
     )
     found_by = search.searchable(person, study, arrival.calling_ae_title)
-    search.insert(tx, key, patient, arrival.at, sort_date, flags, found_by)
+    search.insert(tx, key, patient, second, sort_date, flags, found_by)
     tx.execute(
         "UPDATE patient SET studies = studies + 1, sort_date = max(sort_date, ?) WHERE id = ?",
         (sort_date, patient),
     )
     tx.execute("UPDATE total SET studies = studies + 1")
-    return key, flags, "", arrival.calling_ae_title
+    return key, flags, "", arrival.calling_ae_title, second
 
 
 _SERIES_FIELDS = SeriesAttributes.__struct_fields__

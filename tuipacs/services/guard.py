@@ -70,6 +70,29 @@ class Service:
         if call is not None:
             call.recorded = True
 
+    def together(self, work: Callable[[Transaction], R]) -> R:
+        """Run ``work`` in a transaction shared with other calls that wait for theirs.
+
+        As with `transaction`, this call's audit record is its last statement, and both stand or
+        fall together. ``work`` may run in another thread and may use `about`.
+        """
+        call = _current.get()
+
+        def unit(tx: Transaction) -> R:
+            token = _current.set(call)
+            try:
+                result = work(tx)
+                if call is not None and not call.recorded:
+                    audit.append(tx, call.record)
+            finally:
+                _current.reset(token)
+            return result
+
+        result = self._index.share(unit)
+        if call is not None:
+            call.recorded = True
+        return result
+
     def _record(self, outcome: AuditOutcome, call: _Call, detail: str) -> None:
         """Write a call's record in a transaction of its own."""
         with self._index.write() as tx:

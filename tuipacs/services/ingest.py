@@ -27,7 +27,7 @@ from tuipacs.errors import InvalidObjectError, StorageFailedError, UidMismatchEr
 from tuipacs.index import ingest as rows
 from tuipacs.index.changes import last_seq
 from tuipacs.index.database import Index, Transaction
-from tuipacs.index.ingest import Arrival
+from tuipacs.index.ingest import Added, Arrival
 from tuipacs.services.guard import Service, about, before_login, guarded
 from tuipacs.services.mapped import mapped
 from tuipacs.services.wakeups import Wakeups
@@ -73,7 +73,7 @@ class Ingest(Service):
             raise
         _about(attributes)
         instance = attributes.instance
-        with self._index.read() as reader:
+        with self._index.glance() as reader:
             versions = rows.versions(reader, instance.sop_instance_uid)
         if versions and hashlib.sha256(received.dataset).digest() in versions:
             about(detail="identical object received again")
@@ -116,7 +116,7 @@ class Ingest(Service):
                 attributes = _attributes_of_file(dataset, parts)
                 _about(attributes)
                 instance = attributes.instance
-                with self._index.read() as reader:
+                with self._index.glance() as reader:
                     duplicate = spool.digest() in rows.versions(reader, instance.sop_instance_uid)
                 if not duplicate and not is_complete:
                     spool = self._with_header(spool, dataset, instance)
@@ -178,16 +178,18 @@ class Ingest(Service):
         attributes: IndexedAttributes,
         calling_ae_title: str,
         in_transaction: InTransaction | None,
-    ) -> tuple[IngestResult, int]:
+    ) -> Added:
         arrival = Arrival(attributes, blob, calling_ae_title, self._clock())
-        with self.transaction() as tx:
-            result = rows.add(tx, arrival)  # a duplicate if another association was quicker
-            if result is IngestResult.CONFLICT:
+
+        def write(tx: Transaction) -> Added:
+            added = rows.add(tx, arrival)  # a duplicate if another association was quicker
+            if added.result is IngestResult.CONFLICT:
                 about(detail="other bytes under a known SOP Instance UID: both are kept")
             if in_transaction is not None:
-                in_transaction(tx, result)
-            seq = last_seq(tx)
-        return result, seq
+                in_transaction(tx, added.result)
+            return added
+
+        return self.together(write)
 
     def _forget(self, key: str) -> None:
         try:

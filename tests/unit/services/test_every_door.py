@@ -58,7 +58,7 @@ BEFORE_LOGIN = {
     "system.health",  # says that an archive is here
     "users.create_first_admin",  # refused once there is an account
 }
-BASE = {"transaction"}  # of `Service`: writes nothing by itself
+BASE = {"transaction", "together"}  # of `Service`: writes nothing by itself
 
 
 def service_classes() -> list[type[Service]]:
