@@ -573,6 +573,9 @@ class FakeArchive:
             services=request.services,
             description=request.description,
             created_at=NOW,
+            certificate_sha256=request.certificate_sha256,
+            require_tls=request.require_tls,
+            require_identity=request.require_identity,
         )
         self.nodes.append(node)
         return node

@@ -26,6 +26,7 @@ from tuipacs.ui.screens.audit import AuditScreen
 from tuipacs.ui.screens.incoming import IncomingScreen
 from tuipacs.ui.screens.jobs import progress_bar, short_title
 from tuipacs.ui.screens.system import sparkline, storage_bars
+from tuipacs.ui.widgets.choices import Tick
 
 
 def words(text: str) -> str:
@@ -92,9 +93,30 @@ async def test_a_node_dialog_refuses_what_is_no_address() -> None:
         await until(pilot, lambda: "CT in room 1" in screen_text(app))
         await pilot.press("a")
         await until(pilot, lambda: isinstance(app.screen, NodeDialog) and app.screen.focused)
-        type_ahead(app, "MR_1", "tab", "10.0.0.300", "tab", "tab", "tab", "tab", "tab", "enter")
+        type_ahead(app, "MR_1", "tab", "10.0.0.300", *["tab"] * 8, "enter")
         await until(pilot, lambda: "The address is like 10.0.4.17" in screen_text(app))
         assert len(archive.nodes) == 1
+
+
+async def test_a_node_can_be_bound_to_a_certificate_and_shows_it() -> None:
+    archive = FakeArchive(5, role=Role.ADMIN)
+    async with at_work(archive, size=(100, 30)) as (app, pilot):
+        await pilot.press("g", "n")
+        await until(pilot, lambda: "CT in room 1" in screen_text(app))
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, NodeDialog) and app.screen.focused)
+        dialog = app.screen
+        dialog.query_one("#ae-title", Input).value = "MR_1"
+        dialog.query_one("#certificate", Input).value = "AB:CD"
+        dialog.query_one("#user", Tick).value = True
+        dialog.query_one("#ok", Button).press()
+        await until(pilot, lambda: "64 hexadecimal digits" in screen_text(app))
+        dialog.query_one("#certificate", Input).value = ":".join(["AB"] * 32)
+        dialog.query_one("#ok", Button).press()
+        await until(pilot, lambda: "ababababab" in screen_text(app))
+        node = archive.nodes[-1]
+        assert (node.certificate_sha256, node.require_tls) == ("ab" * 32, False)
+        assert node.require_identity
 
 
 async def test_removing_a_node_asks_first_and_starts_on_cancel() -> None:

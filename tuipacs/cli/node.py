@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +11,8 @@ from tuipacs.cli.output import print_json, print_lines, print_table
 from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
 from tuipacs.client.connection import Connection
-from tuipacs.domain.node import NodeRecord
+from tuipacs.domain.fingerprint import check_fingerprint
+from tuipacs.domain.node import NodeRecord, proof_words
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import NotFoundError, UsageError
 from tuipacs.schema import messages as m
@@ -31,6 +33,21 @@ def add(
         typer.Option(case_sensitive=False, help="May be repeated [echo and store]"),
     ] = None,
     description: Annotated[str, typer.Option(metavar="TEXT")] = "",
+    certificate: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|HASH", help="Its own certificate, or the SHA-256 of it; implies TLS"
+        ),
+    ] = "",
+    require_tls: Annotated[
+        bool, typer.Option("--require-tls", help="Without TLS it is refused")
+    ] = False,
+    require_identity: Annotated[
+        bool,
+        typer.Option(
+            "--require-identity", help="It has to name a user of this archive; implies TLS"
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Let an AE use this archive."""
@@ -39,6 +56,9 @@ def add(
         address=address,
         services=tuple(service or (NodeService.ECHO, NodeService.STORE)),
         description=description,
+        certificate_sha256=_certificate_hash(certificate),
+        require_tls=require_tls,
+        require_identity=require_identity,
     )
     with connected(ctx) as connection:
         node = connection.call(op.NODE_ADD, request)
@@ -46,6 +66,21 @@ def add(
         print_json(node)
     else:
         print_lines([f"node {node.key}: {_words(node)}"])
+
+
+def _certificate_hash(text: str) -> str:
+    """Of a file if there is one of that name, else ``text`` has to be a hash itself."""
+    if text and Path(text).is_file():
+        from tuipacs.certificates.reading import certificate_sha256
+
+        return certificate_sha256(Path(text))
+    try:
+        return check_fingerprint(text)
+    except UsageError:
+        raise UsageError(
+            f"--certificate {text}: neither a file nor a SHA-256 of 64 hexadecimal digits",
+            remedy="tuipacs tls show FILE prints it",
+        ) from None
 
 
 @app.command("list")
@@ -57,13 +92,14 @@ def list_nodes(ctx: typer.Context, as_json: JsonOption = False) -> None:
         print_json(nodes)
         return
     print_table(
-        ("KEY", "AE TITLE", "ADDRESS", "SERVICES", "DESCRIPTION"),
+        ("KEY", "AE TITLE", "ADDRESS", "SERVICES", "PROOF", "DESCRIPTION"),
         (
             (
                 node.key,
                 node.ae_title,
                 node.address or "any",
                 ",".join(service.value for service in node.services),
+                proof_words(node) or "-",
                 node.description,
             )
             for node in nodes
@@ -99,4 +135,6 @@ def _only(connection: Connection, wanted: str) -> NodeRecord:
 
 def _words(node: NodeRecord) -> str:
     services = " and ".join(service.value for service in node.services)
-    return f"{node.ae_title} from {node.address or 'any address'} may {services}"
+    proof = proof_words(node)
+    words = f"{node.ae_title} from {node.address or 'any address'} may {services}"
+    return f"{words}, by {proof}" if proof else words

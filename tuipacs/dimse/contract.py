@@ -45,11 +45,19 @@ class ListenerSettings:
 
 @dataclass(frozen=True)
 class Caller:
-    """The two AE titles as they came (hostile, 16 characters at most), and the IP address."""
+    """The two AE titles as they came (hostile, 16 characters at most), and the IP address.
+
+    ``certificate_sha256`` is of the certificate that TLS has proven, ``user`` whom the user
+    identity (PS3.7 D.3.3.7) has proven; ``remark`` says what of it was left unused, and why.
+    """
 
     calling_ae_title: str
     called_ae_title: str
     address: str
+    is_tls: bool = False
+    certificate_sha256: str = ""
+    user: str = ""
+    remark: str = ""
 
 
 @dataclass(frozen=True)

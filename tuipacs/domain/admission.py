@@ -22,9 +22,12 @@ class Admission(Struct, frozen=True, kw_only=True):
     """A calling AE at an address, and the DIMSE services that are open to it.
 
     ``reason`` says in words why the caller is not a known node; empty if it is one.
+    ``by_certificate``: its own certificate proved it; ``require_identity``: a user has to, too.
     """
 
     actor: Actor
     known: bool
     services: frozenset[NodeService]
     reason: str = ""
+    by_certificate: bool = False
+    require_identity: bool = False

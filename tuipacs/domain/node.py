@@ -6,11 +6,16 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from tuipacs.domain.fingerprint import short_fingerprint
 from tuipacs.domain.permissions import NodeService
 
 
 class NodeRecord(Struct, frozen=True, kw_only=True):
-    """A known node: calling AE title and the address it may come from."""
+    """A known node: calling AE title and the address it may come from, and what proves it.
+
+    With ``certificate_sha256`` (see `domain.fingerprint`; empty for none) only who shows that
+    certificate over TLS is this node. ``require_identity`` asks for a user as well, over TLS.
+    """
 
     key: int
     ae_title: str
@@ -18,6 +23,26 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     services: tuple[NodeService, ...]
     description: str
     created_at: float
+    certificate_sha256: str = ""
+    require_tls: bool = False
+    require_identity: bool = False
+
+    @property
+    def needs_tls(self) -> bool:
+        """Whether it is not this node without TLS."""
+        return self.require_tls or self.require_identity or bool(self.certificate_sha256)
+
+
+def proof_words(node: NodeRecord) -> str:
+    """What a caller has to show beside its title and address: "certificate 0123456789ab…, user"."""
+    parts = []
+    if node.certificate_sha256:
+        parts.append(f"certificate {short_fingerprint(node.certificate_sha256)}")
+    elif node.needs_tls:
+        parts.append("TLS")
+    if node.require_identity:
+        parts.append("user")
+    return ", ".join(parts)
 
 
 class AssociationState(StrEnum):
@@ -59,4 +84,7 @@ class AssociationRecord(Struct, frozen=True, kw_only=True):
     last_at: float = 0.0
     reason: str = ""  # why it was rejected or aborted, in words
     known_node: bool = False
+    is_tls: bool = False
+    user: str = ""  # proven by user identity negotiation
+    remark: str = ""  # on how the caller showed who it is
     contexts: tuple[ContextOutcome, ...] = ()

@@ -8,7 +8,10 @@ from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import NodeService
 from tuipacs.index.database import Reader, Transaction
 
-_SELECT = "SELECT id, ae_title, address, services, description, created_at FROM node"
+_SELECT = (
+    "SELECT id, ae_title, address, services, description, created_at, certificate_sha256,"
+    " require_tls, require_identity FROM node"
+)
 
 
 def all_nodes(reader: Reader) -> tuple[NodeRecord, ...]:
@@ -28,19 +31,21 @@ def node_exists(reader: Reader, ae_title: str, address: str) -> bool:
     return reader.one(sql, (ae_title, address)) is not None
 
 
-def add_node(
-    tx: Transaction,
-    ae_title: str,
-    address: str,
-    services: tuple[NodeService, ...],
-    description: str,
-    created_at: float,
-) -> int:
-    """Insert a node and return its key."""
+def add_node(tx: Transaction, node: NodeRecord) -> int:
+    """Insert a node and return its key; the record's own is not used."""
     return tx.insert(
-        "INSERT INTO node (ae_title, address, services, description, created_at)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (ae_title, address, ",".join(services), description, created_at),
+        "INSERT INTO node (ae_title, address, services, description, created_at,"
+        " certificate_sha256, require_tls, require_identity) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            node.ae_title,
+            node.address,
+            ",".join(node.services),
+            node.description,
+            node.created_at,
+            node.certificate_sha256,
+            node.require_tls,
+            node.require_identity,
+        ),
     )
 
 
@@ -57,4 +62,7 @@ def _record(row: tuple[Any, ...]) -> NodeRecord:
         services=tuple(NodeService(name) for name in row[3].split(",") if name),
         description=row[4],
         created_at=row[5],
+        certificate_sha256=row[6],
+        require_tls=bool(row[7]),
+        require_identity=bool(row[8]),
     )

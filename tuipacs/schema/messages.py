@@ -275,12 +275,18 @@ class ExportPlan(Message, frozen=True, kw_only=True):
 
 
 class NodeAddRequest(Message, frozen=True, kw_only=True):
-    """A new known node. ``address`` is an IP address, a CIDR, or empty for any."""
+    """A new known node. ``address`` is an IP address, a CIDR, or empty for any.
+
+    ``certificate_sha256``: 64 hexadecimal digits, or empty for no certificate of its own.
+    """
 
     ae_title: str
     address: str
     services: tuple[NodeService, ...]
     description: str = ""
+    certificate_sha256: str = ""
+    require_tls: bool = False
+    require_identity: bool = False
 
 
 class NodeRemoveRequest(Message, frozen=True, kw_only=True):

@@ -34,10 +34,9 @@ class EchoProvider:
 
     def begin(self, association: AssociationInfo, request: Request) -> Reply:
         """Answer. Statuses: 0x0000, 0x0124 not authorized, 0x0110."""
-        caller = association.caller
         try:
             # Asked anew for each request: a node that was removed a moment ago is a stranger now.
-            peer = self._nodes.peer(caller.calling_ae_title, caller.address)
+            peer = self._nodes.admit(association.caller)
             self._verification.echo(peer.actor)
         except TuipacsError as error:
             return Reply(refusal(error))

@@ -97,7 +97,7 @@ class _Storing:
             called_ae_title=caller.called_ae_title,
         )
         try:
-            peer = self._nodes.peer(caller.calling_ae_title, caller.address)
+            peer = self._nodes.admit(caller)
             return _SUCCESS[self._ingest.store(peer.actor, received)]
         except TuipacsError as error:
             return refusal(error)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+import msgspec
+
+from tuipacs.dimse.contract import Caller
 from tuipacs.domain.actor import Actor, ActorKind, Origin
 from tuipacs.domain.admission import Admission, UnknownCallers
 from tuipacs.domain.ae_title import ae_title_fault, check_ae_title, strip_ae_title
 from tuipacs.domain.audit import AuditEvent
 from tuipacs.domain.clock import Clock
+from tuipacs.domain.fingerprint import check_fingerprint, short_fingerprint
 from tuipacs.domain.network import check_node_address, match_length
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import NODE_RIGHTS, NodeService, Permission
@@ -59,8 +63,8 @@ class Nodes(Service):
     def add(self, actor: Actor, request: NodeAddRequest) -> NodeRecord:
         """Make a node known.
 
-        Raises `UsageError` for a malformed title, address or an empty list of services, and
-        `ConflictError` if this title is known from this address already.
+        Raises `UsageError` for a malformed title, address or certificate hash or an empty list of
+        services, and `ConflictError` if this title is known from this address already.
         """
         about(detail=f"node {clean(request.ae_title, limit=40)} {clean(request.address, limit=60)}")
         ae_title = check_ae_title(request.ae_title)
@@ -70,17 +74,25 @@ class Nodes(Service):
             raise UsageError("a node that may do nothing is of no use", remedy="allow a service")
         if len(request.description) > MAX_DESCRIPTION:
             raise UsageError(f"the description is longer than {MAX_DESCRIPTION} characters")
-        about(detail=f"node {ae_title} {address or 'any address'}: {', '.join(services)}")
+        wanted = NodeRecord(
+            key=0,
+            ae_title=ae_title,
+            address=address,
+            services=services,
+            description=request.description,
+            created_at=self._clock(),
+            certificate_sha256=check_fingerprint(request.certificate_sha256),
+            require_tls=request.require_tls,
+            require_identity=request.require_identity,
+        )
+        about(detail=f"node {_words(wanted)}: {', '.join(services)}")
         with self._lock:
             with self.transaction() as tx:
                 if nodes.node_exists(tx, ae_title, address):
                     raise ConflictError(
                         f"{ae_title} is known from {address or 'any address'} already"
                     )
-                key = nodes.add_node(
-                    tx, ae_title, address, services, request.description, self._clock()
-                )
-                record = nodes.node(tx, key)
+                record = nodes.node(tx, nodes.add_node(tx, wanted))
             self._known = None
         self.on_change()
         if record is None:
@@ -95,26 +107,55 @@ class Nodes(Service):
                 record = nodes.node(tx, request.key)
                 if record is None:
                     raise NotFoundError("there is no such node")
-                about(detail=f"node {record.ae_title} {record.address or 'any address'}")
+                about(detail=f"node {_words(record)}")
                 nodes.remove_node(tx, request.key)
             self._known = None
         self.on_change()
         return Empty()
 
     @before_login("it is what tells who a DICOM peer is; no right is used")
-    def peer(self, calling_ae_title: str, address: str) -> Admission:
+    def admit(self, caller: Caller) -> Admission:
+        """Who calls, and what is open to them; asked again for each request."""
+        return self.peer(
+            caller.calling_ae_title,
+            caller.address,
+            is_tls=caller.is_tls,
+            certificate_sha256=caller.certificate_sha256,
+            user=caller.user,
+        )
+
+    @before_login("it is what tells who a DICOM peer is; no right is used")
+    def peer(
+        self,
+        calling_ae_title: str,
+        address: str,
+        *,
+        is_tls: bool = False,
+        certificate_sha256: str = "",
+        user: str = "",
+    ) -> Admission:
         """Who calls, and what is open to them. ``address`` as of `caller_address`.
 
-        A known AE title from another address is not known. Of several nodes that fit, the one with
-        the closest address counts.
+        ``certificate_sha256`` of the certificate that the peer has proven to hold, ``user`` whom
+        the user identity has proven. A known AE title from another address is not known; one
+        without the proof that its node demands may do nothing at all. Of several nodes that fit,
+        the one with the closest address counts.
         """
         title = strip_ae_title(calling_ae_title)
         titled = [node for node in self._nodes() if node.ae_title == title]
         best = max(titled, key=lambda node: match_length(node.address, address), default=None)
         if best is not None and match_length(best.address, address) >= 0:
-            return self._admission(title, address, frozenset(best.services), known=True)
+            fault = _proof_fault(best, is_tls, certificate_sha256)
+            if fault:
+                return _admission(title, address, frozenset(), reason=fault)
+            found = _admission(title, address, frozenset(best.services), known=True, user=user)
+            return msgspec.structs.replace(
+                found,
+                by_certificate=bool(best.certificate_sha256),
+                require_identity=best.require_identity,
+            )
         if ae_title_fault(title):
-            return self._admission(
+            return _admission(
                 title, address, frozenset(), reason=f"the calling AE title {ae_title_fault(title)}"
             )
         reason = (
@@ -122,7 +163,7 @@ class Nodes(Service):
             if titled
             else "the calling AE title is not a known node"
         )
-        return self._admission(title, address, self._strangers, reason=reason)
+        return _admission(title, address, self._strangers, reason=reason)
 
     def _nodes(self) -> tuple[NodeRecord, ...]:
         with self._lock:
@@ -131,23 +172,52 @@ class Nodes(Service):
                     self._known = nodes.all_nodes(reader)
             return self._known
 
-    @staticmethod
-    def _admission(
-        title: str,
-        address: str,
-        services: frozenset[NodeService],
-        *,
-        known: bool = False,
-        reason: str = "",
-    ) -> Admission:
-        return Admission(
-            actor=Actor(
-                kind=ActorKind.PEER,
-                name=clean(title, limit=40),
-                permissions=frozenset(NODE_RIGHTS[service] for service in services),
-                origin=Origin(address=address),
-            ),
-            known=known,
-            services=services,
-            reason=reason,
-        )
+
+def _words(node: NodeRecord) -> str:
+    parts = [f"{node.ae_title} {node.address or 'any address'}"]
+    if node.certificate_sha256:
+        parts.append(f"certificate {node.certificate_sha256}")
+    if node.require_tls:
+        parts.append("TLS required")
+    if node.require_identity:
+        parts.append("user identity required")
+    return ", ".join(parts)
+
+
+def _proof_fault(node: NodeRecord, is_tls: bool, certificate_sha256: str) -> str:
+    """Why a caller with the node's title and address is not the node; empty if it is."""
+    if not node.needs_tls or (is_tls and not node.certificate_sha256):
+        return ""
+    if not is_tls:
+        what = "is bound to a certificate" if node.certificate_sha256 else "has to use TLS"
+        return f"this node {what}, and the connection has no TLS"
+    if not certificate_sha256:
+        return "this node is bound to a certificate, and the caller showed none"
+    if certificate_sha256 != node.certificate_sha256:
+        shown = short_fingerprint(certificate_sha256)
+        return f"this node is bound to another certificate than the one shown (SHA-256 {shown})"
+    return ""
+
+
+def _admission(
+    title: str,
+    address: str,
+    services: frozenset[NodeService],
+    *,
+    known: bool = False,
+    reason: str = "",
+    user: str = "",
+) -> Admission:
+    name = clean(title, limit=40)
+    return Admission(
+        actor=Actor(
+            kind=ActorKind.PEER,
+            # No AE title holds a backslash (PS3.5 6.2): the audit log can be taken apart again.
+            name=f"{name}\\{user}" if user else name,
+            permissions=frozenset(NODE_RIGHTS[service] for service in services),
+            origin=Origin(address=address),
+        ),
+        known=known,
+        services=services,
+        reason=reason,
+    )

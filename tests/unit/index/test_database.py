@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
 from pathlib import Path
 
 import apsw
@@ -21,6 +22,7 @@ from tuipacs.errors import (
 from tuipacs.index import tables, users
 from tuipacs.index.database import Index, storage_errors
 from tuipacs.index.migrations import MIGRATIONS, migrate
+from tuipacs.index.nodes import all_nodes
 
 
 def bytes_kept(index: Index) -> int:
@@ -164,7 +166,7 @@ def test_a_full_disk_has_our_name_and_is_over_when_there_is_room(parts: Parts) -
     pages = connection.execute("PRAGMA page_count").fetchall()[0][0]
     connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StorageFullError), parts.index.write() as tx:
-        tx.execute("INSERT INTO node VALUES (1, ?, '', '', '', 0)", ("x" * 100_000,))
+        tx.execute("INSERT INTO node VALUES (1, ?, '', '', '', 0, '', 0, 0)", ("x" * 100_000,))
     with pytest.raises(StorageFullError), parts.index.write() as tx:  # through peewee as well
         users.add_user(tx, "x" * 100_000, users.Role.VIEWER, "y", 0.0)
     add_one(parts.index)
@@ -198,7 +200,10 @@ def test_a_place_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_a_damaged_page_is_told(parts: Parts) -> None:
     with parts.index.write() as tx:
         for number in range(500):
-            tx.execute("INSERT INTO node VALUES (?, ?, '', '', '', 0)", (number, f"{number} " * 99))
+            tx.execute(
+                "INSERT INTO node VALUES (?, ?, '', '', '', 0, '', 0, 0)",
+                (number, f"{number} " * 99),
+            )
     parts.index.database.connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
     parts.index.close()
     path = parts.folder / "index.sqlite"
@@ -265,5 +270,20 @@ def test_texts_of_any_kind_come_back(parts: Parts) -> None:
     texts = ["", "\0", "a\0b", "'; DROP TABLE total; --", "\U0001f9ec", "\u202e", "x" * 100_000]
     with parts.index.write() as tx:
         for number, text in enumerate(texts):
-            tx.execute("INSERT INTO node VALUES (?, ?, '', '', '', 0)", (number, text))
+            tx.execute("INSERT INTO node VALUES (?, ?, '', '', '', 0, '', 0, 0)", (number, text))
     assert [row[0] for row in parts.rows("SELECT ae_title FROM node ORDER BY id")] == texts
+
+
+def test_nodes_of_an_older_file_need_no_proof_after_the_change(tmp_path: Path) -> None:
+    index = Index(tmp_path / "index.sqlite")
+    script = resources.files("tuipacs.index") / "schema" / MIGRATIONS[0]
+    with index.write() as tx:
+        for _ in tx.execute(script.read_text(encoding="utf-8")):
+            pass
+        tx.execute("INSERT INTO node VALUES (1, 'CT1', '', 'echo', '', 0)")
+        tx.execute("PRAGMA user_version = 1")
+    migrate(index)
+    with index.read() as reader:
+        (node,) = all_nodes(reader)
+    assert (node.ae_title, node.certificate_sha256, node.needs_tls) == ("CT1", "", False)
+    index.close()

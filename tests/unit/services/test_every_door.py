@@ -44,7 +44,8 @@ BEFORE_LOGIN = {
     "alerts.offended",
     "alerts.flush",
     "ingest.recover",  # at start, before anyone is answered
-    "nodes.peer",  # tells who a peer is
+    "nodes.admit",  # tells who a peer is
+    "nodes.peer",
     "sessions.login",  # makes an actor
     "sessions.resolve",
     "sessions.state",

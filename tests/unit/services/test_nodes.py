@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tuipacs.domain.actor import Actor, ActorKind
@@ -182,3 +183,66 @@ def test_a_change_is_seen_by_the_next_question(nodes: Nodes) -> None:
 def test_nodes_survive_a_restart(nodes: Nodes, index: Index) -> None:
     add(nodes, "CT1", "192.0.2.1", STORE)
     assert Nodes(index, lambda: 0.0).peer("CT1", "192.0.2.1").services == {STORE}
+
+
+CERTIFICATE, OTHER = "ab" * 32, "cd" * 32
+
+
+def bind(nodes: Nodes, **proof: object) -> None:
+    request = NodeAddRequest(ae_title="CT1", address="", services=(ECHO, STORE))
+    nodes.add(ADMIN, msgspec.structs.replace(request, **proof))
+
+
+@pytest.mark.parametrize(
+    ("proof", "connection", "words"),
+    [
+        ({"certificate_sha256": CERTIFICATE}, {}, "is bound to a certificate, and the connection"),
+        ({"certificate_sha256": CERTIFICATE}, {"is_tls": True}, "and the caller showed none"),
+        (
+            {"certificate_sha256": CERTIFICATE},
+            {"is_tls": True, "certificate_sha256": OTHER},
+            "another certificate than the one shown (SHA-256 cdcdcdcdcdcd…)",
+        ),
+        ({"require_tls": True}, {}, "has to use TLS"),
+        ({"require_identity": True}, {}, "has to use TLS"),
+    ],
+)
+def test_without_its_proof_nobody_is_the_node_and_may_do_anything(
+    index: Index, proof: dict[str, object], connection: dict[str, object], words: str
+) -> None:
+    nodes = Nodes(index, lambda: 0.0, unknown_callers=UnknownCallers.STORE)
+    bind(nodes, **proof)
+    admission = nodes.peer("CT1", "192.0.2.1", **connection)  # type: ignore[arg-type]
+    assert (admission.known, admission.services) == (False, frozenset())
+    assert words in admission.reason
+
+
+def test_with_its_certificate_it_is_the_node(nodes: Nodes, index: Index) -> None:
+    bind(nodes, certificate_sha256=":".join(["AB"] * 32), require_identity=True)
+    found = nodes.peer("CT1", "192.0.2.1", is_tls=True, certificate_sha256=CERTIFICATE)
+    assert found.known
+    assert found.by_certificate
+    assert found.require_identity
+    (record,) = nodes.list(ADMIN, Empty()).nodes
+    assert record.certificate_sha256 == CERTIFICATE
+    assert f"certificate {CERTIFICATE}, user identity required" in details(index)[0][1]
+    assert Nodes(index, lambda: 0.0).list(ADMIN, Empty()).nodes == (record,)
+
+
+def test_a_node_without_a_hash_takes_any_certificate_that_tls_has_taken(nodes: Nodes) -> None:
+    bind(nodes, require_tls=True)
+    found = nodes.peer("CT1", "192.0.2.1", is_tls=True, certificate_sha256=OTHER)
+    assert found.known
+    assert not found.by_certificate
+
+
+def test_a_proven_user_stands_beside_the_title_for_the_audit_log(nodes: Nodes) -> None:
+    add(nodes, "CT1")
+    assert nodes.peer("CT1", "192.0.2.1", is_tls=True, user="ada").actor.name == "CT1\\ada"
+    assert nodes.peer("CT9", "192.0.2.1", is_tls=True, user="ada").actor.name == "CT9"
+
+
+@pytest.mark.parametrize("text", ["ab", "z" * 64, "ab" * 33])
+def test_a_hash_that_is_none_is_refused(nodes: Nodes, text: str) -> None:
+    with pytest.raises(UsageError, match="64 hexadecimal digits"):
+        bind(nodes, certificate_sha256=text)

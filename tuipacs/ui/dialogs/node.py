@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from textual.widget import Widget
 from textual.widgets import Button, Input
 
+from tuipacs.domain.fingerprint import check_fingerprint
 from tuipacs.domain.permissions import NodeService
+from tuipacs.errors import UsageError
 from tuipacs.schema.messages import NodeAddRequest
 from tuipacs.ui.dialogs.dialog import Dialog, label
 from tuipacs.ui.screens.first_run import check_ae_title
@@ -24,6 +26,15 @@ def check_address(value: str) -> str:
         ipaddress.ip_network(value, strict=False)
     except ValueError:
         return "The address is like 10.0.4.17 or 10.0.4.0/24; empty allows any."
+    return ""
+
+
+def check_certificate(value: str) -> str:
+    """Why ``value`` is no SHA-256; empty when it is one, or empty."""
+    try:
+        check_fingerprint(value)
+    except UsageError:
+        return "The SHA-256 has 64 hexadecimal digits: tuipacs tls show FILE prints it."
     return ""
 
 
@@ -53,6 +64,10 @@ class NodeDialog(Dialog[NodeAddRequest]):
         yield label("It may")
         yield Tick("test the connection (C-ECHO)", NodeService.ECHO in self._services, id="e")
         yield Tick("send (C-STORE)", NodeService.STORE in self._services, id="s")
+        yield label("SHA-256 of its certificate (empty: none of its own)")
+        yield Input(id="certificate", max_length=200)
+        yield Tick("only over TLS", False, id="tls")
+        yield Tick("only with a user of this archive (user identity)", False, id="user")
 
     def buttons(self) -> Iterable[Button]:
         yield PushButton("Cancel", id="cancel")
@@ -61,6 +76,7 @@ class NodeDialog(Dialog[NodeAddRequest]):
     def chosen(self, button: str) -> None:
         ae_title = self.query_one("#ae-title", Input).value.strip(" ")
         address = self.query_one("#address", Input).value.strip()
+        certificate = self.query_one("#certificate", Input).value.strip()
         services = []
         if self.query_one("#e", Tick).value:
             services.append(NodeService.ECHO)
@@ -69,6 +85,7 @@ class NodeDialog(Dialog[NodeAddRequest]):
         reason = check_ae_title(ae_title) or check_address(address)
         if not reason and not services:
             reason = "Which service may it use?"
+        reason = reason or check_certificate(certificate)
         if reason:
             self.complain(reason)
             return
@@ -78,5 +95,8 @@ class NodeDialog(Dialog[NodeAddRequest]):
                 address=address,
                 services=tuple(services),
                 description=self.query_one("#description", Input).value.strip(),
+                certificate_sha256=check_fingerprint(certificate),
+                require_tls=self.query_one("#tls", Tick).value,
+                require_identity=self.query_one("#user", Tick).value,
             )
         )

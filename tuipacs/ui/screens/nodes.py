@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from textual import work
 from textual.widget import Widget
 
-from tuipacs.domain.node import NodeRecord
+from tuipacs.domain.node import NodeRecord, proof_words
 from tuipacs.schema import operations as op
 from tuipacs.schema.messages import Changes, Empty, NodeAddRequest, NodeRemoveRequest
 from tuipacs.ui import actions
@@ -27,11 +27,13 @@ _CALLERS = {
 
 
 def columns(width: int) -> Sequence[Column]:
-    """Title, address, services; description and age where there is room."""
+    """Title, address, services; proof, description and age where there is room."""
     out = [Column("AE title", 16), Column("Address", 18, source=1), Column("May", 12, source=2)]
     if width >= 70:
         out.append(Column("Description", 16, flex=1, source=3))
-    if width >= 100:
+    if width >= 96:
+        out.append(Column("By", 25, source=5))
+    if width >= 120:
         out.append(Column("Since", 19, source=4))
     return out
 
@@ -87,6 +89,7 @@ class NodesScreen(WorkScreen):
                         Cell(", ".join(node.services), "accent"),
                         Cell(node.description, "dim"),
                         Cell(f.moment(node.created_at), "dim"),
+                        Cell(proof_words(node) or "title and address", "dim"),
                     ),
                 )
                 for node in self._known
