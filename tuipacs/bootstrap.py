@@ -25,6 +25,7 @@ from tuipacs.jobs.runner import JobRunner
 from tuipacs.lock import ArchiveLock
 from tuipacs.paths import ArchivePaths
 from tuipacs.scp.c_echo import EchoProvider
+from tuipacs.scp.c_find import FindProvider
 from tuipacs.scp.c_store import StoreProvider
 from tuipacs.services.alerts import Alerts
 from tuipacs.services.audit import Audit
@@ -37,6 +38,7 @@ from tuipacs.services.jobs import Jobs
 from tuipacs.services.nodes import Nodes
 from tuipacs.services.objects import Objects
 from tuipacs.services.password_hash import PasswordHasher
+from tuipacs.services.query import Query
 from tuipacs.services.sessions import Sessions
 from tuipacs.services.system import System
 from tuipacs.services.users import Users
@@ -108,6 +110,7 @@ class Archive:
             providers=(
                 EchoProvider(nodes, Verification(index, clock)),
                 StoreProvider(nodes, self._ingest, config.dicom.refuse_sop_classes),
+                FindProvider(nodes, Query(index, clock), config.dicom.ae_title),
             ),
             observer=board,
             on_thread_end=index.close,

@@ -2,7 +2,9 @@
 
 TuipacsError
 ├── UsageError            the caller asked for something that makes no sense
-│   └── ConfigError       archive.toml is wrong; carries the line
+│   ├── ConfigError       archive.toml is wrong; carries the line
+│   └── InvalidQueryError     the identifier of a query cannot be answered as it stands
+│       └── QueryModelError       it does not fit the information model it is asked of
 ├── NotFoundError         nothing has that key or UID
 ├── ConflictError         it exists already, or is in the wrong state
 ├── AuthenticationError   who are you? (never says which part was wrong)
@@ -45,6 +47,18 @@ class ConfigError(UsageError):
     """A setting is wrong; the message names the file, the line and the nearest valid key."""
 
     code = "config"
+
+
+class InvalidQueryError(UsageError):
+    """A C-FIND identifier that cannot be answered as it stands; DIMSE status 0xC000."""
+
+    code = "invalid-query"
+
+
+class QueryModelError(InvalidQueryError):
+    """It does not fit the information model (level, unique keys); DIMSE status 0xA900."""
+
+    code = "query-model"
 
 
 class NotFoundError(TuipacsError):

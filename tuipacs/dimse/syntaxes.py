@@ -13,6 +13,7 @@ from pydicom.uid import (
 from tuipacs.domain.uid import is_usable_uid
 
 VERIFICATION = "1.2.840.10008.1.1"
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 
 _STANDARD_ROOT = "1.2.840.10008."
@@ -64,6 +65,11 @@ def is_transfer_syntax(uid: str) -> bool:
 def is_verification_syntax(uid: str) -> bool:
     """C-ECHO has no dataset: any uncompressed transfer syntax will do."""
     return uid in _UNCOMPRESSED
+
+
+def is_identifier_syntax(uid: str) -> bool:
+    """What the identifier of a query can come in: uncompressed, and not deflated."""
+    return uid in _UNCOMPRESSED and uid != DeflatedExplicitVRLittleEndian
 
 
 def name_of(uid: str) -> str:

@@ -41,6 +41,7 @@ class Permission(StrEnum):
     STOP_ARCHIVE = "stop-archive"
     DICOM_ECHO = "dicom-echo"
     DICOM_STORE = "dicom-store"
+    DICOM_QUERY = "dicom-query"
 
 
 _TABLE = """
@@ -61,8 +62,9 @@ view-system    no      yes           yes          yes    yes      yes
 stop-archive   no      no            no           yes    no       no
 dicom-echo     no      no            no           no     no       no
 dicom-store    no      no            no           no     no       no
+dicom-query    no      no            no           no     no       no
 """
-# dicom-echo and dicom-store belong to DICOM peers alone: from the node table, never from a login.
+# The dicom-* rights belong to DICOM peers alone: from the node table, never from a login.
 
 
 def _parse(table: str) -> Mapping[Role, frozenset[Permission]]:
@@ -88,10 +90,15 @@ class NodeService(StrEnum):
 
     ECHO = "echo"
     STORE = "store"
+    QUERY = "query"
 
 
 NODE_RIGHTS: Mapping[NodeService, Permission] = MappingProxyType(
-    {NodeService.ECHO: Permission.DICOM_ECHO, NodeService.STORE: Permission.DICOM_STORE}
+    {
+        NodeService.ECHO: Permission.DICOM_ECHO,
+        NodeService.STORE: Permission.DICOM_STORE,
+        NodeService.QUERY: Permission.DICOM_QUERY,
+    }
 )
 
 

@@ -1,4 +1,4 @@
-"""The one place where an error becomes a DIMSE status (PS3.4 B.2.3, PS3.7 C)."""
+"""The one place where an error becomes a DIMSE status (PS3.4 B.2.3, C.4.1.1.4, PS3.7 C)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from tuipacs.dimse.messages import comment_text
 from tuipacs.errors import (
     ForbiddenError,
     InvalidObjectError,
+    InvalidQueryError,
+    QueryModelError,
     TuipacsError,
     UidMismatchError,
     UnavailableError,
@@ -18,6 +20,8 @@ _STATUSES: tuple[tuple[type[TuipacsError], int, str], ...] = (  # the first that
     (ForbiddenError, 0x0124, "not authorized"),
     (UidMismatchError, 0xA900, "data set does not match SOP class"),
     (InvalidObjectError, 0xC000, "cannot understand"),
+    (QueryModelError, 0xA900, "identifier does not match SOP class"),
+    (InvalidQueryError, 0xC000, "unable to process"),
     (UnavailableError, 0xA700, "out of resources"),  # full, failed or busy: try again later
     (TuipacsError, 0x0110, "processing failure"),
 )

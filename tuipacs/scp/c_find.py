@@ -1,0 +1,140 @@
+"""Query SCP (PS3.4 C): Study Root, C-FIND. Answers stream; a cancel is seen between any two."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from tuipacs.dicom.find_identifier import MAX_IDENTIFIER
+from tuipacs.dimse.contract import (
+    Answer,
+    AssociationInfo,
+    Exchange,
+    IsCancelled,
+    Outcome,
+    Reply,
+    Request,
+)
+from tuipacs.dimse.requestor_messages import C_FIND_RQ
+from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND, is_identifier_syntax
+from tuipacs.domain.find import STUDY_ROOT, FindModel
+from tuipacs.domain.permissions import NodeService
+from tuipacs.errors import TuipacsError
+from tuipacs.scp.status import SUCCESS, refusal
+from tuipacs.services.nodes import Nodes
+from tuipacs.services.query import Ending, FindRequest, Found, Query
+
+log = logging.getLogger(__name__)
+
+MODELS: Mapping[str, FindModel] = MappingProxyType({STUDY_ROOT_FIND: STUDY_ROOT})
+
+_PENDING, _PENDING_WITH_WARNING = 0xFF00, 0xFF01
+_DONE = Answer(0x0000, SUCCESS)
+_CANCELLED = Answer(0xFE00, "Cancel")
+_NO_IDENTIFIER = Answer(
+    0xA900, "identifier does not match SOP class", "no identifier followed", Outcome.REFUSED
+)
+_TOO_LARGE = Answer(
+    0xA700, "out of resources", "the identifier is larger than 1 MiB", Outcome.REFUSED
+)
+
+
+class FindProvider:
+    """C-FIND. ``ae_title`` is where the answers say that objects can be retrieved from."""
+
+    command_field = C_FIND_RQ
+    right = NodeService.QUERY
+
+    def __init__(self, nodes: Nodes, query: Query, ae_title: str) -> None:
+        self._nodes = nodes
+        self._query = query
+        self._ae_title = ae_title
+
+    def serves(self, abstract_syntax: str) -> bool:
+        """The information models that can be queried here."""
+        return abstract_syntax in MODELS
+
+    def takes(self, transfer_syntax: str) -> bool:
+        """Implicit, explicit, and explicit big endian."""
+        return is_identifier_syntax(transfer_syntax)
+
+    def begin(self, association: AssociationInfo, request: Request) -> Exchange:
+        """Gather the identifier, which has to follow."""
+        if not request.command.dataset_follows:
+            return Reply(_NO_IDENTIFIER)
+        return _Find(self, association, request)
+
+    def found(self, association: AssociationInfo, request: Request, identifier: bytearray) -> Found:
+        """What the service finds for the caller, as it is known at this moment."""
+        caller = association.caller
+        peer = self._nodes.peer(caller.calling_ae_title, caller.address)
+        context = request.context
+        return self._query.find(
+            peer.actor,
+            FindRequest(
+                model=MODELS[context.abstract_syntax],
+                identifier=identifier,
+                transfer_syntax_uid=context.transfer_syntax,
+                retrieve_ae_title=self._ae_title,
+            ),
+        )
+
+
+class _Find:
+    """One query. Statuses: 0x0000, 0xFE00, 0xFF00, 0xFF01, 0xA700, 0xA900, 0xC000, 0x0124."""
+
+    def __init__(
+        self, provider: FindProvider, association: AssociationInfo, request: Request
+    ) -> None:
+        self._provider = provider
+        self._association = association
+        self._request = request
+        self._identifier = bytearray()
+        self._is_too_large = False
+        self._found: Found | None = None
+
+    def write(self, fragment: memoryview) -> None:
+        """Gather; beyond the limit let go of all."""
+        if len(self._identifier) + len(fragment) > MAX_IDENTIFIER:
+            self._is_too_large = True
+            self._identifier.clear()
+        if not self._is_too_large:
+            self._identifier += fragment
+
+    def finish(self, is_cancelled: IsCancelled) -> Answer | Iterator[Answer]:
+        """Ask the index, then stream."""
+        if self._is_too_large:
+            return _TOO_LARGE
+        try:
+            self._found = self._provider.found(self._association, self._request, self._identifier)
+        except TuipacsError as error:
+            return refusal(error)
+        return self._answers(self._found, is_cancelled)
+
+    @staticmethod
+    def _answers(found: Found, is_cancelled: IsCancelled) -> Iterator[Answer]:
+        status = _PENDING_WITH_WARNING if found.unsupported else _PENDING
+        try:
+            for identifier in found.answers():
+                if is_cancelled():
+                    found.end(Ending.STOPPED)
+                    yield _CANCELLED
+                    return
+                yield Answer(status, "Pending", dataset=identifier)
+            found.end(Ending.COMPLETE)
+        except TuipacsError as error:
+            found.end(Ending.FAILED)
+            yield refusal(error)
+            return
+        yield _DONE
+
+    def discard(self) -> None:
+        """If the answers were not taken to their end, say so in the audit log."""
+        self._identifier.clear()
+        if self._found is None:
+            return
+        try:
+            self._found.end(Ending.LOST)
+        except TuipacsError as error:
+            log.error("a query that was cut off has no audit record: %s", error.message)
