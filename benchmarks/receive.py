@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rig
-from servers import SERVERS, Server, environment, installed
+from servers import SERVERS, Server, environment, installed, missing
 from table import ORTHANC, OURS, Goal, Measure, show
 
 SIZES = {"CT of 0.5 MB": 512, "of 33 kB": 128}
@@ -152,7 +152,7 @@ def main() -> int:
     with rig.scratch(options.folder) as scratch:
         counts = dict(zip(SIZES, (options.ct, options.small), strict=True))
         results = run(scratch, counts, options.default_sender, options.repeats)
-    show(results, [], options.json)
+    show(results, [f"{name}: not installed" for name in missing()], options.json)
     return 0
 
 

@@ -126,9 +126,11 @@ SERVERS: Mapping[str, tuple[str, Start]] = {
 """Name, the program it cannot be measured without, and how to start it."""
 
 
-def installed(names: tuple[str, ...] = tuple(SERVERS)) -> list[str]:
-    """Those of the servers that can be run here; the others are told to be missing."""
-    for name in names:
-        if shutil.which(SERVERS[name][0]) is None:
-            print(f"not run: {name} ({SERVERS[name][0]} is not installed)")
-    return [name for name in names if shutil.which(SERVERS[name][0])]
+def missing() -> list[str]:
+    """Those of the servers whose program is not installed here."""
+    return [name for name, (program, _) in SERVERS.items() if shutil.which(program) is None]
+
+
+def installed() -> list[str]:
+    """Those that can be run, in the order of the table."""
+    return [name for name in SERVERS if name not in missing()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,19 +123,26 @@ def _figure(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def show(measures: Sequence[Measure], missing: Sequence[str], as_json: bool) -> None:
-    """Print the table, or JSON; then what was not run and why."""
+def show(
+    measures: Sequence[Measure],
+    not_run: Sequence[str],
+    as_json: bool,
+    here: Mapping[str, object] | None = None,
+) -> None:
+    """Print the table, or JSON; what was not run and why stands in both."""
+    here = here or rig.machine()
     if as_json:
         data = {
-            "machine": rig.machine(),
+            "machine": here,
             "measures": [measure.as_data() for measure in measures],
-            "not_run": list(missing),
+            "not_run": list(not_run),
         }
         print(json.dumps(data, indent=1))
         return
+    print(", ".join(f"{name} {value}" for name, value in here.items()), end="\n\n")
     rig.print_table(_HEADS, [measure.row() for measure in measures], left=2)
     for measure in measures:
         if measure.note:
             print(f"{measure.name}: {measure.note}")
-    for line in missing:
+    for line in not_run:
         print(f"not run: {line}")
