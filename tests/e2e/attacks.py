@@ -92,7 +92,7 @@ def closed(words: str, state: AssociationState = REJECTED, *, is_audited: bool =
     return End(last="closed", state=state, words=words, is_audited=is_audited)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Attack:
     """``item`` is of the list that the attack proves; ``inside``: an association is open first."""
 
@@ -154,6 +154,11 @@ class Victim:
     def suffer(self, attack: Attack) -> None:
         """Let it happen, and check the end, the event and the audit record."""
         address = self.new_address()
+        self.attack(attack, address)
+        self.check_traces(attack.end, address)
+
+    def attack(self, attack: Attack, address: str) -> None:
+        """Let it happen, and check the end as the peer sees it. From any thread."""
         with RawPeer(self.port, address) as peer:
             if attack.inside:
                 assert peer.associate(attack.contexts).kind == "accept"
@@ -162,7 +167,6 @@ class Victim:
             else:
                 attack.sends(peer)
             check_end(peer, attack)
-        self.check_traces(attack.end, address)
 
     def check_traces(self, end: End, address: str) -> None:
         """The incoming board says how it ended, and the audit log says who broke the rules."""

@@ -86,6 +86,9 @@ class Conversation:
             deadline = time.monotonic() + self._settings.dimse_timeout
             body = self._channel.read(length, deadline, "sent no whole PDU in time")
             if kind is PduType.P_DATA:
+                if int.from_bytes(body[:4], "big") + 4 != length:
+                    # Several values: to answer the first may read on, over the others' place.
+                    body = memoryview(bytes(body))
                 for context_id, header, fragment in data_values(body):
                     self._take(context_id, header, fragment)
             elif kind is PduType.RELEASE_RQ:
@@ -96,15 +99,19 @@ class Conversation:
                 return AssociationState.ABORTED, _abort_words(bytes(body))
 
     def _next_header(self) -> tuple[PduType, int]:
+        until, words = self._patience()
         if self._assembler.unfinished:
-            self._channel.wait(*self._patience())
+            self._channel.wait(until, words)
         else:
             if self._dismissal.pause():
                 raise PeerGoneError
-            self._channel.wait(*self._patience())
+            self._channel.wait(until, words)
             self._dismissal.resume()
-        deadline = time.monotonic() + self._settings.dimse_timeout
-        header = self._channel.read(HEADER_SIZE, deadline, "sent no whole PDU in time")
+        # The same patience goes on: else who always leaves half a header waiting is never at fault.
+        soon = time.monotonic() + self._settings.dimse_timeout
+        if soon < until:
+            until, words = soon, "sent no whole PDU in time"
+        header = self._channel.read(HEADER_SIZE, until, words)
         try:
             kind = PduType(header[0])
         except ValueError:
