@@ -124,12 +124,16 @@ class Victim:
         self.archive = archive
         self.admin = archive.connect()
         self._addresses = 0
-        request = NodeAddRequest(
-            ae_title=PEER, address="127.0.0.0/8", services=tuple(NodeService), description=""
-        )
-        self.admin.call(operations.NODE_ADD, request)
+        self.know(PEER)
         self._warm_up()
         self.at_start = self.resources()
+
+    def know(self, title: str) -> None:
+        """Make this calling AE a node that may do all, from any loopback address."""
+        request = NodeAddRequest(
+            ae_title=title, address="127.0.0.0/8", services=tuple(NodeService), description=""
+        )
+        self.admin.call(operations.NODE_ADD, request)
 
     def _warm_up(self) -> None:
         """What the first of each kind costs for good is no leak."""

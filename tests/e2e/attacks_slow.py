@@ -23,8 +23,6 @@ from tests.e2e.attacks import ABORTED, BEYOND, PATIENCE, Attack, End, closed, ti
 
 SETTINGS = {"acse_timeout": 1, "dimse_timeout": 1, "idle_timeout": 2}
 
-IN_ACSE = ("half a header, then silence", "length FFFFFFFF", "one byte at a time")
-IN_DIMSE = ("a missing last fragment", "a command in 1,000 fragments", "C-CANCEL for nothing")
 
 STORE = command(0x0001, CT, dataset=True, instance="1.2")
 CANCEL = element(0x0100, us(0x0FFF)) + element(0x0120, us(9)) + element(0x0800, us(0x0101))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import threading
 import time
 
+from tuipacs.dimse import tls
 from tuipacs.dimse.faults import PeerGoneError, PeerSlowError
 
 log = logging.getLogger(__name__)
@@ -26,7 +28,37 @@ class Channel:
         self.received = 0  # bytes so far
         self._ended = False  # nothing more comes
         self._torn = False  # nothing more can be sent: the peer has half of something
+        self._wrapping = threading.Lock()  # TLS moves the connection into another object
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def first_byte(self, deadline: float, words: str) -> int:
+        """The first byte of the connection, left where it is. Raises as `read`."""
+        try:
+            self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+            data = self._socket.recv(1, socket.MSG_PEEK)
+        except TimeoutError:
+            raise PeerSlowError(words) from None
+        except OSError as error:
+            raise PeerGoneError from error
+        if not data:
+            raise PeerGoneError
+        self.received = 1
+        return data[0]
+
+    def secure(self, context: ssl.SSLContext, deadline: float, words: str) -> str:
+        """Go on in TLS, as its server; return the SHA-256 of the certificate shown, or nothing.
+
+        Nothing may have been read before. Raises `HandshakeError`, and as `read`.
+        """
+        try:
+            with self._wrapping:
+                secured = tls.wrap(self._socket, context)
+                self._socket = secured
+            return tls.shake_hands(secured, max(0.001, deadline - time.monotonic()))
+        except TimeoutError:
+            raise PeerSlowError(words) from None
+        except OSError as error:
+            raise PeerGoneError from error
 
     @property
     def holds(self) -> int:
@@ -85,7 +117,7 @@ class Channel:
         try:
             self._socket.settimeout(0)
             received = self._socket.recv_into(self._view[self._end :])
-        except (BlockingIOError, ssl.SSLWantReadError):
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except OSError:
             received = 0
@@ -94,13 +126,13 @@ class Channel:
         self.received += received
 
     def _read_apart(self, size: int, deadline: float, words: str) -> memoryview:
-        whole = memoryview(bytearray(size))
-        filled = self.holds
-        whole[:filled] = self._view[self._start : self._end]
+        """What is larger than the buffer. Room is made as it comes, not as it is announced."""
+        whole = bytearray(self._view[self._start : self._end])
         self._start = self._end = 0
-        while filled < size:
-            filled += self._receive(whole[filled:], deadline, words)
-        return whole
+        while len(whole) < size:
+            room = self._view[: size - len(whole)]
+            whole += room[: self._receive(room, deadline, words)]
+        return memoryview(whole)
 
     def _receive(self, into: memoryview, deadline: float, words: str) -> int:
         if self._ended:
@@ -126,9 +158,12 @@ class Channel:
         """Send all of it. Raises `PeerSlowError`, `PeerGoneError`."""
         if self._torn:
             raise PeerGoneError
+        deadline = time.monotonic() + timeout
+        rest = memoryview(data)
         try:
-            self._socket.settimeout(timeout)
-            self._socket.sendall(data)
+            while rest:  # not sendall: over TLS each of its records would have the whole time
+                self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+                rest = rest[self._socket.send(rest) :]
         except TimeoutError:
             self._torn = True
             raise PeerSlowError("took no answer") from None
@@ -156,17 +191,37 @@ class Channel:
         Closing with unread input would reset the connection, and the peer would lose that PDU.
         """
         if linger:
+            self._close_tls()
             self._shutdown(socket.SHUT_WR)
             deadline = time.monotonic() + LINGER
             try:
-                while True:
-                    self._receive(self._view, deadline, "")
-            except (PeerGoneError, PeerSlowError):
-                pass
+                while (left := deadline - time.monotonic()) > 0:
+                    self._socket.settimeout(left)
+                    # Below TLS: what still comes is not looked at.
+                    if not socket.socket.recv_into(self._socket, self._view):
+                        break
+            except OSError as error:
+                log.debug("the peer did not close first: %s", type(error).__name__)
         self._socket.close()
 
-    def _shutdown(self, how: int) -> None:
+    def _close_tls(self) -> None:
+        """Say that nothing more comes (RFC 8446 6.1), and do not wait for the same from the peer.
+
+        Nothing may be sent after it: it would go out in clear.
+        """
+        if not isinstance(self._socket, ssl.SSLSocket):
+            return
+        self._torn = True
         try:
-            self._socket.shutdown(how)
+            self._socket.settimeout(0)
+            self._socket.unwrap()
+        except (OSError, ValueError) as error:
+            log.debug("TLS ends one-sided: %s", type(error).__name__)
+
+    def _shutdown(self, how: int) -> None:
+        """Of the connection below: the TLS object is the reading thread's alone."""
+        try:
+            with self._wrapping:
+                socket.socket.shutdown(self._socket, how)
         except OSError:
             return  # the peer was faster

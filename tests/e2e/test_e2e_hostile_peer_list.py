@@ -1,0 +1,20 @@
+"""The tables of attacks against the list of what has to be tried: nothing on it is left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.e2e import attacks_acse, attacks_dimse, attacks_slow
+from tests.e2e.attacks import BEYOND
+
+EVERY_ATTACK = (*attacks_acse.ATTACKS, *attacks_dimse.ATTACKS, *attacks_slow.ATTACKS)
+
+
+def test_each_item_of_the_list_has_an_attack_and_each_attack_an_item() -> None:
+    items = {attack.item for attack in EVERY_ATTACK}
+    assert items - {BEYOND} == {*attacks_acse.LIST, *attacks_dimse.LIST}
+
+
+def test_no_two_attacks_have_the_same_name() -> None:
+    names = Counter(str(attack) for attack in EVERY_ATTACK)
+    assert [name for name, count in names.items() if count > 1] == []
