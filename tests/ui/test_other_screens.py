@@ -93,7 +93,7 @@ async def test_a_node_dialog_refuses_what_is_no_address() -> None:
         await until(pilot, lambda: "CT in room 1" in screen_text(app))
         await pilot.press("a")
         await until(pilot, lambda: isinstance(app.screen, NodeDialog) and app.screen.focused)
-        type_ahead(app, "MR_1", "tab", "10.0.0.300", *["tab"] * 8, "enter")
+        type_ahead(app, "MR_1", "tab", "10.0.0.300", *["tab"] * (6 + len(NodeService)), "enter")
         await until(pilot, lambda: "The address is like 10.0.4.17" in screen_text(app))
         assert len(archive.nodes) == 1
 

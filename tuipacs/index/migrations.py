@@ -7,7 +7,11 @@ from importlib import resources
 from tuipacs.errors import UnavailableError
 from tuipacs.index.database import Index
 
-MIGRATIONS: tuple[str, ...] = ("0001_archive.sql", "0002_node_certificates.sql")
+MIGRATIONS: tuple[str, ...] = (
+    "0001_archive.sql",
+    "0002_node_certificates.sql",
+    "0003_find.sql",
+)
 
 
 def migrate(index: Index) -> int:

@@ -67,8 +67,7 @@ class FindProvider:
 
     def found(self, association: AssociationInfo, request: Request, identifier: bytearray) -> Found:
         """What the service finds for the caller, as it is known at this moment."""
-        caller = association.caller
-        peer = self._nodes.peer(caller.calling_ae_title, caller.address)
+        peer = self._nodes.admit(association.caller)
         context = request.context
         return self._query.find(
             peer.actor,

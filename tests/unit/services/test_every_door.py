@@ -28,8 +28,9 @@ from tuipacs.domain.attributes import (
 )
 from tuipacs.domain.audit import AuditOutcome
 from tuipacs.domain.blob import StoredBlob
+from tuipacs.domain.find import STUDY_ROOT
 from tuipacs.domain.level import Level
-from tuipacs.domain.permissions import MATRIX, NodeService, Permission, Role
+from tuipacs.domain.permissions import MATRIX, NODE_RIGHTS, NodeService, Permission, Role
 from tuipacs.errors import ForbiddenError, TuipacsError
 from tuipacs.index import audit
 from tuipacs.paths import ArchivePaths
@@ -37,6 +38,7 @@ from tuipacs.schema import messages as m
 from tuipacs.schema.operations import ALL
 from tuipacs.services.guard import Service
 from tuipacs.services.ingest import Ingest
+from tuipacs.services.query import FindRequest, Query
 from tuipacs.services.verification import Verification
 
 BEFORE_LOGIN = {
@@ -130,7 +132,7 @@ def test_each_operation_has_a_door_with_a_cell_for_each_role(operation: Any) -> 
 
 def test_dicom_rights_are_never_had_by_logging_in() -> None:
     for role in Role:
-        assert not MATRIX[role] & {Permission.DICOM_ECHO, Permission.DICOM_STORE}
+        assert not MATRIX[role] & set(NODE_RIGHTS.values())
 
 
 def _blob() -> StoredBlob:
@@ -187,6 +189,14 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "objects.open_document": lambda: (1,),
     "objects.open_object": lambda: (1,),
     "objects.representative": lambda: (m.RepresentativeRequest(level=Level.STUDY, key=1),),
+    "query.find": lambda: (
+        FindRequest(
+            model=STUDY_ROOT,
+            identifier=b"",
+            transfer_syntax_uid="1.2.840.10008.1.2",
+            retrieve_ae_title="TUIPACS",
+        ),
+    ),
     "sessions.change_password": lambda: (
         m.ChangePasswordRequest(old_password="x", new_password="y"),
     ),
@@ -231,6 +241,7 @@ def _instance(archive: Archive, service: str) -> Any:
     index, clock = archive._index, lambda: 0.0
     inner: dict[str, Callable[[], Service]] = {
         "ingest": lambda: archive._ingest,
+        "query": lambda: Query(index, clock),
         "verification": lambda: Verification(index, clock),
     }
     return inner[service]() if service in inner else getattr(archive.services, service)

@@ -17,6 +17,12 @@ from tuipacs.ui.screens.first_run import check_ae_title
 from tuipacs.ui.widgets.choices import Tick
 from tuipacs.ui.widgets.push_button import PushButton
 
+_MAY = {
+    NodeService.ECHO: "test the connection (C-ECHO)",
+    NodeService.STORE: "send (C-STORE)",
+    NodeService.QUERY: "search in this archive (C-FIND)",
+}
+
 
 def check_address(value: str) -> str:
     """Why ``value`` is neither an address nor a network; empty when it is one, or empty."""
@@ -62,8 +68,8 @@ class NodeDialog(Dialog[NodeAddRequest]):
         yield label("Description")
         yield Input(id="description", max_length=200)
         yield label("It may")
-        yield Tick("test the connection (C-ECHO)", NodeService.ECHO in self._services, id="e")
-        yield Tick("send (C-STORE)", NodeService.STORE in self._services, id="s")
+        for service, words in _MAY.items():
+            yield Tick(words, service in self._services, id=f"may-{service.value}")
         yield label("SHA-256 of its certificate (empty: none of its own)")
         yield Input(id="certificate", max_length=200)
         yield Tick("only over TLS", False, id="tls")
@@ -77,11 +83,7 @@ class NodeDialog(Dialog[NodeAddRequest]):
         ae_title = self.query_one("#ae-title", Input).value.strip(" ")
         address = self.query_one("#address", Input).value.strip()
         certificate = self.query_one("#certificate", Input).value.strip()
-        services = []
-        if self.query_one("#e", Tick).value:
-            services.append(NodeService.ECHO)
-        if self.query_one("#s", Tick).value:
-            services.append(NodeService.STORE)
+        services = tuple(s for s in _MAY if self.query_one(f"#may-{s.value}", Tick).value)
         reason = check_ae_title(ae_title) or check_address(address)
         if not reason and not services:
             reason = "Which service may it use?"
@@ -93,7 +95,7 @@ class NodeDialog(Dialog[NodeAddRequest]):
             NodeAddRequest(
                 ae_title=ae_title,
                 address=address,
-                services=tuple(services),
+                services=services,
                 description=self.query_one("#description", Input).value.strip(),
                 certificate_sha256=check_fingerprint(certificate),
                 require_tls=self.query_one("#tls", Tick).value,
