@@ -277,6 +277,9 @@ class Requestor:
         reason: AbortReason = AbortReason.NOT_SPECIFIED,
     ) -> None:
         self._end(why)
+        if self._channel.is_inside_pdu:  # an abort there would be taken for data
+            self._channel.close(linger=False)
+            return
         self._channel.send_last(encode_abort(source, reason), 1.0)
         self._channel.close(linger=True)
 
@@ -359,7 +362,9 @@ def unexpected(kind: PduType) -> PduError:
 
 def lost(error: PeerGoneError) -> AssociationFailedError:
     """The connection went; TLS alerts come this way too, late, as a peer may send them."""
-    if isinstance(error.__cause__, ssl.SSLError):
+    if isinstance(error.__cause__, ssl.SSLError) and not isinstance(
+        error.__cause__, ssl.SSLEOFError
+    ):
         words = f"ended the TLS connection: {tls_words(error.__cause__)}"
         return AssociationFailedError(words, Failure.TLS)
     return AssociationFailedError("closed the connection without a release", Failure.LOST)

@@ -21,6 +21,13 @@ class RequestorChannel(Channel):
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock, BUFFER_SIZE)
         self._gathers = not isinstance(sock, ssl.SSLSocket)
+        self.is_inside_pdu = False  # what was being sent did not go out whole
+
+    def send(self, data: bytes, timeout: float) -> None:
+        """As `Channel.send`."""
+        self.is_inside_pdu = True
+        super().send(data, timeout)
+        self.is_inside_pdu = False
 
     def send_parts(self, parts: Sequence[bytes | memoryview], timeout: float) -> None:
         """Send all of them within ``timeout`` seconds. Raises `PeerSlowError`, `PeerGoneError`."""
@@ -28,6 +35,7 @@ class RequestorChannel(Channel):
             self.send(b"".join(parts), timeout)
             return
         deadline = time.monotonic() + timeout
+        self.is_inside_pdu = True
         try:
             for at in range(0, len(parts), _MAX_PARTS):
                 self._gather(list(parts[at : at + _MAX_PARTS]), deadline)
@@ -35,6 +43,7 @@ class RequestorChannel(Channel):
             raise PeerSlowError("took no more data") from None
         except OSError as error:
             raise PeerGoneError from error
+        self.is_inside_pdu = False
 
     def _gather(self, parts: list[bytes | memoryview], deadline: float) -> None:
         while parts:

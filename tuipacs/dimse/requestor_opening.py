@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 
 from tuipacs.dimse.faults import PduError, PeerGoneError, PeerSlowError
 from tuipacs.dimse.pdu import BY_PROVIDER, BY_USER, HEADER_SIZE, PduType, encode_abort
@@ -40,7 +41,8 @@ def _negotiate(sock: socket.socket, proposal: Proposal, settings: RequestorSetti
     channel = RequestorChannel(sock)
     timeout = settings.acse_timeout
     try:
-        channel.send(encode_associate_request(proposal), timeout)
+        with suppress(PeerGoneError):  # it may have said why before it went: read on
+            channel.send(encode_associate_request(proposal), timeout)
         accept = _answer(channel, proposal, timeout)
     except PduError as error:
         channel.send_last(encode_abort(BY_PROVIDER, error.reason), 1.0)

@@ -1,0 +1,211 @@
+"""Our requestor over TLS: whom it trusts, and that a password never leaves without it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import io
+import ipaddress
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.dimse.hostile_acceptor import IMPATIENT, Call, playing
+from tests.dimse.raw_peer import CT, EXPLICIT, IMPLICIT, VERIFICATION, item
+from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
+from tuipacs.errors import UsageError
+from tuipacs.scu.c_echo import echo
+from tuipacs.scu.c_store import store_objects
+from tuipacs.scu.requestor import Context, Peer, TlsSettings, UserIdentity, open_association
+from tuipacs.scu.sources import SourceObject
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A self-signed certificate of 127.0.0.1 with its key, in one PEM file."""
+
+    path: Path
+    sha256: bytes
+
+    def server(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path)
+        return context
+
+    def trusting(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.path)
+        context.check_hostname = False
+        return context
+
+
+def _make(folder: Path, name: str) -> Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / f"{name}.pem"
+    path.write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    return Certificate(path, hashlib.sha256(der).digest())
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return _make(tmp_path_factory.mktemp("tls"), "store")
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return _make(tmp_path_factory.mktemp("tls"), "other")
+
+
+def _echoed(call: Call) -> None:
+    call.accept()
+    call.answer()
+    call.release()
+
+
+def _failure(peer: Peer) -> AssociationFailedError:
+    with pytest.raises(AssociationFailedError) as caught:
+        echo(peer)
+    return caught.value
+
+
+def test_an_object_crosses_tls_byte_for_byte(certificate: Certificate) -> None:
+    data = bytes(range(256)) * 2048 + b"odd"
+    received = []
+
+    def play(call: Call) -> None:
+        call.accept()
+        read = call.dataset
+        call.dataset = lambda: received.append(read()) or b""  # type: ignore[method-assign, func-returns-value]
+        call.answer()
+        call.release()
+
+    source = SourceObject(CT, "1.2", EXPLICIT, 0, lambda: io.BytesIO(data))
+    with playing(play, certificate.server()) as acceptor:
+        peer = acceptor.peer(tls=TlsSettings(certificate.trusting(), certificate.sha256))
+        (outcome,) = store_objects(peer, [source], [source.context])
+    assert outcome.status == 0
+    assert received == [data]
+
+
+def test_a_certificate_that_is_trusted_but_another_is_refused(
+    certificate: Certificate, other: Certificate
+) -> None:
+    with playing(lambda call: None, certificate.server()) as acceptor:
+        error = _failure(acceptor.peer(tls=TlsSettings(certificate.trusting(), other.sha256)))
+    assert error.failure is Failure.TLS
+    assert f"another TLS certificate than expected: its SHA-256 is {certificate.sha256.hex()}" in (
+        error.message
+    )
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    certificate: Certificate, other: Certificate
+) -> None:
+    with pytest.raises(ssl.SSLError), playing(_echoed, certificate.server()) as acceptor:
+        error = _failure(acceptor.peer(tls=TlsSettings(other.trusting())))
+        assert error.failure is Failure.TLS
+        assert "certificate that is not trusted: self-signed certificate" in error.message
+
+
+def test_a_pin_is_enough_without_an_authority(certificate: Certificate) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with playing(_echoed, certificate.server()) as acceptor:
+        peer = acceptor.peer(tls=TlsSettings(context, certificate.sha256))
+        assert echo(peer).status == 0
+    with pytest.raises(UsageError, match="nobody checks"):
+        TlsSettings(context)
+
+
+def test_a_peer_that_wants_our_certificate_says_so(certificate: Certificate) -> None:
+    """In TLS 1.3 its alert comes after our handshake has ended."""
+    server = certificate.server()
+    server.verify_mode = ssl.CERT_REQUIRED
+    with pytest.raises(ssl.SSLError), playing(_echoed, server) as acceptor:
+        error = _failure(acceptor.peer(tls=TlsSettings(certificate.trusting())))
+        assert error.failure is Failure.TLS
+        assert "certificate required" in error.message
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"", "ended the connection in the TLS handshake"),
+        (b"\7\0\0\0\0\4\0\0\0\0", "failed the TLS handshake"),
+    ],
+)
+def test_a_peer_without_tls_is_told_from_one_with_another_certificate(
+    certificate: Certificate, said: bytes, words: str
+) -> None:
+    def play(call: Call) -> None:
+        call.socket.recv(10)
+        call.send(said)
+
+    with playing(play) as acceptor:
+        error = _failure(acceptor.peer(tls=TlsSettings(certificate.trusting())))
+    assert error.failure is Failure.TLS
+    assert words in error.message
+
+
+def test_a_handshake_that_does_not_go_on_ends(certificate: Certificate) -> None:
+    def play(call: Call) -> None:
+        while call.socket.recv(1024):
+            pass
+
+    with playing(play) as acceptor:
+        error = _failure(acceptor.peer(IMPATIENT, TlsSettings(certificate.trusting())))
+    assert "did not finish the TLS handshake within 0.3 s" in error.message
+
+
+def test_a_user_goes_with_tls_and_its_confirmation_is_waited_for(certificate: Certificate) -> None:
+    seen = []
+
+    def play(call: Call) -> None:
+        call.accept(user=b"" if seen else item(0x59, b"\0\0"))
+        seen.extend(call.user[0x58])
+        if call.read()[0] == 5:
+            call.send(b"\6\0\0\0\0\4\0\0\0\0")
+
+    identity = UserIdentity("anna", "secret", must_be_confirmed=True)
+    with playing(play, certificate.server()) as acceptor:
+        peer = acceptor.peer(tls=TlsSettings(certificate.trusting()), identity=identity)
+        with open_association(peer, [Context(VERIFICATION, IMPLICIT)]):
+            pass
+        error = _failure(peer)
+    assert error.failure is Failure.IDENTITY
+    assert seen == [b"\2\1\0\4anna\0\6secret"] * 2
+
+
+def test_a_user_is_never_sent_without_tls() -> None:
+    peer = Peer("127.0.0.1", 1, "STORE", "TUIPACS", identity=UserIdentity("anna", "secret"))
+    with pytest.raises(UsageError, match="with TLS only"):
+        echo(peer)
