@@ -14,11 +14,11 @@ import mmap
 import os
 import re
 import secrets
-import shutil
 import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import BinaryIO
 
 from tuipacs.domain.blob import StoredBlob
@@ -28,6 +28,7 @@ from tuipacs.errors import (
     StorageFullError,
     UnavailableError,
 )
+from tuipacs.storage.writeback import begin_writeback
 
 VOLUME_FILES = 4096
 _RECENT_VOLUMES = 3
@@ -39,6 +40,8 @@ _MISSING = "the stored file of this object is missing"
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOOK_EVERY = 16 << 20  # bytes written until the free space is looked at again
+_SMALL = 256 << 10  # bytes that are worth copying to save a system call
+_PUSH_EVERY = 8 << 20  # bytes until the disk is told to begin; what is left for fsync is little
 _BUSY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # says nothing about the disk, and passes
 Fsync = Callable[[int], None]
 
@@ -58,6 +61,7 @@ class LocalStore:
         fsync: Fsync = os.fsync,
     ) -> None:
         self._root = root
+        self._root_text = str(root)
         self._reserve = reserve
         self._volume_files = volume_files
         self._fsync = fsync
@@ -81,8 +85,8 @@ class LocalStore:
 
     def free(self) -> tuple[int, int]:
         """(bytes free, bytes in all) of the disk."""
-        usage = shutil.disk_usage(self._root)
-        return usage.free, usage.total
+        stat = os.statvfs(self._root_text)
+        return stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize
 
     def spool(self, header: bytes) -> LocalSpool:
         """Begin an object whose file starts with ``header``."""
@@ -115,6 +119,11 @@ class LocalStore:
                 self._volume, self._files = volume, 0
             self._files += 1
             return f"{self._volume:06x}/{secrets.token_hex(16)}"
+
+    def folder_and_file(self, key: str) -> tuple[str, str]:
+        """The paths for the way in, which makes no `Path` for each object."""
+        folder = f"{self._root_text}/{key[:6]}"
+        return folder, f"{folder}{key[6:]}"
 
     def place_of(self, key: str) -> Path:
         """Where the file of an object is or will be. Raises `NotFoundError` for what is no key."""
@@ -177,26 +186,42 @@ class LocalStore:
     def _count(self, volume: int) -> int:
         return sum(1 for _ in (self._root / f"{volume:06x}").iterdir())
 
-    @contextlib.contextmanager
-    def disk_errors(self, what: str) -> Iterator[None]:
-        """Turn the system's errors into ours; anything but a full disk stops storing."""
-        try:
-            yield
-        except OSError as error:
-            if error.errno in _FULL:
-                raise StorageFullError("the disk is full") from error
-            if error.errno in _BUSY:
-                raise UnavailableError(f"{what} failed: {error.strerror}") from error
-            self.fail(f"{what}: {error.strerror}")
-            raise StorageFailedError(f"{what} failed: {error.strerror}") from error
+    def disk_errors(self, what: str) -> DiskErrors:
+        """A block: the system's errors become ours; anything but a full disk stops storing."""
+        return DiskErrors(self, what)
 
     def sync(self, descriptor: int) -> None:
         """Make a file's bytes, or a folder's names, durable. Raises `OSError`."""
         self._fsync(descriptor)
 
-    def sync_folder(self, folder: Path) -> None:
+    def sync_folder(self, folder: Path | str) -> None:
         """Make the names in ``folder`` durable. Raises `OSError`."""
         fsync_folder(folder, self._fsync)
+
+
+class DiskErrors:
+    """See `LocalStore.disk_errors`. A plain class: six of them run for every object."""
+
+    __slots__ = ("_store", "_what")
+
+    def __init__(self, store: LocalStore, what: str) -> None:
+        self._store = store
+        self._what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if not isinstance(error, OSError):
+            return
+        if error.errno in _FULL:
+            raise StorageFullError("the disk is full") from error
+        if error.errno in _BUSY:
+            raise UnavailableError(f"{self._what} failed: {error.strerror}") from error
+        self._store.fail(f"{self._what}: {error.strerror}")
+        raise StorageFailedError(f"{self._what} failed: {error.strerror}") from error
 
 
 class LocalSpool:
@@ -205,38 +230,56 @@ class LocalSpool:
     def __init__(self, store: LocalStore, key: str, header: bytes) -> None:
         self._store = store
         self._key = key
-        self._final = store.place_of(key)
-        self._part = self._final.with_name(self._final.name + _PART)
-        self._header_size = len(header)
-        self._header_sha256 = hashlib.sha256(header).digest()
+        self._folder, self._final = store.folder_and_file(key)
+        self._part = self._final + _PART
+        self._header = header
         self._hasher = hashlib.sha256()
         self._size = 0
         self._looked_at = 0
+        self._pushed = 0  # bytes of the dataset that are on their way to the disk
+        self._is_headed = False
         self._closed = False
         self._renamed = False
         with store.disk_errors("creating a file"):
             flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
             self._descriptor = os.open(self._part, flags, 0o600)
-        try:
-            self._write(header)
-        except BaseException:
-            self.discard()
-            raise
+        if len(header) > _SMALL:
+            try:
+                self._write_header()
+            except BaseException:
+                self.discard()
+                raise
+
+    def _write_header(self) -> None:
+        if not self._is_headed:
+            self._write(self._header)
+            self._is_headed = True
 
     def _write(self, data: bytes | memoryview) -> None:
-        view = memoryview(data)
         with self._store.disk_errors("writing a file"):
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            written = os.write(self._descriptor, data)
+            if written != len(data):
+                view = memoryview(data)[written:]
+                while view:
+                    view = view[os.write(self._descriptor, view) :]
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append dataset bytes. One large object, too, leaves the reserve alone."""
-        if self._size + len(chunk) - self._looked_at >= _LOOK_EVERY:
-            self._looked_at = self._size + len(chunk)
+        size = self._size + len(chunk)
+        if size - self._looked_at >= _LOOK_EVERY:
+            self._looked_at = size
             self._store.check_room(len(chunk))
-        self._write(chunk)
+        if self._is_headed or len(chunk) > _SMALL:
+            self._write_header()
+            self._write(chunk)
+        else:  # one call for a small object
+            self._write(b"".join((self._header, chunk)))
+            self._is_headed = True
         self._hasher.update(chunk)
-        self._size += len(chunk)
+        self._size = size
+        if size - self._pushed >= _PUSH_EVERY:
+            begin_writeback(self._descriptor)
+            self._pushed = size
 
     def digest(self) -> bytes:
         """SHA-256 of the dataset bytes written so far."""
@@ -250,7 +293,7 @@ class LocalSpool:
             return
         mapping = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
         try:
-            with memoryview(mapping) as whole, whole[self._header_size :] as dataset:
+            with memoryview(mapping) as whole, whole[len(self._header) :] as dataset:
                 yield dataset
         finally:
             with contextlib.suppress(BufferError):  # an error on its way out holds a piece of it
@@ -258,23 +301,25 @@ class LocalSpool:
 
     def keep(self) -> StoredBlob:
         """Make it durable and give it its name."""
+        store = self._store
         try:
-            with self._store.disk_errors("fsync of a file"):
-                self._store.sync(self._descriptor)
+            self._write_header()
+            with store.disk_errors("fsync of a file"):
+                store.sync(self._descriptor)
                 self._close()
-            with self._store.disk_errors("naming a file"):
-                if self._final.exists():  # 128 random bits: a broken random source, not luck
+            with store.disk_errors("naming a file"):
+                if os.access(self._final, os.F_OK):  # 128 random bits: broken, not bad luck
                     raise FileExistsError(errno.EEXIST, "the random name exists already")
-                self._part.rename(self._final)
+                os.rename(self._part, self._final)  # noqa: PTH104 - a Path costs as much as the call
                 self._renamed = True
-                self._store.sync_folder(self._final.parent)
+                store.sync_folder(self._folder)
         except BaseException:
             self.discard()
             raise
         return StoredBlob(
             key=self._key,
-            header_size=self._header_size,
-            header_sha256=self._header_sha256,
+            header_size=len(self._header),
+            header_sha256=hashlib.sha256(self._header).digest(),
             dataset_size=self._size,
             dataset_sha256=self._hasher.digest(),
         )
@@ -284,7 +329,7 @@ class LocalSpool:
         with contextlib.suppress(OSError):
             self._close()
         with contextlib.suppress(OSError):
-            (self._final if self._renamed else self._part).unlink(missing_ok=True)
+            os.unlink(self._final if self._renamed else self._part)  # noqa: PTH108
 
     def _close(self) -> None:
         if not self._closed:
@@ -292,7 +337,7 @@ class LocalSpool:
             os.close(self._descriptor)
 
 
-def fsync_folder(folder: Path, fsync: Fsync = os.fsync) -> None:
+def fsync_folder(folder: Path | str, fsync: Fsync = os.fsync) -> None:
     """Make the names in ``folder`` durable. Raises `OSError`."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -50,7 +50,11 @@ def store(tmp_path: Path) -> LocalStore:
 
 def keep(store: LocalStore, data: bytes, header: bytes = HEADER) -> StoredBlob:
     spool = store.spool(header)
-    spool.write(data)
+    try:
+        spool.write(data)
+    except TuipacsError:
+        spool.discard()
+        raise
     return spool.keep()
 
 
@@ -251,10 +255,11 @@ def test_discarding_what_was_kept_removes_it(store: LocalStore, tmp_path: Path) 
 
 def test_no_existing_file_is_ever_replaced(store: LocalStore) -> None:
     spool = store.spool(HEADER)
-    spool._final.write_bytes(b"was here before")
+    final = Path(spool._final)
+    final.write_bytes(b"was here before")
     with pytest.raises(StorageFailedError):
         spool.keep()
-    assert spool._final.read_bytes() == b"was here before"
+    assert final.read_bytes() == b"was here before"
     assert store.failure
 
 
