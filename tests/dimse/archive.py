@@ -22,10 +22,12 @@ from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
 from tuipacs.schema.messages import NodeAddRequest
 from tuipacs.scp.c_echo import EchoProvider
+from tuipacs.scp.c_find import FindProvider
 from tuipacs.scp.c_store import Store, StoreProvider
 from tuipacs.services.alerts import Alerts
 from tuipacs.services.incoming_board import IncomingBoard
 from tuipacs.services.nodes import Nodes
+from tuipacs.services.query import Query
 from tuipacs.services.verification import Verification
 
 T = TypeVar("T")
@@ -81,13 +83,14 @@ class Archive:
         self.keeper = Keeper()
         self.listener = Listener(
             ListenerSettings(port=0, **settings),  # type: ignore[arg-type]
-            admit=self.nodes.peer,
+            admit=self.nodes.admit,
             providers=[
                 EchoProvider(self.nodes, Verification(self.index, system_clock)),
                 StoreProvider(
                     self.nodes, ingest(self.index, folder) if ingest else self.keeper, refuse
                 ),
                 *more,
+                FindProvider(self.nodes, Query(self.index, system_clock), "TUIPACS"),
             ],
             observer=self.board,
             on_thread_end=self.index.close,

@@ -26,7 +26,7 @@ from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import NodeService
 
 ECHO, STORE = NodeService.ECHO, NodeService.STORE
-FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+MOVE = "1.2.840.10008.5.1.4.1.2.2.2"  # not offered here
 BOTH = (ECHO_CONTEXT, CT_CONTEXT)
 
 
@@ -153,7 +153,7 @@ def test_a_syntax_that_carries_no_dataset_over_dimse_is_passed_over(
 @pytest.mark.parametrize(
     ("context", "result"),
     [
-        ((5, FIND, [IMPLICIT]), 3),
+        ((5, MOVE, [IMPLICIT]), 3),
         ((5, "1.2.840.10008.1.20.1", [IMPLICIT]), 3),
         ((5, "1.2.840.10008.1.3.10", [IMPLICIT]), 3),
         ((5, "1.2.840.10008.5.1.4.1.1.200.4", [IMPLICIT]), 3),
@@ -190,11 +190,11 @@ def test_a_known_node_without_any_common_context_learns_why(make_archive: MakeAr
     """An acceptance with reasons tells its engineer more than a rejection could."""
     archive = make_archive(unknown=UnknownCallers.REFUSE)
     archive.know("PEER")
-    assert ask(archive, [(1, FIND, [IMPLICIT])]).contexts[1][0] == 3
+    assert ask(archive, [(1, MOVE, [IMPLICIT])]).contexts[1][0] == 3
 
 
 def test_128_contexts_are_answered_one_by_one(archive: Archive) -> None:
-    proposals = [(i, CT if i % 4 == 1 else FIND, [EXPLICIT]) for i in range(1, 256, 2)]
+    proposals = [(i, CT if i % 4 == 1 else MOVE, [EXPLICIT]) for i in range(1, 256, 2)]
     reply = ask(archive, proposals)
     assert len(reply.contexts) == 128
     assert all(result == (0 if i % 4 == 1 else 3) for i, (result, _) in reply.contexts.items())
@@ -245,13 +245,13 @@ def test_unknown_items_are_skipped(archive: Archive) -> None:
 
 def test_contexts_are_shown_with_names_and_reasons(make_archive: MakeArchive) -> None:
     archive = make_archive(unknown=UnknownCallers.ECHO)
-    ask(archive, [*BOTH, (5, FIND, [IMPLICIT])])
+    ask(archive, [*BOTH, (5, MOVE, [IMPLICIT])])
     record = archive.record(AssociationState.ABORTED)
     assert [(c.abstract_syntax_name, c.accepted, c.reason) for c in record.contexts] == [
         ("Verification SOP Class", True, ""),
         ("CT Image Storage", False, "store is not open to unknown callers"),
         (
-            "Study Root Query/Retrieve Information Model - FIND",
+            "Study Root Query/Retrieve Information Model - MOVE",
             False,
             "this archive does not offer this SOP class",
         ),
