@@ -7,16 +7,19 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tuipacs import __version__
-from tuipacs.config import Config, DicomSettings, render
+from tuipacs.config import Config, TlsSettings, render
 from tuipacs.dicom.pixels.process import PixelWorker, PixelWorkers
 from tuipacs.dimse.contract import ListenerSettings
 from tuipacs.dimse.listener import Listener
+from tuipacs.dimse.tls import ServerTls, files_of
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.clock import Clock, system_clock
 from tuipacs.domain.job import JobKind
-from tuipacs.domain.system import Health
+from tuipacs.domain.safe_text import clean
+from tuipacs.domain.system import Health, TlsHealth
 from tuipacs.folder import check_empty, make_folder, write_private
 from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
@@ -29,7 +32,9 @@ from tuipacs.scp.c_find import FindProvider
 from tuipacs.scp.c_store import StoreProvider
 from tuipacs.services.alerts import Alerts
 from tuipacs.services.audit import Audit
+from tuipacs.services.authentication import Authentication
 from tuipacs.services.browse import Browse
+from tuipacs.services.identities import Identities
 from tuipacs.services.imports import Imports
 from tuipacs.services.incoming import Incoming
 from tuipacs.services.incoming_board import IncomingBoard
@@ -88,16 +93,19 @@ class Archive:
         self._login_hint = login_hint
         self._started_at = clock()
         hasher = hasher or PasswordHasher()
+        self._tls = _server_tls(config.tls, paths.root)
         self._index = Index(paths.index)
         migrate(self._index)
         index = self._index
         reserve = config.storage.reserve_mb << 20
         store = LocalStore(paths.objects, reserve=reserve)
         quarantine = Quarantine(paths.quarantine, reserve=reserve)
+        authentication = Authentication(index, clock, hasher)
         sessions = Sessions(
             index,
             clock,
             hasher,
+            authentication=authentication,
             lock_after=config.security.lock_after_minutes * 60.0,
             command_seconds=config.security.command_session_hours * 3600.0,
         )
@@ -105,8 +113,8 @@ class Archive:
         board = IncomingBoard(Alerts(index, clock), clock, self.wakeups.incoming)
         nodes = Nodes(index, clock, unknown_callers=UnknownCallers(config.dicom.unknown_callers))
         self._listener = Listener(
-            _listener_settings(config.dicom),
-            admit=nodes.peer,
+            _listener_settings(config),
+            admit=nodes.admit,
             providers=(
                 EchoProvider(nodes, Verification(index, clock)),
                 StoreProvider(nodes, self._ingest, config.dicom.refuse_sop_classes),
@@ -114,6 +122,8 @@ class Archive:
             ),
             observer=board,
             on_thread_end=index.close,
+            tls=self._tls,
+            identify=Identities(index, clock, authentication).verify,
         )
         nodes.on_change = self._listener.recheck
         self._runner = JobRunner(
@@ -163,7 +173,26 @@ class Archive:
             receiving_reason="" if self._listener.receiving else "it is starting or stopping",
             started_at=self._started_at,
             login_hint=self._login_hint,
+            tls=self._tls_health(),
         )
+
+    def _tls_health(self) -> TlsHealth | None:
+        if self._tls is None:
+            return None
+        self.refresh_tls()
+        state = self._tls.state
+        return TlsHealth(
+            port=self._listener.tls_port,
+            subject=clean(state.facts.subject, limit=80),
+            sha256=state.facts.sha256,
+            expires_at=state.facts.not_after,
+            problem=clean(state.problem, limit=300),
+        )
+
+    def refresh_tls(self) -> None:
+        """Take TLS files that were replaced; a connection does that as well."""
+        if self._tls is not None:
+            self._tls.refresh()
 
     def recover(self) -> None:
         """Bring files and rows together after a crash."""
@@ -190,8 +219,18 @@ class Archive:
         self._index.close()
 
 
-def _listener_settings(dicom: DicomSettings) -> ListenerSettings:
+def _server_tls(settings: TlsSettings, root: Path) -> ServerTls | None:
+    files = files_of(settings, root)
+    if files is None:
+        return None
+    return ServerTls(files, require_certificate=settings.require_client_certificate)
+
+
+def _listener_settings(config: Config) -> ListenerSettings:
+    dicom = config.dicom
     return ListenerSettings(
+        is_plain=not config.tls.only,
+        tls_port=config.tls.port,
         ae_title=dicom.ae_title,
         host=dicom.host,
         port=dicom.port,

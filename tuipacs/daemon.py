@@ -192,13 +192,17 @@ class _Daemon:
         self._stopping.set()
 
     def _reload(self) -> None:
+        self._archive.refresh_tls()
         try:
             config = load_config(self._archive.paths.config)
         except TuipacsError as error:
             log.error("SIGHUP: settings kept: %s", error.message)
             return
         logs.set_level(config.log.level)
-        log.info("SIGHUP: log level %s; other settings need a restart", config.log.level)
+        log.info(
+            "SIGHUP: log level %s; other settings need a restart, TLS files do not",
+            config.log.level,
+        )
 
 
 @contextlib.contextmanager

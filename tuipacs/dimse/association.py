@@ -5,12 +5,13 @@ Here is how it comes about or is refused (PS3.8 7.1); `conversation` is what fol
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from types import MappingProxyType
 
 from tuipacs.dimse.channel import Channel
-from tuipacs.dimse.contract import AssociationInfo, Caller
+from tuipacs.dimse.contract import AssociationInfo, Caller, TlsSource
 from tuipacs.dimse.conversation import Conversation
 from tuipacs.dimse.dismissal import Dismissal
 from tuipacs.dimse.engine import Engine
@@ -33,6 +34,7 @@ from tuipacs.dimse.pdu import (
     encode_associate_reject,
     parse_associate_request,
 )
+from tuipacs.dimse.tls import CLIENT_HELLO, HandshakeError
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +51,14 @@ _FOREIGN = {
 class Association:
     """The acceptor's side. `run` is its thread; `dismiss` and `cut` are for other threads."""
 
-    def __init__(self, engine: Engine, channel: Channel, address: str) -> None:
+    def __init__(
+        self, engine: Engine, channel: Channel, address: str, tls: TlsSource | None = None
+    ) -> None:
         self._engine = engine
         self._settings = engine.settings
         self._channel = channel
-        self.caller = Caller("", "", address)
+        self._tls = tls  # for a connection to the TLS port
+        self.caller = Caller("", "", address, is_tls=tls is not None)
         self.info: AssociationInfo | None = None  # once accepted
         self._dismissal = Dismissal(channel)
         self._peer_max_length = 0
@@ -81,6 +86,8 @@ class Association:
     def _associate(self) -> bytes:
         """The PDU that will say that it was accepted; empty if it was refused, and all is said."""
         deadline = time.monotonic() + self._settings.acse_timeout
+        if self._tls is not None and not self._secure(self._tls, deadline):
+            return b""
         words = f"sent no whole association request in {self._settings.acse_timeout:g} s"
         try:
             request = self._read_request(deadline, words)
@@ -102,14 +109,39 @@ class Association:
             self._settings,
             self._engine.admit,
             self._engine.providers,
+            self._engine.identify,
         )
         if isinstance(verdict, Acceptance):
+            self.caller = verdict.caller
             full = self._engine.slots.claim(self.caller, verdict.admission)
             if not full:
                 return self._accept(request, verdict)
             verdict = local_limit(full, verdict.admission)
         self._reject(verdict)
         return b""
+
+    def _secure(self, source: TlsSource, deadline: float) -> bool:
+        """The TLS handshake; False if it failed, and all is said."""
+        words = f"finished no TLS handshake in {self._settings.acse_timeout:g} s"
+        try:
+            first = self._channel.first_byte(deadline, words)
+            if first == CLIENT_HELLO:
+                shown = self._channel.secure(source.context(), deadline, words)
+                self.caller = dataclasses.replace(self.caller, certificate_sha256=shown)
+                return True
+            if first in tuple(PduType):
+                words = "sent DICOM without TLS to the TLS port"
+                self._send(encode_abort(BY_USER))  # in clear, as it was spoken to
+            else:
+                words = "sent no TLS to the TLS port"
+            self._report_refusal(words)
+        except (PeerSlowError, HandshakeError) as end:
+            self._report_refusal(end.words)
+        except PeerGoneError:
+            if self._channel.received:
+                self._report_refusal("went away inside the TLS handshake")
+            raise
+        return False
 
     def _read_request(self, deadline: float, words: str) -> AssociateRequest:
         header = bytes(self._channel.read(HEADER_SIZE, deadline, words))
@@ -122,7 +154,12 @@ class Association:
             raise PduError(f"an association request of {length} bytes")
         request = parse_associate_request(self._channel.read(length, deadline, words))
         self._peer_max_length = request.max_length
-        self.caller = Caller(request.calling_ae_title, request.called_ae_title, self.caller.address)
+        self.caller = dataclasses.replace(
+            self.caller,
+            calling_ae_title=request.calling_ae_title,
+            called_ae_title=request.called_ae_title,
+            implementation=request.implementation,
+        )
         return request
 
     def _accept(self, request: AssociateRequest, acceptance: Acceptance) -> bytes:
@@ -132,7 +169,11 @@ class Association:
         self.info = AssociationInfo(key, self.caller, admission, contexts)
         log.info("association %d open, %d contexts accepted", key, len(contexts))
         return encode_associate_accept(
-            request, acceptance.answers, acceptance.roles, self._settings.max_pdu
+            request,
+            acceptance.answers,
+            acceptance.roles,
+            self._settings.max_pdu,
+            confirm_identity=acceptance.confirm_identity,
         )
 
     def _reject(self, rejection: Rejection) -> None:

@@ -6,6 +6,7 @@ a caller is, what a request does and who watches come in through these types.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -30,6 +31,8 @@ class ListenerSettings:
     ae_title: str = "TUIPACS"
     host: str = "127.0.0.1"
     port: int = 11112  # 0: any free one
+    is_plain: bool = True  # whether ``port`` is opened at all
+    tls_port: int = 2762  # opened when the listener is given a `TlsSource`; 0: any free one
     check_called_ae: bool = True
     max_associations: int = 32
     max_associations_per_ae: int = 16
@@ -58,6 +61,7 @@ class Caller:
     certificate_sha256: str = ""
     user: str = ""
     remark: str = ""
+    implementation: str = ""  # what the peer says that it is: a name or a UID (hostile, 64 at most)
 
 
 @dataclass(frozen=True)
@@ -137,10 +141,32 @@ class Answer:
         return f"{words}: {self.comment}" if self.comment else words
 
 
-class Admit(Protocol):
-    """Says what a calling AE at an IP address may do. Called for each association, any thread."""
+@dataclass(frozen=True)
+class IdentityClaim:
+    """A user identity as it came (PS3.7 D.3.3.7); hostile, and the passcode is nobody's to see.
 
-    def __call__(self, calling_ae_title: str, address: str) -> Admission: ...
+    ``kind`` 1: a user's name; 2: name and passcode; 3 to 5: tokens of other systems.
+    """
+
+    kind: int
+    primary: bytes = field(repr=False)
+    secondary: bytes = field(default=b"", repr=False)
+    wants_response: bool = False
+
+
+class Admit(Protocol):
+    """Says what a caller may do. For each association, and again for each request; any thread."""
+
+    def __call__(self, caller: Caller) -> Admission: ...
+
+
+class Identify(Protocol):
+    """Checks a claim of type 1 or 2 from a known node over TLS, once an association.
+
+    Returns the account's name. Raises `AuthenticationError`, `ThrottledError`, `UnavailableError`.
+    """
+
+    def __call__(self, claim: IdentityClaim, caller: Caller, admission: Admission) -> str: ...
 
 
 IsCancelled = Callable[[], bool]
@@ -185,6 +211,14 @@ class Reply:
 
     def discard(self) -> None:
         """Nothing is held."""
+
+
+class TlsSource(Protocol):
+    """Gives the TLS port its context, anew for each connection."""
+
+    def context(self) -> ssl.SSLContext:
+        """As `dimse.tls.server_context` makes it. Never raises for files that went bad."""
+        ...
 
 
 class ServiceProvider(Protocol):

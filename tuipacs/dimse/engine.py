@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuipacs.dimse.contract import Admit, ListenerSettings, Observer, ServiceProvider
+from tuipacs.dimse.contract import Admit, Identify, ListenerSettings, Observer, ServiceProvider
 from tuipacs.dimse.slots import AssociationSlots
 
 
@@ -18,3 +18,4 @@ class Engine:
     providers: Sequence[ServiceProvider]
     observer: Observer
     slots: AssociationSlots
+    identify: Identify | None = None  # without one, no user identity is looked at

@@ -10,11 +10,21 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from tuipacs.dimse.association import Association
 from tuipacs.dimse.channel import Channel
-from tuipacs.dimse.contract import Admit, Caller, ListenerSettings, Observer, ServiceProvider
+from tuipacs.dimse.contract import (
+    Admit,
+    Caller,
+    Identify,
+    ListenerSettings,
+    Observer,
+    ServiceProvider,
+    TlsSource,
+)
 from tuipacs.dimse.engine import Engine
+from tuipacs.dimse.listening import listen
 from tuipacs.dimse.pdu import HEADER_SIZE
 from tuipacs.dimse.slots import AssociationSlots
 from tuipacs.domain.network import caller_address
@@ -22,16 +32,17 @@ from tuipacs.errors import TuipacsError, UnavailableError
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 128
 TICK = 0.5  # seconds
 CUT_TIMEOUT = 5.0  # seconds for the threads of cut associations to end
+_Door = tuple[socket.socket, TlsSource | None]  # a listening socket, and the TLS that is spoken
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Listener:
-    """One AE title on one port. `start` and `drain` are for one thread, the rest for any.
+    """One AE title on one port, or on two: plain and, with ``tls``, TLS.
 
-    ``on_thread_end`` runs at the end of each association's thread (to close what belongs to it).
+    `start` and `drain` are for one thread, the rest for any. ``on_thread_end`` runs at the end of
+    each association's thread (to close what belongs to it).
     """
 
     def __init__(
@@ -42,24 +53,33 @@ class Listener:
         providers: Sequence[ServiceProvider],
         observer: Observer,
         on_thread_end: Callable[[], None] = lambda: None,
+        tls: TlsSource | None = None,
+        identify: Identify | None = None,
     ) -> None:
         self._settings = settings
         self._admit = admit
         self._observer = observer
         self._on_thread_end = on_thread_end
         self._slots = AssociationSlots(settings)
-        self._engine = Engine(settings, admit, tuple(providers), observer, self._slots)
+        self._tls = tls
+        self._engine = Engine(settings, admit, tuple(providers), observer, self._slots, identify)
         self._accepting: threading.Thread | None = None
         self._stop = threading.Event()
         self._wake_up: socket.socket | None = None  # ends the accepting thread's wait
-        self._port = settings.port
+        self._port = settings.port if settings.is_plain else 0
+        self._tls_port = settings.tls_port if tls is not None else 0
         self._changed = threading.Condition()  # guards _live
         self._live: dict[Association, threading.Thread] = {}
 
     @property
     def port(self) -> int:
-        """The port that is listened on; the settings' own before `start`."""
+        """The plain port that is listened on; the settings' own before `start`, 0 for none."""
         return self._port
+
+    @property
+    def tls_port(self) -> int:
+        """The same of the TLS port."""
+        return self._tls_port
 
     @property
     def receiving(self) -> bool:
@@ -74,16 +94,33 @@ class Listener:
     def start(self) -> None:
         """Listen and accept in a thread of its own.
 
-        Raises `UnavailableError`, with a remedy, when the address cannot be listened on.
+        Raises `UnavailableError`, with a remedy, when an address cannot be listened on.
         """
-        listening = _listen(self._settings.host, self._settings.port)
-        self._port = int(listening.getsockname()[1])
+        doors = self._open_doors()
         self._wake_up, woken = socket.socketpair()
         self._accepting = threading.Thread(
-            target=self._accept, args=(listening, woken), name="dicom-listener", daemon=True
+            target=self._accept, args=(doors, woken), name="dicom-listener", daemon=True
         )
         self._accepting.start()
-        log.info("listening on %s port %d", self._settings.host, self.port)
+        for listening, tls in doors:
+            port, how = listening.getsockname()[1], "TLS" if tls else "no TLS"
+            log.info("listening on %s port %d, %s", self._settings.host, port, how)
+
+    def _open_doors(self) -> list[_Door]:
+        settings = self._settings
+        doors: list[_Door] = []
+        try:
+            if settings.is_plain:
+                doors.append((listen(settings.host, settings.port, "dicom.port"), None))
+                self._port = int(doors[-1][0].getsockname()[1])
+            if self._tls is not None:
+                doors.append((listen(settings.host, settings.tls_port, "tls.port"), self._tls))
+                self._tls_port = int(doors[-1][0].getsockname()[1])
+        except UnavailableError:
+            for listening, _ in doors:
+                listening.close()
+            raise
+        return doors
 
     def recheck(self) -> None:
         """The node table changed: end associations that it would not allow any more."""
@@ -92,11 +129,15 @@ class Listener:
             if info is None:
                 continue
             try:
-                now = self._admit(info.caller.calling_ae_title, info.caller.address)
+                now = self._admit(info.caller)  # a user that was proven once needs no password
             except TuipacsError:
                 log.exception("association %d could not be checked again", info.key)
                 continue
-            if not info.admission.services <= now.services or info.admission.known > now.known:
+            if (
+                not info.admission.services <= now.services
+                or info.admission.known > now.known
+                or (now.require_identity and not info.caller.user)
+            ):
                 association.dismiss("the node was removed or changed")
 
     def drain(self, timeout: float) -> int:
@@ -138,20 +179,24 @@ class Listener:
 
     # -- the accepting thread
 
-    def _accept(self, listening: socket.socket, woken: socket.socket) -> None:
-        with listening, woken, selectors.DefaultSelector() as selector:
-            selector.register(listening, selectors.EVENT_READ)
-            selector.register(woken, selectors.EVENT_READ)
+    def _accept(self, doors: list[_Door], woken: socket.socket) -> None:
+        with ExitStack() as stack:
+            selector = stack.enter_context(selectors.DefaultSelector())
+            selector.register(stack.enter_context(woken), selectors.EVENT_READ)
+            for listening, tls in doors:
+                stack.enter_context(listening)
+                selector.register(listening, selectors.EVENT_READ, (listening, tls))
             next_tick = time.monotonic() + TICK
             while not self._stop.is_set():
                 ready = selector.select(max(0.0, next_tick - time.monotonic()))
-                if ready:
-                    self._accept_one(listening)
+                for key, _ in ready:
+                    if key.data is not None:
+                        self._accept_one(*key.data)
                 if time.monotonic() >= next_tick:
                     next_tick = time.monotonic() + TICK
                     self._observer.tick()
 
-    def _accept_one(self, listening: socket.socket) -> None:
+    def _accept_one(self, listening: socket.socket, tls: TlsSource | None) -> None:
         try:
             sock, peer = listening.accept()
         except OSError as error:
@@ -163,14 +208,14 @@ class Listener:
         full = self._too_many_waiting(address)
         if full:
             sock.close()
-            self._observer.rejected(Caller("", "", address), False, full)
+            self._observer.rejected(Caller("", "", address, is_tls=bool(tls)), False, full)
             return
         try:
             channel = Channel(sock, self._settings.max_pdu + 4 * HEADER_SIZE)
         except OSError:
             sock.close()  # gone already
             return
-        association = Association(self._engine, channel, address)
+        association = Association(self._engine, channel, address, tls)
         thread = threading.Thread(
             target=self._run, args=(association,), name="dicom-association", daemon=True
         )
@@ -205,47 +250,3 @@ class Listener:
         with self._changed:
             self._live.pop(association, None)
             self._changed.notify_all()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror:
-        raise UnavailableError(
-            f"{host!r} is no address that can be listened on",
-            remedy="set dicom.host to an address of this machine",
-        ) from None
-    listening = socket.socket(family, kind, protocol)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listening.bind(address)
-        listening.listen(BACKLOG)
-        listening.setblocking(False)
-    except OSError as error:
-        listening.close()
-        raise _cannot_listen(host, port, error) from None
-    return listening
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> UnavailableError:
-    if error.errno == errno.EADDRINUSE:
-        return UnavailableError(
-            f"port {port} is in use (by another archive?)",
-            remedy="stop the other program, or set another dicom.port",
-        )
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return UnavailableError(
-            f"this user may not listen on port {port}",
-            remedy="take a port above 1023 (the usual one is 11112), or give the program"
-            " CAP_NET_BIND_SERVICE",
-        )
-    if error.errno == errno.EADDRNOTAVAIL:
-        return UnavailableError(
-            f"{host} is not an address of this machine",
-            remedy="set dicom.host to one that is, or to 0.0.0.0 for all",
-        )
-    return UnavailableError(f"cannot listen on {host} port {port}: {error.strerror}")

@@ -9,9 +9,11 @@ from tuipacs.dimse.contract import (
     AcceptedContext,
     Admit,
     Caller,
+    Identify,
     ListenerSettings,
     ServiceProvider,
 )
+from tuipacs.dimse.identity import Identified, IdentityRefusedError, judge_identity
 from tuipacs.dimse.pdu import AssociateRequest, ContextAnswer, ProposedContext
 from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT, name_of
 from tuipacs.domain.admission import Admission
@@ -41,13 +43,18 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What an A-ASSOCIATE-AC says, and what the association may then carry."""
+    """What an A-ASSOCIATE-AC says, and what the association may then carry.
 
+    ``caller`` with what its user identity came to; ``confirm_identity``: say that it is proven.
+    """
+
+    caller: Caller
     admission: Admission
     answers: tuple[ContextAnswer, ...]
     accepted: tuple[AcceptedContext, ...]
     outcomes: tuple[ContextOutcome, ...]
     roles: dict[str, tuple[bool, bool]]
+    confirm_identity: bool = False
 
 
 def local_limit(words: str, admission: Admission) -> Rejection:
@@ -61,6 +68,7 @@ def negotiate(
     settings: ListenerSettings,
     admit: Admit,
     providers: Sequence[ServiceProvider],
+    identify: Identify | None = None,
 ) -> Rejection | Acceptance:
     """Judge an association request. Never raises for what the peer sent."""
     if not request.protocol_version & 1:
@@ -71,16 +79,26 @@ def negotiate(
         called = clean(request.called_ae_title, limit=40)
         return Rejection(1, 1, 7, f"called AE title {called!r}, this is {settings.ae_title!r}")
     try:
-        admission = admit(caller.calling_ae_title, caller.address)
+        admission = admit(caller)
+        if not admission.services:
+            return Rejection(1, 1, 3, admission.reason or "no service is open to this node")
+        identified = judge_identity(request.identity, caller, admission, identify)
+        if identified.caller.user:
+            admission = admit(identified.caller)  # whose actor names the user as well
+            if not admission.services:
+                return Rejection(1, 1, 3, admission.reason)
+    except IdentityRefusedError as refused:
+        return Rejection(2 if refused.is_transient else 1, 1, 1, refused.words, admission.known)
     except TuipacsError as error:
         return Rejection(2, 3, 1, f"the node table cannot be read: {error.message}")
-    if not admission.services:
-        return Rejection(1, 1, 3, admission.reason or "no service is open to this node")
-    return _contexts(request, admission, providers)
+    return _contexts(request, identified, admission, providers)
 
 
 def _contexts(
-    request: AssociateRequest, admission: Admission, providers: Sequence[ServiceProvider]
+    request: AssociateRequest,
+    identified: Identified,
+    admission: Admission,
+    providers: Sequence[ServiceProvider],
 ) -> Rejection | Acceptance:
     judged = [
         (context, *_judge(context, request, admission, providers)) for context in request.contexts
@@ -106,6 +124,8 @@ def _contexts(
         return Rejection(1, 1, 3, admission.reason, outcomes=outcomes)
     taken = {context.abstract_syntax for context in accepted}
     return Acceptance(
+        caller=identified.caller,
+        confirm_identity=identified.confirm,
         admission=admission,
         answers=tuple(
             ContextAnswer(context.context_id, result, syntax or _IMPLICIT_LITTLE_ENDIAN)

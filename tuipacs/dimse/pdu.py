@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from tuipacs.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from tuipacs.dimse.contract import IdentityClaim
 from tuipacs.dimse.faults import AbortReason, PduError
+from tuipacs.dimse.identity import parse_identity
 from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT
 
 HEADER_SIZE = 6
@@ -42,9 +44,7 @@ class ProposedContext:
 class AssociateRequest:
     """What an A-ASSOCIATE-RQ says that we use. Texts are Latin-1, so that nothing fails to decode.
 
-    ``roles``: SOP class to the (SCU, SCP) roles that the requestor proposes for itself. User
-    identity (PS3.7 D.3.3.7) is left unread: an acceptor that does not support it accepts without a
-    positive response, and no right here rests on a password that crossed the network in clear.
+    ``roles``: SOP class to the (SCU, SCP) roles that the requestor proposes for itself.
     """
 
     protocol_version: int
@@ -54,7 +54,9 @@ class AssociateRequest:
     application_context: str
     contexts: tuple[ProposedContext, ...]
     max_length: int = 0  # 0: unlimited
+    implementation: str = ""  # version name, or the class UID of one that has no name (hostile)
     roles: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
+    identity: IdentityClaim | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,9 @@ def parse_associate_request(body: memoryview) -> AssociateRequest:
         application_context=application_context,
         contexts=tuple(contexts),
         max_length=_max_length(user.get(0x51, [])),
+        implementation=_implementation([*user.get(0x55, []), *user.get(0x52, [])]),
         roles=dict(_role(item) for item in user.get(0x54, [])),
+        identity=_identity(user.get(0x58, [])),
     )
 
 
@@ -136,6 +140,16 @@ def _max_length(items: Sequence[bytes]) -> int:
     return length
 
 
+def _implementation(names: Sequence[bytes]) -> str:
+    return next((name for name in (_uid(data)[:64] for data in names) if name), "")
+
+
+def _identity(items: Sequence[bytes]) -> IdentityClaim | None:
+    if len(items) > 1:
+        raise PduError("a user identity twice")
+    return parse_identity(items[0]) if items else None
+
+
 def _role(data: bytes) -> tuple[str, tuple[bool, bool]]:
     length = int.from_bytes(data[0:2], "big")
     if len(data) != length + 4:
@@ -160,6 +174,8 @@ def encode_associate_accept(
     contexts: Sequence[ContextAnswer],
     roles: Mapping[str, tuple[bool, bool]],
     max_pdu: int,
+    *,
+    confirm_identity: bool = False,
 ) -> bytes:
     """An A-ASSOCIATE-AC (PS3.8 9.3.3). ``roles`` as accepted for the requestor."""
     items = [_item(0x10, APPLICATION_CONTEXT.encode())]
@@ -179,6 +195,8 @@ def encode_associate_accept(
         uid = sop_class_uid.encode("latin-1")
         user.append(_item(0x54, len(uid).to_bytes(2, "big") + uid + bytes((scu, scp))))
     user.append(_item(0x55, IMPLEMENTATION_VERSION_NAME.encode()))
+    if confirm_identity:  # PS3.7 Table D.3-15: types 1 and 2 are answered by an empty field
+        user.append(_item(0x59, bytes(2)))
     items.append(_item(0x50, b"".join(user)))
     fixed = b"\0\x01\0\0" + request.echoed
     return _pdu(PduType.ASSOCIATE_AC, fixed + b"".join(items))

@@ -4,6 +4,22 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+CERTIFICATE_WARNING_DAYS = 30  # before it expires, everybody who looks is told
+
+
+class TlsHealth(Struct, frozen=True, kw_only=True):
+    """The TLS port and the archive's own certificate; all of it is shown to any caller anyway."""
+
+    port: int
+    subject: str
+    sha256: str
+    expires_at: float
+    problem: str = ""  # why files that were put in its place are not used
+
+    def days_left(self, now: float) -> int:
+        """Whole days until the certificate expires; negative when it has."""
+        return int((self.expires_at - now) // 86400)
+
 
 class Health(Struct, frozen=True, kw_only=True):
     """What anyone on the control socket may know: no patient data, no counts."""
@@ -17,6 +33,7 @@ class Health(Struct, frozen=True, kw_only=True):
     started_at: float
     login_hint: str = ""  # only the demo archive has one
     receiving_reason: str = ""  # why it does not receive
+    tls: TlsHealth | None = None  # None: no TLS
 
 
 class Totals(Struct, frozen=True, kw_only=True):

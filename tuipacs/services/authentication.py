@@ -38,21 +38,22 @@ class Authentication:
 
     def _check_alone(self, name: str, password: str, origin: Origin, operation: str) -> Account:
         now = self._clock()
+        source = origin.unix_user or origin.address
         with self._index.read() as reader:
             account = users.account(reader, name)
         if account is not None:
             self._throttle.remember(account.name, account.failed_logins, account.blocked_until)
         known = account.name if account else "(unknown account)"  # it may be a password
         try:
-            self._throttle.check(name, origin.unix_user, now)
+            self._throttle.check(name, source, now)
         except ThrottledError:
             self.refused(known, origin, operation, "tried again during the delay")
             raise
         right = self._hasher.matches(password, account.password if account else None)
         if account is not None and right and not account.disabled:
-            self._throttle.succeeded(name, origin.unix_user)
+            self._throttle.succeeded(name, source)
             return account
-        failures, until = self._throttle.failed(name, origin.unix_user, now)
+        failures, until = self._throttle.failed(name, source, now)
         with self._index.write() as tx:
             if account is not None:
                 users.update_user(tx, account.key, failed_logins=failures, blocked_until=until)
@@ -70,7 +71,8 @@ class Authentication:
 
     def refused(self, name: str, origin: Origin, operation: str, reason: str) -> None:
         """Record what may be tried a thousand times a minute: once a minute, with the number."""
-        earlier = self._repeats.report((name, f"{origin.unix_user} {operation}"), self._clock())
+        source = origin.unix_user or origin.address
+        earlier = self._repeats.report((name, f"{source} {operation}"), self._clock())
         if earlier is None:
             return
         detail = f"{reason}; {earlier} more since the record before" if earlier else reason

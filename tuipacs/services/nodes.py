@@ -19,7 +19,7 @@ from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import NODE_RIGHTS, NodeService, Permission
 from tuipacs.domain.safe_text import clean
 from tuipacs.errors import ConflictError, NotFoundError, UsageError
-from tuipacs.index import nodes
+from tuipacs.index import nodes, users
 from tuipacs.index.database import Index
 from tuipacs.schema.messages import Empty, NodeAddRequest, NodeList, NodeRemoveRequest
 from tuipacs.services.guard import Service, about, before_login, guarded
@@ -115,7 +115,15 @@ class Nodes(Service):
 
     @before_login("it is what tells who a DICOM peer is; no right is used")
     def admit(self, caller: Caller) -> Admission:
-        """Who calls, and what is open to them; asked again for each request."""
+        """Who calls, and what is open to them; asked again for each request.
+
+        With a user, that account has to be there and enabled still.
+        """
+        if caller.user and not self._is_enabled(caller.user):
+            reason = "the account of its user identity may not act any more"
+            return _admission(
+                strip_ae_title(caller.calling_ae_title), caller.address, frozenset(), reason=reason
+            )
         return self.peer(
             caller.calling_ae_title,
             caller.address,
@@ -164,6 +172,11 @@ class Nodes(Service):
             else "the calling AE title is not a known node"
         )
         return _admission(title, address, self._strangers, reason=reason)
+
+    def _is_enabled(self, user: str) -> bool:
+        with self._index.read() as reader:
+            account = users.account(reader, user)
+        return account is not None and not account.disabled
 
     def _nodes(self) -> tuple[NodeRecord, ...]:
         with self._lock:

@@ -56,10 +56,11 @@ class Sessions(Service):
         lock_after: float,
         command_seconds: float,
         cached: int = _CACHED,
+        authentication: Authentication | None = None,
     ) -> None:
         super().__init__(index, clock)
         self._hasher = hasher
-        self._authentication = Authentication(index, clock, hasher)
+        self._authentication = authentication or Authentication(index, clock, hasher)
         self._lock_after = lock_after
         self._command_seconds = command_seconds
         self._cached = cached

@@ -46,6 +46,7 @@ BEFORE_LOGIN = {
     "alerts.offended",
     "alerts.flush",
     "ingest.recover",  # at start, before anyone is answered
+    "identities.verify",  # tells whose user stands behind a peer; lends no right
     "nodes.admit",  # tells who a peer is
     "nodes.peer",
     "sessions.login",  # makes an actor
