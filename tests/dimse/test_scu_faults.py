@@ -367,7 +367,7 @@ def test_a_block_that_raises_aborts() -> None:
 
 @pytest.mark.parametrize("max_length", [0, 16, 17, 128, 16384, 131072, 0xFFFFFFFF])
 def test_no_pdu_is_longer_than_the_peer_takes(max_length: int) -> None:
-    data = bytes(range(256)) * (4 if 0 < max_length < 200 else 4096) + b"!"
+    data = bytes(range(256)) * (4 if 0 < max_length < 200 else 4096) + b"!!"
     longest, received = [0], []
 
     def play(call: Call) -> None:
@@ -435,15 +435,17 @@ def test_an_object_that_cannot_be_read_does_not_stop_the_others() -> None:
 
     missing = SourceObject(CT, "1.2", EXPLICIT, 0, gone)
     empty = SourceObject(CT, "1.3", EXPLICIT, 5, lambda: io.BytesIO(b"12345"))
+    odd = SourceObject(CT, "1.3", EXPLICIT, 2, lambda: io.BytesIO(b"12345"))
     with playing(play) as acceptor:
         outcomes = list(
             store_objects(
-                acceptor.peer(), [missing, empty, _source(b"12")], [Context(CT, EXPLICIT)]
+                acceptor.peer(), [missing, empty, odd, _source(b"12")], [Context(CT, EXPLICIT)]
             )
         )
-    assert [o.status for o in outcomes] == [None, None, 0]
+    assert [o.status for o in outcomes] == [None, None, None, 0]
     assert outcomes[0].comment == "not sent: it cannot be opened: No such file or directory"
     assert outcomes[1].comment == "not sent: it has no dataset"
+    assert "odd length" in outcomes[2].comment
 
 
 def test_a_part_of_a_move_names_its_originator() -> None:

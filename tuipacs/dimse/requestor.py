@@ -32,12 +32,14 @@ from tuipacs.dimse.requestor_faults import (
     SourceFailedError,
     abort_words,
 )
+from tuipacs.dimse.requestor_messages import C_FIND_RQ
 from tuipacs.dimse.requestor_sending import BLOCK, DatasetSource, fragments, room_of
 
 MAX_IDENTIFIER = 1 << 20  # bytes of a dataset in an answer
 _SLACK = 16  # bytes by which some senders miss the maximum length that they agreed to
 _SHORT_PDU = 1024  # bytes of what is no P-DATA
 _STATUS = 0x0900
+_PENDING = (0xFF00, 0xFF01)
 _FOREIGN = {b"HTTP": "HTTP", b"SSH-": "SSH", b"\x15\x03": "TLS: it wants TLS on this port"}
 
 
@@ -68,6 +70,11 @@ class Received:
     command: Command
     status: int
     dataset: bytes
+
+    @property
+    def is_pending(self) -> bool:
+        """True if more answers to the same request follow (PS3.7 C.1.3)."""
+        return self.status in _PENDING
 
 
 class _AnswerDataset:
@@ -178,10 +185,8 @@ class Requestor:
             while not self._received:
                 self._read_data(deadline, words)
             received = _checked(request, *self._received.popleft())
-            if is_final or not 0xFF00 <= received.status <= 0xFF01:
+            if is_final or not received.is_pending:
                 self._waiting = None
-                if self._received:
-                    raise PduError("more answers than were asked for")
             return received
 
     def send_cancel(self, command: bytes) -> None:
@@ -342,7 +347,10 @@ def _checked(request: Sent, context_id: int, command: Command, dataset: bytes) -
     status = command.elements.get(_STATUS, b"")
     if len(status) != 2:
         raise PduError("an answer without a status")
-    return Received(command, int.from_bytes(status, "little"), dataset)
+    received = Received(command, int.from_bytes(status, "little"), dataset)
+    if request.field == C_FIND_RQ and received.is_pending and not command.dataset_follows:
+        raise PduError("a match without an identifier")
+    return received
 
 
 def kind_of(header: bytes) -> PduType:

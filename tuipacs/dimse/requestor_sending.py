@@ -24,23 +24,31 @@ class Readable(Protocol):
 
 
 class DatasetSource:
-    """``size`` bytes from where ``file`` stands: a dataset without its file meta information."""
+    """``size`` bytes from where ``file`` stands: a dataset without its file meta information.
 
-    def __init__(self, file: Readable, size: int) -> None:
+    ``padded``: a NUL goes after them. The length of a dataset in a message is even, and peers
+    built on DCMTK abort for an odd one.
+    """
+
+    def __init__(self, file: Readable, size: int, *, padded: bool = False) -> None:
         self._file = file
-        self.left = size
+        self._unread = size
+        self.left = size + padded
 
     def read_into(self, view: memoryview) -> None:
         """Fill ``view``. Raises `SourceFailedError`, also if the file ends before."""
         filled = 0
+        wanted = min(len(view), self._unread)
         try:
-            while filled < len(view):
-                count = self._file.readinto(view[filled:])
+            while filled < wanted:
+                count = self._file.readinto(view[filled:wanted])
                 if not count:
                     raise SourceFailedError("it became shorter while it was read")
                 filled += count
         except OSError as error:
             raise SourceFailedError(f"it cannot be read: {error.strerror or error}") from error
+        view[wanted:] = bytes(len(view) - wanted)
+        self._unread -= wanted
         self.left -= len(view)
 
 

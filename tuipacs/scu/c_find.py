@@ -12,6 +12,7 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from tuipacs.dicom.tree import tree
 from tuipacs.dimse.contract import AcceptedContext
 from tuipacs.dimse.requestor_faults import AssociationFailedError
 from tuipacs.dimse.requestor_messages import C_FIND_RQ
@@ -29,7 +30,6 @@ from tuipacs.scu.requestor import (
 PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1.1"
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
 MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
-_PENDING = (0xFF00, 0xFF01)
 
 
 class Matches:
@@ -63,7 +63,7 @@ class Matches:
             except AssociationFailedError:
                 self.final = Response(None, self._association.end)
                 return
-            if received.status not in _PENDING:
+            if not received.is_pending:
                 self.final = response_of(received)
                 return
             self.optional_keys_ignored |= received.status == 0xFF01
@@ -105,9 +105,16 @@ def _encode(identifier: Dataset, context: AcceptedContext) -> bytes:
 
 
 def _decode(data: bytes, context: AcceptedContext) -> Dataset:
-    """Every element is decoded here, so that nobody stumbles over one later."""
+    """Every element is decoded here, so that nobody stumbles over one later.
+
+    Our own bounded walk goes first: pydicom takes a value that is cut off for a short one, and a
+    deep sequence takes its stack.
+    """
+    implicit = _is_implicit(context)
     try:
-        dataset = read_dataset(io.BytesIO(data), _is_implicit(context), is_little_endian=True)
+        for _ in tree(data, 0, len(data), implicit=implicit, big_endian=False):
+            pass
+        dataset = read_dataset(io.BytesIO(data), implicit, is_little_endian=True)
         for _ in dataset.iterall():
             pass
     except Exception as error:

@@ -14,6 +14,7 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID
 
 from tuipacs.dicom.attributes import read_attributes
+from tuipacs.dicom.encoding import DEFLATED
 from tuipacs.dicom.mapped import mapped_file
 from tuipacs.dicom.part10 import MAX_META_LENGTH, split_part10
 from tuipacs.dimse.requestor_faults import SourceFailedError
@@ -25,6 +26,8 @@ from tuipacs.scu.requestor import Context
 @dataclass(frozen=True)
 class SourceObject:
     """An object to send: the bytes of ``open()`` from ``header_size`` to the end, unchanged.
+
+    Only a deflated stream of odd length gets its NUL, as PS3.5 A.5 has it.
 
     The UIDs are the dataset's own, and the transfer syntax the one it is really in: a peer checks
     the first two, and can read nothing under a wrong third. ``open`` is called when its turn
@@ -60,7 +63,11 @@ def opened(source: SourceObject) -> tuple[BinaryIO, DatasetSource]:
     if size <= 0:
         file.close()
         raise SourceFailedError("it has no dataset")
-    return file, DatasetSource(file, size)  # type: ignore[arg-type]
+    padded = bool(size % 2)
+    if padded and source.transfer_syntax_uid not in DEFLATED:
+        file.close()
+        raise SourceFailedError("its dataset has an odd length, which no message can carry")
+    return file, DatasetSource(file, size, padded=padded)  # type: ignore[arg-type]
 
 
 def file_source(path: Path) -> SourceObject:
