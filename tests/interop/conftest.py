@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,17 +10,65 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.daemon_fixture import RunningArchive, new_archive
+from tests.e2e.daemon_fixture import ADMIN, PASSWORD, RunningArchive
+from tests.interop.samples import Certificates
 from tests.interop.tap import Tap
+from tuipacs.bootstrap import create_archive
+from tuipacs.certificates.making import KeyKind, Wanted, issue, make_authority
+from tuipacs.config import Config, DicomSettings, TlsSettings
+from tuipacs.domain.permissions import NodeService
+from tuipacs.paths import ArchivePaths
+from tuipacs.schema import operations
+from tuipacs.schema.messages import NodeAddRequest
+from tuipacs.services.password_hash import PasswordHasher
+
+CLIENTS = ("ODIL", "DCMJS", "ORTHANC", "DCMTK")
 
 
 @pytest.fixture(scope="session")
-def archive() -> Iterator[RunningArchive]:
-    """A daemon that stores from anyone. Tests share it: each sends objects of its own."""
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A site's authority, the archive's certificate, one for a client, and a stranger's."""
+    folder, elsewhere = tmp_path_factory.mktemp("tls"), tmp_path_factory.mktemp("elsewhere")
+    now = dt.datetime.now(dt.UTC)
+    kind = KeyKind.EC  # RSA keys take a second to make
+    site = make_authority(folder, "Interop site", now=now, kind=kind)
+    make_authority(elsewhere, "Another site", now=now, kind=kind)
+    archive = Wanted(name="archive", hosts=("localhost",), addresses=("127.0.0.1",), kind=kind)
+    client = Wanted(name="client", kind=kind)
+    return Certificates(
+        authority=site.certificate,
+        archive=issue(folder, archive, now=now),
+        client=issue(folder, client, now=now),
+        stranger=issue(elsewhere, client, now=now),
+    )
+
+
+@pytest.fixture(scope="session")
+def archive(certificates: Certificates) -> Iterator[RunningArchive]:
+    """A daemon with TLS beside, where these clients may do everything.
+
+    Tests share it: each sends objects of its own.
+    """
     base = Path(tempfile.mkdtemp(prefix="tp"))  # a Unix socket's path must be short
-    running = new_archive(base / "a")
+    paths = ArchivePaths(base / "a")
+    config = Config(
+        dicom=DicomSettings(port=0),
+        tls=TlsSettings(
+            certificate=str(certificates.archive.certificate),
+            key=str(certificates.archive.key),
+            ca=str(certificates.authority),
+            port=0,
+        ),
+    )
+    hasher = PasswordHasher(memory_kib=64, iterations=1)
+    create_archive(paths, config, ADMIN, PASSWORD, hasher=hasher)
+    running = RunningArchive(paths)
     try:
         running.start()
+        connection = running.connect()
+        for client in CLIENTS:
+            node = NodeAddRequest(ae_title=client, address="", services=tuple(NodeService))
+            connection.call(operations.NODE_ADD, node)
         yield running
     finally:
         running.close()

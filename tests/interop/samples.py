@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
+from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
-from pydicom.dataset import Dataset
 
+from tests.builders import make_dataset, part10_bytes
 from tests.bundled import FOLDER
 from tests.e2e.daemon_fixture import RunningArchive
 from tests.e2e.proof import dataset_of, export
 from tests.interop.tap import Tap
+from tuipacs.certificates.making import MadeFiles
 from tuipacs.domain.uid import new_uid
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """For TLS; ``stranger`` is issued by an authority that the archive does not know."""
+
+    authority: Path
+    archive: MadeFiles
+    client: MadeFiles
+    stranger: MadeFiles
+
 
 ANY = {
     "explicit little endian": "CT_small.dcm",
@@ -30,6 +42,12 @@ ANY = {
     "a waveform": "waveform_ecg.dcm",
 }
 """One file of each transfer syntax, and two that are no pictures."""
+
+
+def tls_port(archive: RunningArchive) -> int:
+    """Where it listens for TLS."""
+    assert archive.health is not None and archive.health.tls is not None
+    return archive.health.tls.port
 
 
 def as_one_study(folder: Path, names: Sequence[str]) -> tuple[str, dict[str, Path]]:
@@ -58,6 +76,41 @@ def check_what_came_back(archive: RunningArchive, tap: Tap, folder: Path, study:
     return set(back)
 
 
-def read(part10: Path) -> Dataset:
-    """The dataset of a file."""
-    return pydicom.dcmread(BytesIO(part10.read_bytes()))
+NAME = "Müller^Jürgen"
+
+
+def two_patients(folder: Path) -> tuple[list[Path], str, str]:
+    """Files of one study of `NAME`, a CT and a PET, and of a study of somebody else.
+
+    Returns them, and the patient ID and the Study Instance UID of `NAME`.
+    """
+    paths = []
+    for name, charset, modalities in (
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "ISO_IR 192", ("CT",)),
+        (NAME, "ISO_IR 100", ("CT", "PT")),
+    ):
+        study = new_uid()
+        for modality in modalities:
+            dataset = make_dataset(
+                SpecificCharacterSet=charset,
+                PatientName=name,
+                PatientID=study[-12:],
+                StudyInstanceUID=study,
+                Modality=modality,
+            )
+            paths.append(folder / f"{len(paths)}.dcm")
+            paths[-1].write_bytes(part10_bytes(dataset))
+    return paths, study[-12:], study
+
+
+def keys_for(patient_id: str) -> dict[str, str]:
+    """Matching keys in UTF-8, in another case than what is stored, and keys to return."""
+    return {
+        "SpecificCharacterSet": "ISO_IR 192",
+        "QueryRetrieveLevel": "STUDY",
+        "PatientName": "mÜll*",
+        "PatientID": patient_id,
+        "StudyInstanceUID": "",
+        "ModalitiesInStudy": "",
+        "NumberOfStudyRelatedInstances": "",
+    }

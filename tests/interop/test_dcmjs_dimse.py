@@ -11,8 +11,19 @@ import pytest
 
 from tests.bundled import FOLDER
 from tests.e2e.daemon_fixture import RunningArchive
-from tests.interop.samples import ANY, as_one_study, check_what_came_back
+from tests.interop.samples import (
+    ANY,
+    NAME,
+    Certificates,
+    as_one_study,
+    check_what_came_back,
+    exported,
+    keys_for,
+    tls_port,
+    two_patients,
+)
 from tests.interop.tap import Tap
+from tuipacs.certificates.making import MadeFiles
 
 pytestmark = pytest.mark.node
 CLIENT = Path(__file__).parent / "dcmjs_client.cjs"
@@ -56,3 +67,43 @@ def test_a_dataset_that_is_not_deflated_as_agreed_is_refused(
     assert list(said["stored"].values()) == [0xC000]
     (sent,) = tap.stored().values()
     assert sent.startswith(b"\x08\x00\x16\x00UI")  # the day it deflates, this test can go
+
+
+def check_find(said: Any, patient_id: str, study: str) -> None:
+    """The one answer is about the study of `two_patients`."""
+    (found,) = said["found"]
+    assert said["find"] == 0x0000
+    assert found["PatientName"] == [{"Alphabetic": NAME}]
+    assert (found["PatientID"], found["StudyInstanceUID"]) == (patient_id, study)
+    assert found["ModalitiesInStudy"] == ["CT", "PT"]
+    assert found["NumberOfStudyRelatedInstances"] == 2
+
+
+def test_finds_the_study_by_a_name_beyond_ascii(archive: RunningArchive, tmp_path: Path) -> None:
+    paths, patient_id, study = two_patients(tmp_path)
+    said = dcmjs(archive.port, files=[str(path) for path in paths], find=keys_for(patient_id))
+    check_find(said, patient_id, study)
+
+
+def pem(files: MadeFiles, authority: Path) -> dict[str, str]:
+    """For the client's TLS."""
+    return {"key": str(files.key), "cert": str(files.certificate), "ca": str(authority)}
+
+
+def test_all_of_it_over_tls(
+    archive: RunningArchive, certificates: Certificates, tmp_path: Path
+) -> None:
+    paths, patient_id, study = two_patients(tmp_path)
+    tls = pem(certificates.client, certificates.authority)
+    files = [str(path) for path in paths]
+    said = dcmjs(tls_port(archive), files=files, find=keys_for(patient_id), tls=tls)
+    assert (said["echo"], said["stored"]) == (0x0000, dict.fromkeys(files, 0x0000))
+    check_find(said, patient_id, study)
+    assert len(exported(archive, tmp_path / "out", study)) == 2
+
+
+def test_a_certificate_of_an_unknown_authority_is_not_let_in(
+    archive: RunningArchive, certificates: Certificates
+) -> None:
+    tls = pem(certificates.stranger, certificates.authority)
+    assert "unknown ca" in dcmjs(tls_port(archive), tls=tls)["refused"]

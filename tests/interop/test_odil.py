@@ -11,7 +11,14 @@ import pytest
 
 from tests.conftest import SYSTEM_PYTHON
 from tests.e2e.daemon_fixture import RunningArchive
-from tests.interop.samples import ANY, as_one_study, check_what_came_back
+from tests.interop.samples import (
+    ANY,
+    NAME,
+    as_one_study,
+    check_what_came_back,
+    keys_for,
+    two_patients,
+)
 from tests.interop.tap import Tap
 
 pytestmark = pytest.mark.odil
@@ -43,3 +50,19 @@ def test_stores_every_transfer_syntax_over_one_association(
 
 def test_is_told_that_it_calls_somebody_else(archive: RunningArchive) -> None:
     assert odil(archive.port, called="SOMEBODY") == {"refused": "Association rejected"}
+
+
+def test_finds_the_study_by_a_name_beyond_ascii(archive: RunningArchive, tmp_path: Path) -> None:
+    paths, patient_id, study = two_patients(tmp_path)
+    said = odil(archive.port, files=[str(path) for path in paths], find=keys_for(patient_id))
+    (found,) = said["found"]
+    assert {tag: element.get("Value") for tag, element in found.items()} == {
+        "00080005": ["ISO_IR 192"],
+        "00080052": ["STUDY"],
+        "00080054": ["TUIPACS"],
+        "00080061": ["CT", "PT"],
+        "00100010": [{"Alphabetic": NAME}],
+        "00100020": [patient_id],
+        "0020000d": [study],
+        "00201208": [2],
+    }

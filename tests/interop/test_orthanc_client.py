@@ -10,15 +10,32 @@ import pytest
 
 from tests.e2e.daemon_fixture import RunningArchive
 from tests.interop.orthanc import Orthanc, running_orthanc
-from tests.interop.samples import ANY, as_one_study, check_what_came_back
+from tests.interop.samples import (
+    ANY,
+    NAME,
+    Certificates,
+    as_one_study,
+    check_what_came_back,
+    exported,
+    keys_for,
+    tls_port,
+    two_patients,
+)
 from tests.interop.tap import Tap
 
 pytestmark = pytest.mark.orthanc
 
 
 @pytest.fixture(scope="module")
-def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
-    with running_orthanc(tmp_path_factory.mktemp("orthanc"), {}) as running:
+def orthanc(
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
+) -> Iterator[Orthanc]:
+    settings = {
+        "DicomTlsCertificate": str(certificates.client.certificate),
+        "DicomTlsPrivateKey": str(certificates.client.key),
+        "DicomTlsTrustedCertificates": str(certificates.authority),
+    }
+    with running_orthanc(tmp_path_factory.mktemp("orthanc"), settings) as running:
         yield running
 
 
@@ -47,3 +64,32 @@ def test_is_told_that_it_calls_somebody_else(archive: RunningArchive, orthanc: O
     orthanc.know("somebody", "SOMEBODY", archive.port)
     with pytest.raises(httpx.HTTPStatusError, match="500"):
         orthanc.ask("POST", "/modalities/somebody/echo", {})
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_sends_and_finds_a_study_with_and_without_tls(
+    archive: RunningArchive, orthanc: Orthanc, tmp_path: Path, tls: bool
+) -> None:
+    paths, patient_id, study = two_patients(tmp_path)
+    node = f"archive-{tls}"
+    orthanc.know(node, "TUIPACS", tls_port(archive) if tls else archive.port, tls=tls)
+    orthanc.ask("POST", f"/modalities/{node}/echo", {})
+    for path in paths:
+        instance = orthanc.ask("POST", "/instances", path.read_bytes())["ID"]
+        orthanc.ask("POST", f"/modalities/{node}/store", [instance])
+    query = {"Level": "Study", "Query": keys_for(patient_id), "Normalize": False}
+    asked = orthanc.ask("POST", f"/modalities/{node}/query", query)
+    (found,) = orthanc.ask("GET", f"/queries/{asked['ID']}/answers?expand&simplify")
+    assert found["PatientName"] == NAME
+    assert (found["PatientID"], found["StudyInstanceUID"]) == (patient_id, study)
+    assert found["ModalitiesInStudy"] == "CT\\PT"
+    assert found["NumberOfStudyRelatedInstances"] == "2"
+    assert len(exported(archive, tmp_path / "out", study)) == 2
+
+
+def test_does_not_get_in_where_tls_is_spoken_without_it(
+    archive: RunningArchive, orthanc: Orthanc
+) -> None:
+    orthanc.know("plain", "TUIPACS", tls_port(archive))
+    with pytest.raises(httpx.HTTPStatusError, match="500"):
+        orthanc.ask("POST", "/modalities/plain/echo", {})
