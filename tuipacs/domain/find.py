@@ -42,6 +42,16 @@ class AskedKey:
     key: FindKey
     condition: Condition | None
 
+    def fits(self, text: str) -> bool:
+        """Whether a stored attribute matches; of several values any may be the one that does."""
+        if self.condition is None:
+            return True
+        if self.key.held is not Held.VALUES:
+            return self.condition.fits(text)
+        if isinstance(self.condition, OneOf) and self.condition.fits(text):
+            return True  # the key itself has a backslash
+        return any(map(self.condition.fits, text.split("\\")))
+
 
 class FindModel(NamedTuple):
     """A query/retrieve information model: its name and its levels, highest first.
