@@ -1,6 +1,6 @@
 """The association engine beside Debian's DCMTK and Orthanc: everything, in one run and one table.
 
-    python benchmarks/engine.py [--json] [--long] [--quick] [--only receive,find,send,memory]
+    python benchmarks/engine.py [--json] [--long] [--quick] [--only receive,send,memory]
 
 Receiving over one association and over four, from a sender without and with Nagle's algorithm;
 C-FIND over 20,000 studies; sending; one object of 2 GB; very many tiny objects (10,000, with --long
@@ -23,6 +23,7 @@ from pathlib import Path
 import large
 import receive
 import rig
+import send
 from servers import SERVERS, missing
 from table import OURS, Measure, show
 
@@ -59,8 +60,14 @@ def memory(scratch: Path, size: Size) -> list[Measure]:
     return [*large.large(scratch, size.gigabytes, 1), *large.tiny(scratch, size.tiny)]
 
 
+def sending(scratch: Path, size: Size) -> list[Measure]:
+    """`benchmarks/send.py`."""
+    return send.run(scratch, size.counts, size.gigabytes, size.repeats)
+
+
 PARTS: dict[str, Callable[[Path, Size], list[Measure]]] = {
     "receive": receiving,
+    "send": sending,
     "memory": memory,
 }
 
