@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom import Dataset, dcmread
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
@@ -18,6 +19,16 @@ from pydicom.valuerep import IS, DSfloat
 from tests.bundled import FOLDER, bundled_files
 from tests.fuzz.damage import damaged
 from tests.fuzz.targets import SYNTAXES, seeds
+from tests.unit.dicom.datasets import (
+    BIG,
+    EXPLICIT,
+    IMPLICIT,
+    UNDEFINED,
+    element,
+    item,
+    sequence,
+    text,
+)
 from tuipacs.dicom.attributes import read_attributes
 from tuipacs.dicom.encoding import EXPLICIT_LE
 from tuipacs.dicom.form import Form, form_of
@@ -31,6 +42,7 @@ from tuipacs.errors import InvalidObjectError
 # pydicom finds a number where the standard allows none.
 NOT_A_NUMBER = {("badVR.dcm", "number_of_frames")}
 NATIVE_SEEDS = [seed for seed in seeds("attributes") if seed and seed[0] % len(SYNTAXES) < 3]
+PLAIN_TAGS = [indexed for indexed in TAGS if indexed.vr != b"SQ"]
 ITEM_END = struct.pack("<HH", 0xFFFE, 0xE00D)
 PYDICOM_GIVES_UP = (OSError, ValueError, TypeError, NotImplementedError, struct.error)
 
@@ -111,29 +123,72 @@ def test_most_of_the_files_are_read() -> None:
     assert len(refused) < 40, refused
 
 
+@st.composite
+def datasets_of_pieces(draw: st.DrawFn) -> tuple[bytes, str]:
+    """Well-formed elements in any order and number: odd lengths, repetitions, nested sequences."""
+    syntax = draw(st.sampled_from((EXPLICIT, IMPLICIT, BIG)))
+
+    def pieces(depth: int) -> bytes:
+        return b"".join(piece(depth) for _ in range(draw(st.integers(0, 5 if depth else 12))))
+
+    def piece(depth: int) -> bytes:
+        kind = draw(st.integers(0, 3 if depth < 3 else 2))
+        if kind < 2:  # one that is indexed
+            indexed = draw(st.sampled_from(PLAIN_TAGS))
+            value = draw(st.binary(max_size=9))
+            return element(indexed.tag, indexed.vr.decode(), value, syntax=syntax)
+        if kind == 2:
+            vr = draw(st.sampled_from(["LO", "UT", "OB", "UN", "US"]))
+            return element(0x00091010, vr, draw(st.binary(max_size=9)), syntax=syntax)
+        vr = draw(st.sampled_from(["SQ", "UN"]))
+        length = draw(st.sampled_from([None, UNDEFINED]))
+        if vr == "UN" and syntax == EXPLICIT and length is not None:
+            return b""  # its items are implicit VR (PS3.5 6.2.2): see the files of pydicom
+        items = [
+            item(pieces(depth + 1), syntax=syntax, length=draw(st.sampled_from([None, UNDEFINED])))
+            for _ in range(draw(st.integers(0, 2)))
+        ]
+        return sequence(0x00400555, *items, vr=vr, length=length, syntax=syntax)
+
+    start = text(0x00080005, "CS", "ISO_IR 100", syntax=syntax)
+    return start + pieces(0), syntax
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(datasets_of_pieces())
+def test_of_any_elements_the_walk_sees_what_pydicom_sees(made: tuple[bytes, str]) -> None:
+    assert both_see_the_same(*made)
+
+
 @settings(max_examples=150, deadline=None, database=None)
 @given(damaged(NATIVE_SEEDS))
 def test_of_damaged_datasets_too_the_walk_sees_what_pydicom_sees(data: bytes) -> None:
-    """Raw values, before either decodes them, where both come to the end of the dataset."""
-    claimed, dataset = SYNTAXES[data[0] % 3] if data else EXPLICIT_LE, data[1:]
+    """Where both come to the end of the dataset."""
+    both_see_the_same(data[1:], SYNTAXES[data[0] % 3] if data else EXPLICIT_LE)
+
+
+def both_see_the_same(dataset: bytes, claimed: str) -> bool:
+    """Compare raw values, before either decodes them; False if one cannot read to the end."""
     try:
         form = form_of(dataset, 0, claimed)
+        keys = keys_of(TAGS, big_endian=form.big_endian)
         seen = walk(
             dataset,
             form.start,
             implicit=form.implicit,
             big_endian=form.big_endian,
-            wanted=frozenset(keys_of(TAGS, big_endian=form.big_endian)),
+            wanted=frozenset(keys),
         )
         reference = read_raw(dataset[form.start :], form)
     except (InvalidObjectError, *PYDICOM_GIVES_UP):
-        return
-    if seen.is_cut_short or ITEM_END in dataset:  # there pydicom stops, and loses the rest
-        return
-    for key, indexed in keys_of(TAGS, big_endian=form.big_endian).items():
+        return False
+    if seen.is_cut_short or (ITEM_END in dataset and len(reference) < len(seen.values)):
+        return False  # at a stray item delimiter pydicom stops, and loses the rest
+    for key, indexed in keys.items():
         expected = reference.get(indexed.tag, b"")
-        if isinstance(expected, bytes):
+        if expected is not None:
             assert seen.values.get(key, (b"", b""))[1] == expected, indexed.field
+    return True
 
 
 def read_raw(dataset: bytes, form: Form) -> dict[int, bytes | None]:
