@@ -200,7 +200,7 @@ class _Daemon:
             return
         logs.set_level(config.log.level)
         log.info(
-            "SIGHUP: log level %s; other settings need a restart, TLS files do not",
+            "SIGHUP: log level %s; TLS files looked at; the rest needs a restart",
             config.log.level,
         )
 

@@ -79,6 +79,7 @@ def run_checks(archive: ArchivePaths, *, ask_terminal: bool) -> list[Finding]:
         *_clock(),
         *_folder(archive),
         *_settings(archive),
+        *_tls(archive),
         *_daemon(archive),
         *_terminal(ask=ask_terminal),
     ]
@@ -182,6 +183,25 @@ def _settings(archive: ArchivePaths) -> Iterator[Finding]:
         yield _finding("settings", f"{archive.config} is valid")
 
 
+def _tls(archive: ArchivePaths) -> Iterator[Finding]:
+    if not is_archive(archive):
+        return
+    from tuipacs.cli.tls import check_settings
+    from tuipacs.config import load_config
+
+    try:
+        findings = check_settings(load_config(archive.config).tls, archive.root)
+    except TuipacsError:
+        return  # told with the settings
+    if not findings:
+        yield _finding("tls", "off: no certificate is named in [tls]")
+    for found in findings:
+        verdict = Verdict(found.weight.value)
+        remedy = "" if verdict is Verdict.OK else found.remedy
+        detail = f"{found.part}: {found.words}"
+        yield Finding(check="tls", verdict=verdict, detail=detail, remedy=remedy)
+
+
 def _daemon(archive: ArchivePaths) -> Iterator[Finding]:
     try:
         with closing(Connection(archive.socket, timeout=10)) as connection:
@@ -203,17 +223,25 @@ def _daemon(archive: ArchivePaths) -> Iterator[Finding]:
 
 
 def _port(health: Health) -> Iterator[Finding]:
-    where = f"{health.ae_title} on {health.host}:{health.port}"
     if not health.receiving:
-        yield _finding("dicom", f"{where}: not receiving", True, health.receiving_reason)
+        detail = f"{health.ae_title} on {health.host}: not receiving"
+        yield _finding("dicom", detail, True, health.receiving_reason)
         return
+    ports = [(health.port, "")] if health.port else []
+    if health.tls is not None:
+        ports.append((health.tls.port, ", TLS"))
+        if health.tls.problem:
+            yield _finding("tls", health.tls.problem, True, "tuipacs tls check")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(health.host, health.host)  # noqa: S104
-    try:
-        socket.create_connection((host, health.port), timeout=5).close()
-    except OSError as error:
-        yield _finding("dicom", f"{where}: {error.strerror or error}", True, "is a firewall in it?")
-    else:
-        yield _finding("dicom", f"{where}: takes connections")
+    for port, how in ports:
+        where = f"{health.ae_title} on {health.host}:{port}{how}"
+        try:
+            socket.create_connection((host, port), timeout=5).close()
+        except OSError as error:
+            words = f"{where}: {error.strerror or error}"
+            yield _finding("dicom", words, True, "is a firewall in it?")
+        else:
+            yield _finding("dicom", f"{where}: takes connections")
 
 
 def _terminal(*, ask: bool) -> Iterator[Finding]:

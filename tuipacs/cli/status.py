@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -13,7 +14,7 @@ from tuipacs.cli.output import moment, note, print_json, print_lines, size
 from tuipacs.cli.session import connected, has_login
 from tuipacs.cli.state import JsonOption, State, is_archive, state_of
 from tuipacs.client.connection import Connection
-from tuipacs.domain.system import Health, SystemStatus
+from tuipacs.domain.system import CERTIFICATE_WARNING_DAYS, Health, SystemStatus, TlsHealth
 from tuipacs.errors import AuthenticationError, DaemonUnreachableError, ForbiddenError
 from tuipacs.schema import messages as m
 from tuipacs.schema import operations as op
@@ -70,7 +71,22 @@ def _health_lines(health: Health) -> Iterator[str]:
     receiving = "receiving" if health.receiving else f"not receiving: {health.receiving_reason}"
     since = moment(health.started_at)
     yield f"running    tuipacs {health.version}, pid {health.pid}, since {since}"
-    yield f"DICOM      {health.ae_title} on {health.host}:{health.port}, {receiving}"
+    ports = f"{health.host}:{health.port}" if health.port else health.host
+    if health.tls is not None:
+        ports += f"{', ' if health.port else ':'}{health.tls.port} with TLS"
+        ports += "" if health.port else " only"
+    yield f"DICOM      {health.ae_title} on {ports}, {receiving}"
+    if health.tls is not None:
+        yield from _tls_lines(health.tls)
+
+
+def _tls_lines(tls: TlsHealth) -> Iterator[str]:
+    left = tls.days_left(time.time())
+    warning = "  <- soon" if 0 <= left < CERTIFICATE_WARNING_DAYS else ""
+    state = f"{left} days left{warning}" if left >= 0 else "EXPIRED"
+    yield f"TLS        certificate {tls.subject} until {moment(tls.expires_at)}, {state}"
+    if tls.problem:
+        yield f"           {tls.problem}"
 
 
 def _status_lines(status: SystemStatus) -> Iterator[str]:

@@ -28,12 +28,17 @@ class Health(Struct, frozen=True, kw_only=True):
     pid: int
     ae_title: str
     host: str
-    port: int
+    port: int  # without TLS; 0: not open
     receiving: bool
     started_at: float
     login_hint: str = ""  # only the demo archive has one
     receiving_reason: str = ""  # why it does not receive
     tls: TlsHealth | None = None  # None: no TLS
+
+    @property
+    def port_words(self) -> str:
+        """ "11112", or "2762 (TLS)" where no other port is open."""
+        return f"{self.tls.port} (TLS)" if self.tls and not self.port else str(self.port)
 
 
 class Totals(Struct, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ class QuitDialog(Dialog[str]):
         lines = []
         if desk.health is not None and desk.reachable:
             lines.append(
-                f"{desk.health.ae_title} receives on port {desk.health.port}."
+                f"{desk.health.ae_title} receives on port {desk.health.port_words}."
                 " It can go on without this screen."
             )
         elif not desk.reachable:

@@ -113,7 +113,7 @@ class ArchiveView(WorkScreen):
         health = self.desk.health
         if health is None or not self.desk.may(Permission.IMPORT):
             return "no studies yet"
-        return f"no studies yet: send to {health.ae_title} on port {health.port}, or press I"
+        return f"no studies yet: send to {health.ae_title} on port {health.port_words}, or press I"
 
     @work(group="pages", exit_on_error=True)
     async def fill_pages(self) -> None:

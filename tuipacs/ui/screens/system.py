@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tuipacs.domain.system import SystemStatus
+from tuipacs.domain.system import CERTIFICATE_WARNING_DAYS, SystemStatus, TlsHealth
 from tuipacs.schema import operations as op
 from tuipacs.schema.messages import Changes, Empty
 from tuipacs.ui import actions
@@ -95,7 +95,7 @@ class SystemScreen(WorkScreen):
         if status is None or not self.is_mounted:
             return
         self._samples.append((time.monotonic(), status.totals.instances))
-        self.query_one("#archive", Static).update(_archive(status))
+        self.query_one("#archive", Static).update(_archive(status, self.desk.now().timestamp()))
         panel = self.query_one("#storage", Static)
         panel.update(storage_bars(status, panel.size.width))
         self._show_reception()
@@ -157,7 +157,7 @@ def _table(rows: list[tuple[str, str | Content]]) -> Content:
     )
 
 
-def _archive(status: SystemStatus) -> Content:
+def _archive(status: SystemStatus, now: float) -> Content:
     health, totals = status.health, status.totals
     used = status.disk_total - status.disk_free
     reception: Content = Content.styled("receiving", "$text-success")
@@ -167,7 +167,7 @@ def _archive(status: SystemStatus) -> Content:
     share = f.percent(used, status.disk_total)
     disk = f"{f.size(used)} of {f.size(status.disk_total)} used, {share}"
     rows: list[tuple[str, str | Content]] = [
-        ("AE title", f"{health.ae_title} {health.host}:{health.port}"),
+        ("AE title", f"{health.ae_title} {health.host}:{health.port_words}"),
         ("Reception", reception),
         (
             "Callers",
@@ -190,9 +190,22 @@ def _archive(status: SystemStatus) -> Content:
         ("Memory", f.size(status.memory_bytes)),
         ("Version", f"{health.version}, process {health.pid}"),
     ]
+    if health.tls is not None:
+        rows.insert(2, ("TLS", _tls(health.tls, now)))
     if status.read_only:
         rows.insert(2, ("Read-only", Content.styled(status.read_only, "bold $text-error")))
     return _table(rows)
+
+
+def _tls(tls: TlsHealth, now: float) -> Content:
+    """Port and certificate; red or yellow when somebody has to act."""
+    left = tls.days_left(now)
+    if tls.problem:
+        return Content.styled(tls.problem, "bold $text-error")
+    if left < 0:
+        return Content.styled(f"port {tls.port}, the certificate has EXPIRED", "bold $text-error")
+    words = f"port {tls.port}, certificate for {f.plural(left, 'more day')}"
+    return Content.styled(words, "$text-warning" if left < CERTIFICATE_WARNING_DAYS else "")
 
 
 def storage_bars(status: SystemStatus, width: int) -> Content:

@@ -73,7 +73,7 @@ class HeaderLine(Widget):
         health = desk.health
         if health is not None:
             dot = ("●", "$text-success")
-            words = f" SCP {health.port}"
+            words = f" SCP {health.port_words}"
             if not desk.reachable:
                 dot, words = ("○", "$text-error"), " not reachable"
             elif not health.receiving:
