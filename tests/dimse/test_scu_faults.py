@@ -314,6 +314,44 @@ def test_an_answer_in_many_small_pieces_is_put_together() -> None:
     assert outcome.comment == "\u241b[31mremark"
 
 
+def test_another_thread_can_end_a_wait() -> None:
+    """A job that is cancelled must not sit out the answer to a large object."""
+    asked = threading.Event()
+
+    def play(call: Call) -> None:
+        call.accept()
+        call.command()
+        asked.set()
+        call.read()
+
+    with (
+        playing(play) as acceptor,
+        open_association(acceptor.peer(), [Context(VERIFICATION, IMPLICIT)]) as association,
+    ):
+        other = threading.Thread(target=lambda: asked.wait(5) and association.cut())
+        other.start()
+        response = association.echo()
+        other.join()
+    assert response.status is None
+    assert association.failure is Failure.LOST
+
+
+def test_who_stops_iterating_aborts() -> None:
+    seen = []
+
+    def play(call: Call) -> None:
+        call.accept()
+        call.answer()
+        seen.append(call.abort_seen())
+
+    with playing(play) as acceptor:
+        objects = [_source(b"12"), _source(b"34")]
+        outcomes = store_objects(acceptor.peer(), objects, [Context(CT, EXPLICIT)])
+        assert next(iter(outcomes)).stored
+        outcomes.close()  # type: ignore[attr-defined]
+    assert seen == [(0, 0)]
+
+
 # -- release
 
 

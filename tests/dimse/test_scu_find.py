@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
+from tests.builders import part10_bytes
+from tests.dimse.archive import eventually
 from tests.dimse.hostile_acceptor import QUICK, Call, accept, playing, response
 from tests.dimse.raw_peer import EXPLICIT, IMPLICIT, p_data, pdu
-from tuipacs.errors import InvalidObjectError
-from tuipacs.scu.c_find import STUDY_ROOT, find
+from tuipacs.errors import InvalidObjectError, UnavailableError
+from tuipacs.scu.c_echo import echo
+from tuipacs.scu.c_find import MODALITY_WORKLIST, STUDY_ROOT, find
 from tuipacs.scu.requestor import Peer
 
 ANSWER_UID = b"\x08\0\x18\0UI\4\x001.2\0"  # (0008,0018), explicit little endian
@@ -205,3 +212,54 @@ def test_implicit_is_spoken_where_explicit_is_not_taken() -> None:
     with playing(play) as acceptor, find(acceptor.peer(), STUDY_ROOT, _question()) as matches:
         assert list(matches) == []
     assert asked[0].startswith(b"\x08\0\x52\0\6\0\0\0STUDY ")
+
+
+@pytest.mark.dcmtk
+def test_dcmtks_worklist_answers_with_its_character_set(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path / "WORKLIST"
+    folder.mkdir()
+    (folder / "lockfile").touch()
+    for number, name in enumerate(("Müller^Anna", "Maier^Bob")):
+        entry = _worklist_entry(name, str(number))
+        (folder / f"{number}.wl").write_bytes(part10_bytes(entry))
+    process = subprocess.Popen(
+        ["wlmscpfs", "-dfr", "-csk", "-dfp", str(tmp_path), str(port)],
+        env=os.environ | {"TCP_NODELAY": "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    peer = Peer("127.0.0.1", port, "WORKLIST", "TUIPACS", settings=QUICK)
+    question = _worklist_entry("M*ller^*", "")
+    try:
+        eventually(lambda: _answers(peer))
+        with find(peer, MODALITY_WORKLIST, question) as matches:
+            names = [str(match.PatientName) for match in matches]
+    finally:
+        process.terminate()
+        process.wait(10)
+    assert names == ["Müller^Anna"]
+    assert matches.final is not None
+    assert matches.final.status == 0
+
+
+def _worklist_entry(name: str, patient_id: str) -> Dataset:
+    step = Dataset()
+    step.ScheduledStationAETitle = step.Modality = ""
+    step.ScheduledProcedureStepStartDate = "20240131" if patient_id else ""
+    step.ScheduledProcedureStepStartTime = "0930" if patient_id else ""
+    if patient_id:
+        step.ScheduledStationAETitle, step.Modality = "CT1", "CT"
+    entry = Dataset()
+    entry.SpecificCharacterSet = "ISO_IR 100"
+    entry.PatientName, entry.PatientID = name, patient_id
+    entry.ScheduledProcedureStepSequence = [step]
+    return entry
+
+
+def _answers(peer: Peer) -> bool:
+    try:
+        return echo(peer).status == 0
+    except UnavailableError:
+        return False

@@ -6,8 +6,11 @@ import datetime as dt
 import hashlib
 import io
 import ipaddress
+import os
+import socket
 import ssl
-from dataclasses import dataclass
+import subprocess
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,12 +19,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.bundled import bundled_files
+from tests.dimse.archive import eventually
 from tests.dimse.hostile_acceptor import IMPATIENT, Call, playing
 from tests.dimse.raw_peer import CT, EXPLICIT, IMPLICIT, VERIFICATION, item
 from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
 from tuipacs.errors import UsageError
 from tuipacs.scu.c_echo import echo
-from tuipacs.scu.c_store import store_objects
+from tuipacs.scu.c_store import store_files, store_objects
 from tuipacs.scu.requestor import Context, Peer, TlsSettings, UserIdentity, open_association
 from tuipacs.scu.sources import SourceObject
 
@@ -209,3 +214,43 @@ def test_a_user_is_never_sent_without_tls() -> None:
     peer = Peer("127.0.0.1", 1, "STORE", "TUIPACS", identity=UserIdentity("anna", "secret"))
     with pytest.raises(UsageError, match="with TLS only"):
         echo(peer)
+
+
+@pytest.mark.dcmtk
+def test_dcmtk_receives_over_tls_and_asks_for_our_certificate(
+    certificate: Certificate, other: Certificate, tmp_path: Path
+) -> None:
+    """storescp requires a certificate of ours from an authority that it knows."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    pem, authority = str(certificate.path), str(other.path)
+    process = subprocess.Popen(
+        ["storescp", "-od", str(tmp_path), "+tls", pem, pem, "+cf", authority, "-rc", str(port)],
+        env=os.environ | {"TCP_NODELAY": "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    with_ours = certificate.trusting()
+    with_ours.load_cert_chain(other.path)
+    tls = TlsSettings(with_ours, certificate.sha256)
+    peer = Peer("127.0.0.1", port, "STORESCP", "TUIPACS", tls)
+    (path,) = bundled_files("CT_small.dcm")
+    try:
+        eventually(lambda: _listens(peer))
+        (outcome,) = store_files(peer, [path])
+        error = _failure(replace(peer, tls=TlsSettings(certificate.trusting())))
+    finally:
+        process.terminate()
+        process.wait(10)
+    assert outcome.stored
+    assert len(list(tmp_path.iterdir())) == 1
+    assert error.failure is Failure.TLS
+
+
+def _listens(peer: Peer) -> bool:
+    try:
+        return echo(peer).status == 0
+    except AssociationFailedError as error:
+        if error.failure is not Failure.CONNECTION:
+            raise
+        return False
