@@ -29,6 +29,7 @@ T = TypeVar("T")
 PEER = "PEER"
 BEYOND = "beyond the list"
 PATIENCE = 10.0  # seconds
+PENDING = (0xFF00, 0xFF01)
 WARM_UP = 3  # associations and objects before the attacks
 
 USER, PROVIDER = 0, 2  # who aborts (PS3.8 9.3.8)
@@ -257,6 +258,8 @@ def check_end(peer: RawPeer, attack: Attack) -> None:
     end = attack.end
     for status in end.statuses:
         assert peer.status() == status
+        if status in PENDING:
+            assert peer.read()[0] == 4  # its identifier
     if not end.last:
         assert peer.echo() == 0
         assert peer.release() == 6

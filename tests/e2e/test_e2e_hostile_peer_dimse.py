@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e import attacks_dimse, attacks_find
 from tests.e2e.attacks import Attack, Victim, running_victim
-from tests.e2e.attacks_dimse import ATTACKS
 
+ATTACKS = (*attacks_dimse.ATTACKS, *attacks_find.ATTACKS)
 MEMORY_SLACK = 32  # MiB: no length that is only claimed may cost memory
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.e2e import attacks_acse, attacks_dimse, attacks_slow
+from tests.e2e import attacks_acse, attacks_dimse, attacks_find, attacks_slow
 from tests.e2e.attacks import BEYOND
 
-EVERY_ATTACK = (*attacks_acse.ATTACKS, *attacks_dimse.ATTACKS, *attacks_slow.ATTACKS)
+TABLES = (attacks_acse, attacks_dimse, attacks_find, attacks_slow)
+EVERY_ATTACK = [attack for table in TABLES for attack in table.ATTACKS]
+LIST = {*attacks_acse.LIST, *attacks_dimse.LIST, *attacks_find.LIST}
 
 
 def test_each_item_of_the_list_has_an_attack_and_each_attack_an_item() -> None:
     items = {attack.item for attack in EVERY_ATTACK}
-    assert items - {BEYOND} == {*attacks_acse.LIST, *attacks_dimse.LIST}
+    assert items - {BEYOND} == LIST
 
 
 def test_no_two_attacks_have_the_same_name() -> None:
