@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"  # of TLS 1.2; those of 1.3 are all AEAD
 CLIENT_HELLO = 0x16  # the first byte of what a TLS client says (RFC 8446 5.1)
+_IGNORE_EOF = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # of OpenSSL 3
 MAX_SESSIONS = 256  # OpenSSL keeps those of TLS 1.2 unasked, 12 kB each; then a new context begins
 
 _HANDSHAKE_WORDS = {
@@ -139,6 +140,9 @@ def _context(protocol: int) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
+    # A half-closed connection still takes our last PDU. That a message or an association was cut
+    # short is seen by its own end: the last fragment, the release.
+    context.options |= _IGNORE_EOF
     return context
 
 
@@ -180,7 +184,14 @@ class ServerTls:
     `state`. Raises at the start what `server_context` raises.
     """
 
-    def __init__(self, files: TlsFiles, *, require_certificate: bool = True) -> None:
+    def __init__(
+        self,
+        files: TlsFiles,
+        *,
+        require_certificate: bool = True,
+        max_sessions: int = MAX_SESSIONS,
+    ) -> None:
+        self._max_sessions = max_sessions
         self._files = files
         self._require = require_certificate
         self._lock = threading.Lock()
@@ -203,7 +214,7 @@ class ServerTls:
         """Look at the files; take them if they are others than before."""
         with self._lock:
             seen = self._look()
-            crowded = self._context.session_stats()["number"] > MAX_SESSIONS
+            crowded = self._context.session_stats()["number"] > self._max_sessions
             if seen == self._seen and not crowded:
                 return
             self._seen = seen
