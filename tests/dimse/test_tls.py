@@ -14,7 +14,7 @@ import pytest
 
 from tests.dimse.archive import Archive, eventually
 from tests.dimse.raw_peer import CT, CT_CONTEXT, VERIFICATION, RawPeer, command, p_data
-from tests.dimse.tls_site import Site, TlsPeer, secure_archive, self_signed, sha256
+from tests.dimse.tls_site import Site, TlsPeer, refused, secure_archive, self_signed, sha256
 from tuipacs.certificates.making import MadeFiles
 from tuipacs.dimse.tls import ServerTls
 from tuipacs.domain.admission import UnknownCallers
@@ -40,16 +40,6 @@ def archive(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ar
 
 def tls_port(archive: Archive) -> int:
     return archive.listener.tls_port
-
-
-def refused(archive: Archive, words: str) -> None:
-    eventually(
-        lambda: any(
-            words in row.reason and row.is_tls
-            for row in archive.records()
-            if row.state is AssociationState.REJECTED
-        )
-    )
 
 
 def still_works(archive: Archive, site: Site) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.dimse.archive import Archive
+from tests.dimse.archive import Archive, eventually
 from tests.dimse.raw_peer import RawPeer
 from tests.unit.services.parts import fast_hasher
 from tuipacs.certificates.checking import TlsFiles
@@ -23,6 +23,7 @@ from tuipacs.certificates.making import KeyKind, MadeFiles, Wanted, issue, make_
 from tuipacs.certificates.reading import certificate_sha256
 from tuipacs.dimse.tls import ServerTls, client_context
 from tuipacs.domain.clock import system_clock
+from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import Role
 from tuipacs.index import users
 from tuipacs.index.database import Index
@@ -121,4 +122,12 @@ def secure_archive(
         archive.close()
 
 
-MakeSecure = Callable[..., Archive]
+def refused(archive: Archive, words: str) -> None:
+    """Wait until a refusal with these words is on the incoming screen."""
+    eventually(
+        lambda: any(
+            words in row.reason and row.is_tls
+            for row in archive.records()
+            if row.state is AssociationState.REJECTED
+        )
+    )

@@ -150,14 +150,15 @@ def _load_own(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     fault = key_file_fault(key)
     if fault:
         raise ConfigError(fault, remedy=f"chmod 600 {key}")
-    read_private_key(key)  # says in words what OpenSSL says in numbers, and asks no passphrase
+    read_certificates(certificate)  # says in words what OpenSSL says in numbers
+    read_private_key(key)
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             words = f"{key} is not the key of {certificate}"
         else:
-            words = f"{certificate} cannot be used: {_reason(error)}"
+            words = f"{certificate} cannot be used (PEM is needed): {_reason(error)}"
         raise ConfigError(words, remedy="tuipacs tls check") from None
     except OSError as error:
         raise ConfigError(f"{certificate}: cannot be read: {error.strerror}") from None

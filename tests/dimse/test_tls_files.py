@@ -1,0 +1,192 @@
+"""TLS files that are replaced, broken, too open or too late, under a listener that runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import shutil
+import ssl
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.dimse.archive import eventually
+from tests.dimse.tls_site import Site, TlsPeer, secure_archive, sha256
+from tuipacs.certificates.checking import TlsFiles
+from tuipacs.certificates.reading import read_certificates
+from tuipacs.config import TlsSettings
+from tuipacs.dimse.tls import ServerTls, files_of, server_context
+from tuipacs.domain.fingerprint import fingerprint
+from tuipacs.errors import ConfigError, TuipacsError
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return Site(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture
+def files(site: Site, tmp_path: Path) -> TlsFiles:
+    """Copies that may be damaged."""
+    copies = TlsFiles(tmp_path / "own.crt", tmp_path / "own.key", tmp_path / "ca.crt")
+    put(site, "archive", copies)
+    shutil.copy(site.ca, tmp_path / "ca.crt")
+    return copies
+
+
+def put(site: Site, name: str, files: TlsFiles) -> None:
+    """Put that certificate and its key in place, as an administrator does."""
+    shutil.copy(site.folder / f"{name}.crt", files.certificate)
+    shutil.copy(site.folder / f"{name}.key", files.key)
+
+
+def test_a_replaced_certificate_is_shown_to_the_next_caller(
+    site: Site, files: TlsFiles, tmp_path: Path
+) -> None:
+    with secure_archive(tmp_path / "a", ServerTls(files)) as archive:
+        port, context = archive.listener.tls_port, site.context(site.ct1)
+        with TlsPeer(port, context) as first:
+            put(site, "mr2", files)
+            with TlsPeer(port, context) as second:
+                shown = second.secured.getpeercert(binary_form=True)
+                assert fingerprint(shown or b"") == sha256(site.mr2)
+                assert second.associate().kind == "accept"
+            assert first.associate().kind == "accept"  # who is in stays in
+
+
+def test_an_authority_that_is_taken_out_lets_nobody_in_any_more(
+    site: Site, files: TlsFiles, tmp_path: Path
+) -> None:
+    other = Site(tmp_path / "other")
+    with secure_archive(tmp_path / "a", ServerTls(files)) as archive:
+        port, context = archive.listener.tls_port, site.context(site.ct1)
+        with TlsPeer(port, context) as peer:
+            assert peer.associate().kind == "accept"
+        assert files.ca is not None
+        shutil.copy(other.ca, files.ca)
+        with pytest.raises(ssl.SSLError), TlsPeer(port, context) as peer:
+            peer.associate()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda files: files.certificate.write_text("nothing"), "no certificate that can be read"),
+        (lambda files: files.certificate.unlink(), "there is no such file"),
+        (lambda files: files.key.write_bytes(b""), "no private key that can be read"),
+        (lambda files: files.key.chmod(0o644), "others can read this key, mode 0644"),
+        (lambda files: files.ca.write_text("-----BEGIN CERTIFICATE-----\n"), "no certificate"),
+    ],
+)
+def test_a_broken_new_file_leaves_the_old_ones_in_use_and_says_so(
+    site: Site,
+    files: TlsFiles,
+    caplog: pytest.LogCaptureFixture,
+    damage: object,
+    words: str,
+) -> None:
+    tls = ServerTls(files)
+    before = tls.context()
+    assert callable(damage)
+    damage(files)
+    with caplog.at_level(logging.INFO, "tuipacs.dimse.tls"):
+        assert tls.context() is before
+        assert tls.context() is before
+    assert words in tls.state.problem
+    assert len(caplog.records) == 1  # and not at every handshake
+    assert tls.state.facts.sha256 == sha256(site.archive)
+
+
+def test_a_pair_that_arrives_one_file_at_a_time_is_taken_when_it_is_whole(
+    site: Site, files: TlsFiles
+) -> None:
+    tls = ServerTls(files)
+    shutil.copy(site.mr2.certificate, files.certificate)
+    tls.refresh()
+    assert "is not the key of" in tls.state.problem
+    assert tls.state.facts.sha256 == sha256(site.archive)
+    shutil.copy(site.mr2.key, files.key)
+    tls.refresh()
+    assert tls.state.problem == ""
+    assert tls.state.facts.sha256 == sha256(site.mr2)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda files: files.key.chmod(0o640), "others can read this key"),
+        (lambda files: files.key.unlink(), "there is no such file"),
+        (lambda files: files.certificate.write_bytes(b"\xff" * 40), "no certificate"),
+    ],
+)
+def test_a_start_with_files_that_do_not_fit_is_refused_in_words(
+    files: TlsFiles, change: object, words: str
+) -> None:
+    assert callable(change)
+    change(files)
+    with pytest.raises(TuipacsError, match=words):
+        ServerTls(files)
+
+
+def test_nobody_can_be_trusted_by_nobody(files: TlsFiles) -> None:
+    """An empty list means nobody, never everybody."""
+    with pytest.raises(ConfigError, match="names none that could be trusted"):
+        server_context(TlsFiles(files.certificate, files.key, None))
+    assert (
+        server_context(
+            TlsFiles(files.certificate, files.key, None), require_certificate=False
+        ).verify_mode
+        is ssl.CERT_NONE
+    )
+
+
+def test_sessions_that_openssl_keeps_do_not_pile_up(site: Site, tmp_path: Path) -> None:
+    """Clients of TLS 1.2 that end in order leave 12 kB each behind."""
+    tls = ServerTls(site.files(), max_sessions=3)
+    context = site.context(site.ct1)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with secure_archive(tmp_path / "a", tls) as archive:
+        for _ in range(12):
+            with TlsPeer(archive.listener.tls_port, context) as peer:
+                peer.associate()
+                peer.release()
+                peer.secured.unwrap().close()
+            eventually(lambda: "dicom-association" not in {t.name for t in threading.enumerate()})
+        assert tls.context().session_stats()["number"] <= 4
+
+
+def test_a_certificate_in_the_list_of_authorities_is_trusted_for_itself(
+    site: Site, files: TlsFiles, tmp_path: Path
+) -> None:
+    foreign = Site(tmp_path / "foreign")
+    assert files.ca is not None
+    shutil.copy(foreign.ct1.certificate, files.ca)
+    with secure_archive(tmp_path / "a", ServerTls(files)) as archive:
+        for own, is_let_in in ((foreign.ct1, True), (foreign.mr2, False)):
+            context = site.context(None)
+            context.load_cert_chain(own.certificate, own.key)
+            if is_let_in:
+                with TlsPeer(archive.listener.tls_port, context) as peer:
+                    assert peer.associate().kind == "accept"
+            else:
+                with (
+                    pytest.raises(ssl.SSLError),
+                    TlsPeer(archive.listener.tls_port, context) as peer,
+                ):
+                    peer.associate()
+
+
+def test_paths_are_seen_from_the_archives_folder() -> None:
+    settings = TlsSettings(certificate="tls/a.crt", key="/etc/a.key", ca="")
+    assert files_of(settings, Path("/srv/pacs")) == TlsFiles(
+        Path("/srv/pacs/tls/a.crt"), Path("/etc/a.key"), None
+    )
+    assert files_of(TlsSettings(), Path("/srv/pacs")) is None
+
+
+def test_the_time_that_is_left_is_the_certificates_own(site: Site) -> None:
+    (certificate,) = read_certificates(site.archive.certificate)
+    left = ServerTls(site.files()).state.facts.not_after - dt.datetime.now(dt.UTC).timestamp()
+    assert left == pytest.approx(730 * 86400, abs=3600)
+    assert certificate.not_valid_after_utc > dt.datetime.now(dt.UTC)
