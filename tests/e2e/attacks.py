@@ -7,6 +7,7 @@ can be told from all others.
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import tempfile
 import time
@@ -18,11 +19,16 @@ from typing import Any, TypeVar
 
 from tests.dimse.raw_peer import CT_CONTEXT, ECHO_CONTEXT, EXPLICIT, Proposal, RawPeer
 from tests.e2e import hostile
-from tests.e2e.daemon_fixture import RunningArchive, new_archive
+from tests.e2e.daemon_fixture import ADMIN, PASSWORD, RunningArchive
+from tuipacs.bootstrap import create_archive
+from tuipacs.certificates.making import KeyKind, Wanted, issue, make_authority
+from tuipacs.config import Config, DicomSettings, TlsSettings
 from tuipacs.domain.node import AssociationRecord, AssociationState
 from tuipacs.domain.permissions import NodeService
+from tuipacs.paths import ArchivePaths
 from tuipacs.schema import operations
 from tuipacs.schema.messages import AuditRequest, Empty, NodeAddRequest
+from tuipacs.services.password_hash import PasswordHasher
 
 T = TypeVar("T")
 
@@ -103,6 +109,7 @@ class Attack:
     end: End
     inside: bool = False
     contexts: tuple[Proposal, ...] = (ECHO_CONTEXT, CT_CONTEXT)
+    to_tls_port: bool = False
 
     def __str__(self) -> str:
         return f"{self.item}: {self.name}" if self.name else self.item
@@ -151,6 +158,12 @@ class Victim:
     def port(self) -> int:
         return self.archive.port
 
+    @property
+    def tls_port(self) -> int:
+        assert self.archive.health is not None
+        assert self.archive.health.tls is not None
+        return self.archive.health.tls.port
+
     def new_address(self) -> str:
         """A loopback address that nobody used before."""
         self._addresses += 1
@@ -164,7 +177,7 @@ class Victim:
 
     def attack(self, attack: Attack, address: str) -> None:
         """Let it happen, and check the end as the peer sees it. From any thread."""
-        with RawPeer(self.port, address) as peer:
+        with RawPeer(self.tls_port if attack.to_tls_port else self.port, address) as peer:
             if attack.inside:
                 assert peer.associate(attack.contexts).kind == "accept"
             if isinstance(attack.sends, bytes):
@@ -244,7 +257,19 @@ class Victim:
 def running_victim(**dicom: Any) -> Iterator[Victim]:
     """A daemon in which strangers may echo and `PEER` may do all; settings of its listener."""
     base = Path(tempfile.mkdtemp(prefix="tp"))
-    archive = new_archive(base / "a", **{"unknown_callers": "echo", **dicom})
+    now = dt.datetime.now(dt.UTC)
+    site = make_authority(base, "Site", now=now, kind=KeyKind.EC)
+    made = issue(base, Wanted(name="archive", kind=KeyKind.EC), now=now)
+    config = Config(
+        dicom=DicomSettings(**{"port": 0, "unknown_callers": "echo", **dicom}),
+        tls=TlsSettings(
+            certificate=str(made.certificate), key=str(made.key), ca=str(site.certificate), port=0
+        ),
+    )
+    paths = ArchivePaths(base / "a")
+    hasher = PasswordHasher(memory_kib=64, iterations=1)
+    create_archive(paths, config, ADMIN, PASSWORD, hasher=hasher)
+    archive = RunningArchive(paths)
     try:
         archive.start()
         yield Victim(archive)

@@ -40,6 +40,7 @@ LIST = (
     "half a header, then silence",
     "HTTP GET",
     "TLS hello on the plain port",
+    "DICOM on the TLS port",
     "P-DATA before RQ",
     "a second RQ",
     "unknown PDU type",
@@ -115,6 +116,20 @@ ATTACKS = (
     Attack("HTTP GET", "SSH", b"SSH-2.0-x\r\n", turned_away("SSH")),
     Attack("HTTP GET", "noise", b"\xff" * 64, turned_away("no DICOM")),
     Attack("TLS hello on the plain port", "", HELLO, turned_away("TLS")),
+    Attack(
+        "DICOM on the TLS port",
+        "",
+        associate_rq(),
+        turned_away("sent DICOM without TLS to the TLS port"),
+        to_tls_port=True,
+    ),
+    Attack(
+        "DICOM on the TLS port",
+        "HTTP",
+        b"GET / HTTP/1.1\r\n\r\n",
+        closed("sent no TLS to the TLS port"),
+        to_tls_port=True,
+    ),
     Attack("P-DATA before RQ", "", p_data(1, 3, ECHO), turned_away(_ANOTHER)),
     Attack("P-DATA before RQ", "release", RELEASE, turned_away(_ANOTHER)),
     Attack(

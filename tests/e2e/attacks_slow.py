@@ -97,6 +97,13 @@ ATTACKS = (
         timed_out(NOT_IN_TIME),
         inside=True,
     ),
+    Attack(
+        "half a header, then silence",
+        "half a TLS hello",
+        b"\x16\x03\x01\x02\x00\x01",
+        closed("finished no TLS handshake in 1 s"),
+        to_tls_port=True,
+    ),
     Attack("length FFFFFFFF", "the longest there may be", b"\x01\0\0\x10\0\0", NO_ASSOCIATION),
     Attack(
         "one byte at a time",
