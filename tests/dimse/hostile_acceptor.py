@@ -88,12 +88,12 @@ class Call:
             if is_last:
                 return data
 
-    def answer(self, status: int = 0, *, dataset: bytes | None = None, **given: int | str) -> None:
+    def answer(self, status: int = 0) -> None:
         """Read a C-ECHO, C-STORE or C-FIND request, and answer it."""
         context, command = self.command()
         if us(1) == command[0x0800]:
             self.dataset()
-        self.send(p_data(context, 3, response(command, status, **given)))
+        self.send(p_data(context, 3, response(command, status)))
 
     def abort_seen(self) -> tuple[int, int]:
         """Source and reason of the A-ABORT that comes next."""

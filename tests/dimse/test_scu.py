@@ -128,6 +128,17 @@ def test_a_file_goes_out_in_the_syntax_it_is_really_in(acceptor: Acceptor, tmp_p
     assert acceptor.received == [dataset_bytes(dataset)]
 
 
+def test_what_a_file_is_may_stand_far_behind_its_start(acceptor: Acceptor, tmp_path: Path) -> None:
+    """A private element of 3 MB of group 0007 before the SOP Class UID."""
+    dataset = make_dataset()
+    dataset.add_new(0x00070010, "LO", "TUIPACS TEST")
+    dataset.add_new(0x00071001, "OB", bytes(3_000_000))
+    (tmp_path / "f").write_bytes(part10_bytes(dataset))
+    (outcome,) = store_files(acceptor.peer, [tmp_path / "f"])
+    assert outcome.stored
+    assert acceptor.named == [dataset.SOPInstanceUID]
+
+
 def test_a_directory_of_a_medium_is_refused_before_anything_is_sent(acceptor: Acceptor) -> None:
     (directory,) = (p for p in bundled_files("DICOMDIR") if p.parent.name == "dicomdirtests")
     with pytest.raises(InvalidObjectError, match="DICOMDIR"):

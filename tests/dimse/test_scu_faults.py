@@ -486,6 +486,43 @@ def test_an_object_that_cannot_be_read_does_not_stop_the_others() -> None:
     assert "odd length" in outcomes[2].comment
 
 
+class _Endless(io.RawIOBase):
+    """As large as it says, without holding it; remembers how much was asked for at once."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.most = size, 0
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self.size if whence == 2 else offset
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        self.most = max(self.most, len(buffer))
+        return len(buffer)
+
+
+def test_an_object_is_never_whole_in_memory() -> None:
+    received = []
+
+    def play(call: Call) -> None:
+        call.accept(max_length=0)
+        context, asked = call.command()
+        size, last = 0, 0
+        while not last:
+            _, body = call.read()
+            size, last = size + len(body) - 6, body[5] & 2
+        received.append(size)
+        call.send(p_data(context, 3, response(asked, 0)))
+        call.release()
+
+    endless = _Endless(40 << 20)
+    source = SourceObject(CT, "1.2", EXPLICIT, 0, lambda: endless)  # type: ignore[return-value, arg-type]
+    with playing(play) as acceptor:
+        (outcome,) = store_objects(acceptor.peer(), [source], [Context(CT, EXPLICIT)])
+    assert outcome.stored
+    assert received == [40 << 20]
+    assert endless.most <= 1 << 18
+
+
 def test_a_part_of_a_move_names_its_originator() -> None:
     seen = {}
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from tuipacs.dimse.contract import AcceptedContext, Answer, Command, Exchange, IsCancelled
+from tuipacs.dimse.contract import AcceptedContext, Command, Exchange
 from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError, PeerSlowError
 from tuipacs.dimse.messages import RESPONSE, Assembler
 from tuipacs.dimse.pdu import (
@@ -24,6 +24,7 @@ from tuipacs.dimse.pdu import (
     encode_release_response,
 )
 from tuipacs.dimse.pdu_requestor import ACCEPTED, Accept, Proposal, encode_release_request
+from tuipacs.dimse.requestor_answers import AnswerDataset, Received, Sent, checked
 from tuipacs.dimse.requestor_channel import RequestorChannel
 from tuipacs.dimse.requestor_connection import tls_words
 from tuipacs.dimse.requestor_faults import (
@@ -32,14 +33,10 @@ from tuipacs.dimse.requestor_faults import (
     SourceFailedError,
     abort_words,
 )
-from tuipacs.dimse.requestor_messages import C_FIND_RQ
 from tuipacs.dimse.requestor_sending import BLOCK, DatasetSource, fragments, room_of
 
-MAX_IDENTIFIER = 1 << 20  # bytes of a dataset in an answer
 _SLACK = 16  # bytes by which some senders miss the maximum length that they agreed to
 _SHORT_PDU = 1024  # bytes of what is no P-DATA
-_STATUS = 0x0900
-_PENDING = (0xFF00, 0xFF01)
 _FOREIGN = {b"HTTP": "HTTP", b"SSH-": "SSH", b"\x15\x03": "TLS: it wants TLS on this port"}
 
 
@@ -51,48 +48,6 @@ class RequestorSettings:
     acse_timeout: float = 30.0  # for the answer to an association or release request
     dimse_timeout: float = 60.0  # for each whole answer, and for sending each 256 KiB
     max_pdu: int = 131072
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A request that waits for its answer, or its answers."""
-
-    context: AcceptedContext
-    field: int
-    message_id: int
-    sop_instance_uid: str = ""
-
-
-@dataclass(frozen=True)
-class Received:
-    """An answer; ``dataset`` is empty if none came."""
-
-    command: Command
-    status: int
-    dataset: bytes
-
-    @property
-    def is_pending(self) -> bool:
-        """True if more answers to the same request follow (PS3.7 C.1.3)."""
-        return self.status in _PENDING
-
-
-class _AnswerDataset:
-    """Takes the dataset of an answer, up to a limit."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    def write(self, fragment: memoryview) -> None:
-        if len(self.data) + len(fragment) > MAX_IDENTIFIER:
-            raise PduError(f"an answer with more than {MAX_IDENTIFIER} bytes of dataset")
-        self.data += fragment
-
-    def finish(self, is_cancelled: IsCancelled) -> Answer:
-        raise AssertionError("an answer is not answered")
-
-    def discard(self) -> None:
-        self.data.clear()
 
 
 class Requestor:
@@ -184,7 +139,7 @@ class Requestor:
             words = f"did not answer within {timeout:g} s"
             while not self._received:
                 self._read_data(deadline, words)
-            received = _checked(request, *self._received.popleft())
+            received = checked(request, *self._received.popleft())
             if is_final or not received.is_pending:
                 self._waiting = None
             return received
@@ -215,7 +170,7 @@ class Requestor:
         if context_id not in self.contexts:
             raise PduError("data for a presentation context that was not accepted")
         message = self._assembler.feed(context_id, header, fragment)
-        if message is not None and isinstance(message.exchange, _AnswerDataset):
+        if message is not None and isinstance(message.exchange, AnswerDataset):
             dataset = bytes(message.exchange.data)
             self._received.append((context_id, message.command, dataset))
 
@@ -223,7 +178,7 @@ class Requestor:
         """Who takes the message that begins: requests of the peer (C-GET) would be served here."""
         if not command.field & RESPONSE:
             raise PduError("a request, without the role for it")
-        return _AnswerDataset()
+        return AnswerDataset()
 
     def _read_pdu(self, deadline: float, words: str) -> tuple[PduType, memoryview]:
         header = self._channel.read(HEADER_SIZE, deadline, words)
@@ -332,25 +287,6 @@ class Requestor:
         if pdu is None or pdu[0] != PduType.ABORT:
             return None
         return AssociationFailedError(abort_words(bytes(pdu[HEADER_SIZE:])), Failure.ABORTED)
-
-
-def _checked(request: Sent, context_id: int, command: Command, dataset: bytes) -> Received:
-    """The message as the answer that is due, or `PduError` for any other (PS3.7 9.3)."""
-    if command.field != request.field | RESPONSE:
-        raise PduError(f"another answer (0x{command.field:04X}) than was asked for")
-    if command.message_id != request.message_id:
-        raise PduError("the answer to another message")
-    if context_id != request.context.context_id:
-        raise PduError("the answer on another presentation context")
-    if request.sop_instance_uid and command.sop_instance_uid not in ("", request.sop_instance_uid):
-        raise PduError("the answer for another SOP instance")
-    status = command.elements.get(_STATUS, b"")
-    if len(status) != 2:
-        raise PduError("an answer without a status")
-    received = Received(command, int.from_bytes(status, "little"), dataset)
-    if request.field == C_FIND_RQ and received.is_pending and not command.dataset_follows:
-        raise PduError("a match without an identifier")
-    return received
 
 
 def kind_of(header: bytes) -> PduType:

@@ -56,10 +56,11 @@ def _reach(host: str, port: int, deadline: float, timeout: float) -> socket.sock
     except (OSError, UnicodeError) as error:  # UnicodeError: no host name can look like this
         raise AssociationFailedError("has a host name without an address", Failure.NAME) from error
     words = "has no address"
-    for family, kind, protocol, _, address in addresses:
+    for number, (family, kind, protocol, _, address) in enumerate(addresses):
         sock = socket.socket(family, kind, protocol)
-        try:
-            sock.settimeout(max(deadline - time.monotonic(), 0.001))
+        left = deadline - time.monotonic()
+        try:  # each address has its share: the first may be of a network that swallows all
+            sock.settimeout(max(left / (len(addresses) - number), 0.001))
             sock.connect(address)
         except TimeoutError:
             sock.close()

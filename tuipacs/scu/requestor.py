@@ -11,7 +11,8 @@ from tuipacs.dimse.contract import AcceptedContext
 from tuipacs.dimse.messages import C_ECHO_RQ, C_STORE_RQ
 from tuipacs.dimse.pdu import ProposedContext
 from tuipacs.dimse.pdu_requestor import Proposal, UserIdentity, result_words
-from tuipacs.dimse.requestor import Received, Requestor, RequestorSettings, Sent
+from tuipacs.dimse.requestor import Requestor, RequestorSettings
+from tuipacs.dimse.requestor_answers import Received, Sent
 from tuipacs.dimse.requestor_connection import TlsSettings
 from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
 from tuipacs.dimse.requestor_messages import encode_cancel, encode_request

@@ -15,12 +15,14 @@ from pydicom.uid import UID
 
 from tuipacs.dicom.attributes import read_attributes
 from tuipacs.dicom.encoding import DEFLATED
-from tuipacs.dicom.mapped import mapped_file
-from tuipacs.dicom.part10 import MAX_META_LENGTH, split_part10
+from tuipacs.dicom.part10 import Part10Parts, split_part10
 from tuipacs.dimse.requestor_faults import SourceFailedError
 from tuipacs.dimse.requestor_sending import DatasetSource
+from tuipacs.domain.attributes import InstanceAttributes
 from tuipacs.errors import InvalidObjectError, TuipacsError
 from tuipacs.scu.requestor import Context
+
+_FIRST_LOOK, _LONGEST_LOOK = 1 << 16, 1 << 28  # bytes of a file, to find what it is
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,8 @@ def file_source(path: Path) -> SourceObject:
 
     Raises `InvalidObjectError` if it is no object that can be sent; :class:`OSError` passes.
     """
-    with mapped_file(path) as mapping:
-        parts = split_part10(mapping[:MAX_META_LENGTH])
-        if parts.is_directory:
-            raise InvalidObjectError("a DICOMDIR is no object that can be sent")
-        with memoryview(mapping) as whole, whole[parts.dataset_offset :] as dataset:
-            instance = read_attributes(dataset, parts.transfer_syntax_uid).instance
+    with path.open("rb") as file:
+        parts, instance = _facts(file)
     return SourceObject(
         sop_class_uid=instance.sop_class_uid,
         sop_instance_uid=instance.sop_instance_uid,
@@ -88,6 +86,23 @@ def file_source(path: Path) -> SourceObject:
         header_size=parts.dataset_offset,
         open=lambda: path.open("rb"),
     )
+
+
+def _facts(file: BinaryIO) -> tuple[Part10Parts, InstanceAttributes]:
+    """From as much of the file as it takes. It is not mapped: others may make it shorter."""
+    head = b""
+    while True:
+        wanted = max(_FIRST_LOOK, 16 * len(head))
+        head += file.read(wanted - len(head))
+        try:
+            parts = split_part10(head)
+            if parts.is_directory:
+                raise InvalidObjectError("a DICOMDIR is no object that can be sent")
+            dataset = memoryview(head)[parts.dataset_offset :]
+            return parts, read_attributes(dataset, parts.transfer_syntax_uid).instance
+        except InvalidObjectError:
+            if len(head) < wanted or wanted >= _LONGEST_LOOK:
+                raise
 
 
 def dataset_source(dataset: Dataset) -> SourceObject:

@@ -13,7 +13,8 @@ from tests.dimse.raw_peer import CT, EXPLICIT, element, p_data, pdu, us
 from tuipacs.dimse.contract import AcceptedContext
 from tuipacs.dimse.pdu import ContextAnswer, ProposedContext
 from tuipacs.dimse.pdu_requestor import Accept, Proposal
-from tuipacs.dimse.requestor import Received, Requestor, RequestorSettings, Sent
+from tuipacs.dimse.requestor import Requestor, RequestorSettings
+from tuipacs.dimse.requestor_answers import Received, Sent
 from tuipacs.dimse.requestor_channel import RequestorChannel
 from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
 from tuipacs.dimse.requestor_messages import C_FIND_RQ

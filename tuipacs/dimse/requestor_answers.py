@@ -1,0 +1,78 @@
+"""What may answer a request of ours, and nothing else (PS3.7 9.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tuipacs.dimse.contract import AcceptedContext, Answer, Command, IsCancelled
+from tuipacs.dimse.faults import PduError
+from tuipacs.dimse.messages import RESPONSE
+from tuipacs.dimse.requestor_messages import C_FIND_RQ
+
+MAX_IDENTIFIER = 1 << 20  # bytes of a dataset in an answer
+_STATUS = 0x0900
+_PENDING = (0xFF00, 0xFF01)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request that waits for its answer, or its answers."""
+
+    context: AcceptedContext
+    field: int
+    message_id: int
+    sop_instance_uid: str = ""
+
+
+@dataclass(frozen=True)
+class Received:
+    """An answer; ``dataset`` is empty if none came."""
+
+    command: Command
+    status: int
+    dataset: bytes
+
+    @property
+    def is_pending(self) -> bool:
+        """True if more answers to the same request follow (PS3.7 C.1.3)."""
+        return self.status in _PENDING
+
+
+class AnswerDataset:
+    """Takes the dataset of an answer, up to a limit."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def write(self, fragment: memoryview) -> None:
+        """Keep it. Raises `PduError` beyond `MAX_IDENTIFIER`."""
+        if len(self.data) + len(fragment) > MAX_IDENTIFIER:
+            raise PduError(f"an answer with more than {MAX_IDENTIFIER} bytes of dataset")
+        self.data += fragment
+
+    def finish(self, is_cancelled: IsCancelled) -> Answer:
+        """Never called: requests are finished, answers are not."""
+        raise AssertionError("an answer is not answered")
+
+    def discard(self) -> None:
+        """Forget it."""
+        self.data.clear()
+
+
+def checked(request: Sent, context_id: int, command: Command, dataset: bytes) -> Received:
+    """The message as the answer that is due, or `PduError` for any other (PS3.7 9.3)."""
+    if command.field != request.field | RESPONSE:
+        raise PduError(f"another answer (0x{command.field:04X}) than was asked for")
+    if command.message_id != request.message_id:
+        raise PduError("the answer to another message")
+    if context_id != request.context.context_id:
+        raise PduError("the answer on another presentation context")
+    if request.sop_instance_uid and command.sop_instance_uid not in ("", request.sop_instance_uid):
+        raise PduError("the answer for another SOP instance")
+    status = command.elements.get(_STATUS, b"")
+    if len(status) != 2:
+        raise PduError("an answer without a status")
+    received = Received(command, int.from_bytes(status, "little"), dataset)
+    if request.field == C_FIND_RQ and received.is_pending and not command.dataset_follows:
+        raise PduError("a match without an identifier")
+    return received
