@@ -10,7 +10,7 @@ import pytest
 
 from tests.dimse.archive import Archive, eventually
 from tests.dimse.conftest import MakeArchive
-from tests.dimse.raw_peer import CT, CT_CONTEXT, RawPeer, command, p_data
+from tests.dimse.raw_peer import CT, CT_CONTEXT, RawPeer, command, item, p_data
 from tuipacs.dimse.contract import ListenerSettings
 from tuipacs.dimse.listener import Listener
 from tuipacs.domain.admission import UnknownCallers
@@ -194,3 +194,13 @@ def test_a_host_that_is_not_ours_is_a_clear_error(host: str) -> None:
         _listener(host=host, port=0).start()
     assert host in caught.value.message
     assert "dicom.host" in caught.value.remedy
+
+
+def test_the_record_says_what_the_peer_is(archive: Archive) -> None:
+    """Two modalities may share an AE title by mistake; their software tells them apart."""
+    with RawPeer(archive.port) as peer:
+        peer.associate(user=item(0x55, b"SCANNER_12"))
+        assert archive.record(AssociationState.OPEN).implementation == "SCANNER_12"
+    with RawPeer(archive.port) as peer:
+        peer.associate()
+        eventually(lambda: [r for r in archive.records() if r.implementation == "1.2.3"])

@@ -84,6 +84,7 @@ class AssociationRecord(Struct, frozen=True, kw_only=True):
     last_at: float = 0.0
     reason: str = ""  # why it was rejected or aborted, in words
     known_node: bool = False
+    implementation: str = ""  # what the peer's software calls itself
     is_tls: bool = False
     user: str = ""  # proven by user identity negotiation
     remark: str = ""  # on how the caller showed who it is

@@ -62,6 +62,7 @@ class _Row:
             last_at=self.last_at,
             reason=self.reason if self.times == 1 else f"{self.reason} ({self.times} times)",
             known_node=self.known,
+            implementation=self.caller.implementation,
             contexts=self.contexts,
         )
 

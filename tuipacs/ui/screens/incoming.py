@@ -178,6 +178,10 @@ class IncomingScreen(WorkScreen):
         if record.reason:  # the column it stands in is narrow on a small terminal
             parts = (Cell("    reason", "guide"), Cell(""), Cell(record.reason, "bad"))
             rows.append(Row((record.key, -2), parts, spans=True))
+        facts = _facts(record)
+        if facts:
+            parts = (Cell("    peer", "guide"), Cell(""), Cell(facts, "dim"))
+            rows.append(Row((record.key, -3), parts, spans=True))
         # What was refused is what one looks for.
         for index, context in sorted(enumerate(record.contexts), key=lambda c: c[1].accepted):
             mark = Cell("accepted", "good") if context.accepted else Cell("refused", "bad")
@@ -286,6 +290,19 @@ class IncomingScreen(WorkScreen):
         if node is not None:
             self.notify(f"{node.ae_title} is a known node now", markup=False)
             self.tui.refresh_incoming()
+
+
+def _facts(record: AssociationRecord) -> str:
+    """What else is known of an association, in one line."""
+    parts = [
+        record.implementation,
+        f"called {record.called_ae_title}" if record.called_ae_title else "",
+        "TLS" if record.is_tls else "",
+        f"user {record.user}" if record.user else "",
+        f"{f.number(record.duplicate)} known already" if record.duplicate else "",
+        f"{f.number(record.other)} other requests" if record.other else "",
+    ]
+    return " · ".join(part for part in parts if part)
 
 
 def _arrival(row: StudyRecord, today: dt.date) -> tuple[Cell, ...]:
