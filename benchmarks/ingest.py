@@ -17,10 +17,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.builders import dataset_bytes, make_dataset
 from tuipacs.domain.actor import Actor, ActorKind
-from tuipacs.domain.ingest import ReceivedObject
+from tuipacs.domain.ingest import AnnouncedObject
 from tuipacs.domain.permissions import Permission
 from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
@@ -29,29 +30,45 @@ from tuipacs.services.wakeups import Wakeups
 from tuipacs.storage.local import LocalStore, fsync_folder
 from tuipacs.storage.quarantine import Quarantine
 
+PDU = 128 << 10
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 PEER = Actor(kind=ActorKind.PEER, name="CT1", permissions=frozenset({Permission.DICOM_STORE}))
 
 
-def objects(count: int, size: int) -> list[ReceivedObject]:
+class Sent(NamedTuple):
+    """What the command says, and the dataset."""
+
+    announced: AnnouncedObject
+    dataset: bytes
+
+
+def objects(count: int, size: int) -> list[Sent]:
     """Distinct objects of one series, as a modality sends them."""
     dataset = make_dataset(Modality="CT", Rows=128, Columns=size // 256, BitsAllocated=16)
     dataset.PixelData = os.urandom(128 * (size // 256) * 2)
-    received = []
+    made = []
     for number in range(count):
         dataset.SOPInstanceUID = f"2.25.{time.time_ns()}{number}"
         dataset.InstanceNumber = number + 1
-        received.append(
-            ReceivedObject(
-                dataset=dataset_bytes(dataset, EXPLICIT_LITTLE_ENDIAN),
-                transfer_syntax_uid=EXPLICIT_LITTLE_ENDIAN,
-                sop_class_uid=str(dataset.SOPClassUID),
-                sop_instance_uid=str(dataset.SOPInstanceUID),
-                calling_ae_title="CT1",
-                called_ae_title="TUIPACS",
-            )
+        announced = AnnouncedObject(
+            transfer_syntax_uid=EXPLICIT_LITTLE_ENDIAN,
+            sop_class_uid=str(dataset.SOPClassUID),
+            sop_instance_uid=str(dataset.SOPInstanceUID),
+            calling_ae_title="CT1",
+            called_ae_title="TUIPACS",
         )
-    return received
+        made.append(Sent(announced, dataset_bytes(dataset, EXPLICIT_LITTLE_ENDIAN)))
+    return made
+
+
+def receive(ingest: Ingest, sent: Sent) -> None:
+    """Receive one object as the association's thread does, in PDUs of 128 KiB."""
+    reception = ingest.receive(PEER, sent.announced)
+    whole = memoryview(sent.dataset)
+    for start in range(0, len(whole), PDU):
+        reception.write(whole[start : start + PDU])
+    ingest.store(PEER, reception)
+    reception.discard()
 
 
 def floor(folder: Path, index: Index, payload: bytes, number: int) -> None:
@@ -95,13 +112,13 @@ def main() -> int:
         ingest = Ingest(index, time.time, store, Quarantine(folder / "quarantine"), Wakeups())
         received = objects(options.objects + 20, options.size)
         for one in received[:20]:
-            ingest.store(PEER, one)
+            receive(ingest, one)
         print(f"{options.objects} objects of {len(received[0].dataset):,} bytes")
         stored = report(
-            "store, durable", [lambda one=one: ingest.store(PEER, one) for one in received[20:]]
+            "store, durable", [lambda one=one: receive(ingest, one) for one in received[20:]]
         )
         again = received[20:]
-        report("the same again", [lambda one=one: ingest.store(PEER, one) for one in again])
+        report("the same again", [lambda one=one: receive(ingest, one) for one in again])
         payload = bytes(received[0].dataset)
         least = report(
             "floor: fsync and commit only",

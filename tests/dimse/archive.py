@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tuipacs.dimse.contract import ListenerSettings, ServiceProvider
 from tuipacs.dimse.listener import Listener
 from tuipacs.domain.actor import Actor, ActorKind
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.clock import system_clock
-from tuipacs.domain.ingest import IngestResult, ReceivedObject
+from tuipacs.domain.ingest import AnnouncedObject, IngestResult
 from tuipacs.domain.node import AssociationRecord, AssociationState
 from tuipacs.domain.permissions import MATRIX, NODE_RIGHTS, NodeService, Role
 from tuipacs.errors import ForbiddenError
@@ -28,36 +29,68 @@ from tuipacs.services.alerts import Alerts
 from tuipacs.services.incoming_board import IncomingBoard
 from tuipacs.services.nodes import Nodes
 from tuipacs.services.query import Query
+from tuipacs.services.reception import Reception
 from tuipacs.services.verification import Verification
 
 T = TypeVar("T")
 ADMIN = Actor(kind=ActorKind.USER, name="admin", role=Role.ADMIN, permissions=MATRIX[Role.ADMIN])
 
 
+@dataclass
+class Kept:
+    """An object that came whole, and what its command said."""
+
+    dataset: bytes
+    transfer_syntax_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    calling_ae_title: str
+    called_ae_title: str
+
+
+class Held(Reception):
+    """An object on its way in that stays in memory, however large."""
+
+    def __init__(self, announced: AnnouncedObject) -> None:
+        super().__init__(announced, _NO_STORE)
+        self.data = bytearray()
+
+    def write(self, fragment: bytes | memoryview) -> None:
+        self.data += fragment
+
+
+_NO_STORE: Any = None
+
+
 class Keeper:
     """Stands for ingest: remembers what came, and fails or waits as told."""
 
     def __init__(self) -> None:
-        self.received: list[ReceivedObject] = []
+        self.received: list[Kept] = []
         self.result: IngestResult | Exception = IngestResult.STORED
         self.entered = threading.Event()
         self.may_go_on = threading.Event()
         self.may_go_on.set()
 
-    def store(self, actor: Actor, received: ReceivedObject, /) -> IngestResult:
+    def receive(self, actor: Actor, announced: AnnouncedObject, /) -> Reception:
         if NODE_RIGHTS[NodeService.STORE] not in actor.permissions:
             raise ForbiddenError("this caller may not store")
+        return Held(announced)
+
+    def store(self, actor: Actor, reception: Reception, /) -> IngestResult:
         self.entered.set()
         assert self.may_go_on.wait(20)
         if isinstance(self.result, Exception):
             raise self.result
-        kept = ReceivedObject(
-            dataset=bytes(received.dataset),
-            transfer_syntax_uid=received.transfer_syntax_uid,
-            sop_class_uid=received.sop_class_uid,
-            sop_instance_uid=received.sop_instance_uid,
-            calling_ae_title=received.calling_ae_title,
-            called_ae_title=received.called_ae_title,
+        assert isinstance(reception, Held)
+        announced = reception.announced
+        kept = Kept(
+            dataset=bytes(reception.data),
+            transfer_syntax_uid=announced.transfer_syntax_uid,
+            sop_class_uid=announced.sop_class_uid,
+            sop_instance_uid=announced.sop_instance_uid,
+            calling_ae_title=announced.calling_ae_title,
+            called_ae_title=announced.called_ae_title,
         )
         self.received.append(kept)
         return self.result
@@ -74,6 +107,7 @@ class Archive:
         refuse: tuple[str, ...] = (),
         ingest: Callable[[Index, Path], Store] | None = None,
         more: Sequence[ServiceProvider] = (),
+        doors: Callable[[Index], dict[str, Any]] = lambda _: {},
         **settings: object,
     ) -> None:
         self.index = Index(folder / "index.db")
@@ -94,6 +128,7 @@ class Archive:
             ],
             observer=self.board,
             on_thread_end=self.index.close,
+            **doors(self.index),
         )
         self.nodes.on_change = self.listener.recheck
         self.listener.start()

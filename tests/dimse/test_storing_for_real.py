@@ -10,12 +10,13 @@ import pytest
 from pydicom.filereader import read_file_meta_info
 
 from tests.builders import dataset_bytes, make_dataset
-from tests.dimse.archive import ADMIN, Archive
+from tests.dimse.archive import ADMIN, Archive, eventually
 from tests.dimse.conftest import MakeArchive
-from tests.dimse.raw_peer import CT, CT_CONTEXT, RawPeer
+from tests.dimse.raw_peer import CT, CT_CONTEXT, RawPeer, command, p_data
 from tuipacs.dimse.syntaxes import is_storage_class
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.clock import system_clock
+from tuipacs.domain.node import AssociationState
 from tuipacs.index.database import Index
 from tuipacs.schema.messages import NodeRemoveRequest
 from tuipacs.services.ingest import Ingest
@@ -105,3 +106,20 @@ def test_a_stranger_stores_nothing_even_on_an_old_association(make_archive: Make
         assert peer.store(dataset_bytes(dataset), instance=dataset.SOPInstanceUID) == 0x0124
     assert stored(archive) == {}
     assert "lacks dicom-store" in archive.audited("dicom-store")
+
+
+def test_a_peer_that_vanishes_in_the_middle_of_an_object_leaves_nothing(
+    real: Archive, tmp_path: Path
+) -> None:
+    """It lay on the disk while it came; nobody was promised anything."""
+    with RawPeer(real.port) as peer:
+        peer.associate([CT_CONTEXT])
+        peer.send(p_data(3, 3, command(1, CT, dataset=True, instance="1.2.3")))
+        for _ in range(16):
+            peer.send(p_data(3, 0, bytes(64_000)))
+        eventually(lambda: list(tmp_path.rglob("*.part")))
+    record = real.record(AssociationState.ABORTED)
+    assert "inside an object" in record.reason
+    eventually(lambda: not list(tmp_path.rglob("*.part")))
+    assert stored(real) == {}
+    assert not list(tmp_path.rglob("objects/*/*"))

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReceivedObject:
-    """One composite object as a DICOM peer sent it: the dataset's bytes, untouched."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnnouncedObject:
+    """What a C-STORE command says of the composite object whose dataset follows."""
 
-    dataset: bytes | memoryview
-    transfer_syntax_uid: str
-    sop_class_uid: str  # Affected SOP Class UID of the command
-    sop_instance_uid: str  # Affected SOP Instance UID of the command
+    transfer_syntax_uid: str  # of the presentation context
+    sop_class_uid: str  # Affected SOP Class UID
+    sop_instance_uid: str  # Affected SOP Instance UID
     calling_ae_title: str
     called_ae_title: str
 

@@ -16,11 +16,12 @@ from tuipacs.dimse.contract import (
 from tuipacs.dimse.messages import C_STORE_RQ
 from tuipacs.dimse.syntaxes import is_storage_class, is_transfer_syntax
 from tuipacs.domain.actor import Actor
-from tuipacs.domain.ingest import IngestResult, ReceivedObject
+from tuipacs.domain.ingest import AnnouncedObject, IngestResult
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import TuipacsError
 from tuipacs.scp.status import SUCCESS, refusal
 from tuipacs.services.nodes import Nodes
+from tuipacs.services.reception import Reception
 
 _SUCCESS = {
     IngestResult.STORED: Answer(0x0000, SUCCESS, outcome=Outcome.STORED),
@@ -36,7 +37,11 @@ _NO_INSTANCE = Answer(
 class Store(Protocol):
     """The ingest service as this provider needs it."""
 
-    def store(self, actor: Actor, received: ReceivedObject, /) -> IngestResult:
+    def receive(self, actor: Actor, announced: AnnouncedObject, /) -> Reception:
+        """Where the dataset goes while it comes."""
+        ...
+
+    def store(self, actor: Actor, reception: Reception, /) -> IngestResult:
         """Durable when it returns."""
         ...
 
@@ -64,43 +69,44 @@ class StoreProvider:
 
     def begin(self, association: AssociationInfo, request: Request) -> Exchange:
         """Store. 0x0000 only for what is durable and indexed; else see `scp.status`."""
-        if not request.command.dataset_follows:
+        command, caller = request.command, association.caller
+        if not command.dataset_follows:
             return Reply(_NO_DATASET)
-        if not request.command.sop_instance_uid:
+        if not command.sop_instance_uid:
             return Reply(_NO_INSTANCE)
-        return _Storing(self._nodes, self._ingest, association, request)
+        announced = AnnouncedObject(
+            transfer_syntax_uid=request.context.transfer_syntax,
+            sop_class_uid=command.sop_class_uid,
+            sop_instance_uid=command.sop_instance_uid,
+            calling_ae_title=caller.calling_ae_title,
+            called_ae_title=caller.called_ae_title,
+        )
+        try:
+            # Asked anew for each request: a node that was removed a moment ago is a stranger now.
+            actor = self._nodes.admit(caller).actor
+            return _Storing(self._ingest, actor, self._ingest.receive(actor, announced))
+        except TuipacsError as error:
+            return Reply(refusal(error))
 
 
 class _Storing:
     """One object on its way in."""
 
-    def __init__(
-        self, nodes: Nodes, ingest: Store, association: AssociationInfo, request: Request
-    ) -> None:
-        self._nodes = nodes
+    __slots__ = ("_actor", "_ingest", "_reception")
+
+    def __init__(self, ingest: Store, actor: Actor, reception: Reception) -> None:
         self._ingest = ingest
-        self._caller = association.caller
-        self._request = request
-        self._dataset = bytearray()
+        self._actor = actor
+        self._reception = reception
 
     def write(self, fragment: memoryview) -> None:
-        self._dataset += fragment
+        self._reception.write(fragment)
 
     def finish(self, is_cancelled: IsCancelled) -> Answer:
-        caller, request = self._caller, self._request
-        received = ReceivedObject(
-            dataset=memoryview(self._dataset),
-            transfer_syntax_uid=request.context.transfer_syntax,
-            sop_class_uid=request.command.sop_class_uid,
-            sop_instance_uid=request.command.sop_instance_uid,
-            calling_ae_title=caller.calling_ae_title,
-            called_ae_title=caller.called_ae_title,
-        )
         try:
-            peer = self._nodes.admit(caller)
-            return _SUCCESS[self._ingest.store(peer.actor, received)]
+            return _SUCCESS[self._ingest.store(self._actor, self._reception)]
         except TuipacsError as error:
             return refusal(error)
 
     def discard(self) -> None:
-        self._dataset = bytearray()
+        self._reception.discard()

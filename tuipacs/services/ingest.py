@@ -20,7 +20,7 @@ from tuipacs.domain.attributes import IndexedAttributes, InstanceAttributes
 from tuipacs.domain.audit import AuditEvent
 from tuipacs.domain.blob import StoredBlob
 from tuipacs.domain.clock import Clock
-from tuipacs.domain.ingest import IngestResult, ReceivedObject
+from tuipacs.domain.ingest import AnnouncedObject, IngestResult
 from tuipacs.domain.permissions import Permission
 from tuipacs.domain.uid import MAX_UID_LENGTH, strip_uid
 from tuipacs.errors import InvalidObjectError, StorageFailedError, UidMismatchError
@@ -30,6 +30,7 @@ from tuipacs.index.database import Index, Transaction
 from tuipacs.index.ingest import Added, Arrival
 from tuipacs.services.guard import Service, about, before_login, guarded
 from tuipacs.services.mapped import mapped
+from tuipacs.services.reception import Reception, header_of
 from tuipacs.services.wakeups import Wakeups
 from tuipacs.storage.blob import BlobStore, Spool
 from tuipacs.storage.quarantine import Quarantine
@@ -56,42 +57,53 @@ class Ingest(Service):
         self._quarantine = quarantine
         self._wakeups = wakeups
 
+    @guarded(
+        Permission.DICOM_STORE,
+        AuditEvent.INSTANCES_TRANSFERRED,
+        only_refusals="the record is written with the object",
+    )
+    def receive(self, actor: Actor, announced: AnnouncedObject) -> Reception:
+        """Begin to take an object from a peer: write its dataset into the answer, then `store`."""
+        return Reception(announced, self._store)
+
     @guarded(Permission.DICOM_STORE, AuditEvent.INSTANCES_TRANSFERRED)
-    def store(self, actor: Actor, received: ReceivedObject) -> IngestResult:
+    def store(self, actor: Actor, reception: Reception) -> IngestResult:
         """Keep one object as a peer sent it; durable when this returns.
 
         Raises `InvalidObjectError` (the bytes are in quarantine), `UidMismatchError` when the
         command names other UIDs than the dataset, `StorageFullError` and `StorageFailedError`.
         """
         try:
-            attributes = read_attributes(received.dataset, received.transfer_syntax_uid)
-            _check_command(attributes, received)
+            if reception.error is not None:
+                about(sop_instance_uid=reception.announced.sop_instance_uid[:64])
+                raise reception.error
+            return self._store_received(reception, self._look_at(reception))
+        finally:
+            reception.discard()
+
+    def _look_at(self, reception: Reception) -> IndexedAttributes:
+        announced = reception.announced
+        try:
+            with reception.view() as dataset:
+                attributes = read_attributes(dataset, announced.transfer_syntax_uid)
+            _check_command(attributes, announced)
         except InvalidObjectError as error:
-            name = self._quarantine.put(received.dataset, error.message)
-            about(sop_instance_uid=received.sop_instance_uid[:64], detail=error.message)
+            name = self._quarantine.take(reception.chunks(), reception.size, error.message)
+            about(sop_instance_uid=announced.sop_instance_uid[:64], detail=error.message)
             log.warning("object refused: %s (quarantine %s)", error.message, name or "not kept")
             raise
         _about(attributes)
-        instance = attributes.instance
+        return attributes
+
+    def _store_received(self, reception: Reception, attributes: IndexedAttributes) -> IngestResult:
+        instance, announced = attributes.instance, reception.announced
         with self._index.glance() as reader:
             versions = rows.versions(reader, instance.sop_instance_uid)
-        if versions and hashlib.sha256(received.dataset).digest() in versions:
+        if versions and _digest(reception) in versions:
             about(detail="identical object received again")
             return IngestResult.DUPLICATE
-        header = encode_header(
-            sop_class_uid=instance.sop_class_uid,
-            sop_instance_uid=instance.sop_instance_uid,
-            transfer_syntax_uid=instance.transfer_syntax_uid,
-            calling_ae_title=received.calling_ae_title,
-            called_ae_title=received.called_ae_title,
-        )
-        spool = self._store.spool(header)
-        try:
-            spool.write(received.dataset)
-        except BaseException:
-            spool.discard()
-            raise
-        return self._keep(spool, attributes, received.calling_ae_title)
+        header = header_of(announced, instance.sop_instance_uid, instance.transfer_syntax_uid)
+        return self._keep(reception.spool(header), attributes, announced.calling_ae_title)
 
     @guarded(Permission.IMPORT, AuditEvent.IMPORT)
     def import_file(
@@ -118,8 +130,8 @@ class Ingest(Service):
                 instance = attributes.instance
                 with self._index.glance() as reader:
                     duplicate = spool.digest() in rows.versions(reader, instance.sop_instance_uid)
-                if not duplicate and not is_complete:
-                    spool = self._with_header(spool, dataset, instance)
+            if not duplicate and not is_complete:
+                spool = self._with_header(spool, instance)
         except BaseException:
             spool.discard()
             raise
@@ -132,7 +144,7 @@ class Ingest(Service):
                 in_transaction(tx, IngestResult.DUPLICATE)
         return IngestResult.DUPLICATE
 
-    def _with_header(self, bare: Spool, dataset: memoryview, instance: InstanceAttributes) -> Spool:
+    def _with_header(self, bare: Spool, instance: InstanceAttributes) -> Spool:
         header = encode_header(
             sop_class_uid=instance.sop_class_uid,
             sop_instance_uid=instance.sop_instance_uid,
@@ -140,8 +152,8 @@ class Ingest(Service):
         )
         spool = self._store.spool(header)
         try:
-            for start in range(0, len(dataset), _CHUNK):
-                spool.write(dataset[start : start + _CHUNK])
+            for chunk in bare.chunks():
+                spool.write(chunk)
         except BaseException:
             spool.discard()
             raise
@@ -261,11 +273,19 @@ def _about(attributes: IndexedAttributes) -> None:
     )
 
 
-def _check_command(attributes: IndexedAttributes, received: ReceivedObject) -> None:
+def _digest(reception: Reception) -> bytes:
+    known = reception.digest()
+    if known is not None:
+        return known
+    with reception.view() as dataset:
+        return hashlib.sha256(dataset).digest()
+
+
+def _check_command(attributes: IndexedAttributes, announced: AnnouncedObject) -> None:
     """DCMTK cuts a UID of more than 64 characters in the command and sends the dataset as it is."""
     instance = attributes.instance
-    named = strip_uid(received.sop_instance_uid)
-    if strip_uid(received.sop_class_uid) != instance.sop_class_uid or named not in (
+    named = strip_uid(announced.sop_instance_uid)
+    if strip_uid(announced.sop_class_uid) != instance.sop_class_uid or named not in (
         instance.sop_instance_uid,
         instance.sop_instance_uid[:MAX_UID_LENGTH],
     ):

@@ -14,7 +14,7 @@ class Spool(Protocol):
     """An object on its way in; ends in `keep`, in `discard`, or with the process."""
 
     def write(self, chunk: bytes | memoryview) -> None:
-        """Append dataset bytes. Raises `StorageFullError` or `StorageFailedError`."""
+        """Append dataset bytes. Raises `StorageFullError` or `StorageFailedError`; then discard."""
         ...
 
     def digest(self) -> bytes:
@@ -23,6 +23,12 @@ class Spool(Protocol):
 
     def view(self) -> AbstractContextManager[memoryview]:
         """The dataset bytes written so far, to be read while the block lasts."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """The same bytes piece by piece, for all of a large object: a view of it would count as
+        memory of this process. Raises `StorageFailedError`.
+        """
         ...
 
     def keep(self) -> StoredBlob:

@@ -41,6 +41,7 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOOK_EVERY = 16 << 20  # bytes written until the free space is looked at again
 _SMALL = 256 << 10  # bytes that are worth copying to save a system call
+_CHUNK = 1 << 20
 _PUSH_EVERY = 8 << 20  # bytes until the disk is told to begin; what is left for fsync is little
 _BUSY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # says nothing about the disk, and passes
 Fsync = Callable[[int], None]
@@ -298,6 +299,17 @@ class LocalSpool:
         finally:
             with contextlib.suppress(BufferError):  # an error on its way out holds a piece of it
                 mapping.close()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The dataset bytes written so far, piece by piece."""
+        position, end = len(self._header), len(self._header) + self._size
+        while position < end:
+            with self._store.disk_errors("reading a file back"):
+                chunk = os.pread(self._descriptor, min(_CHUNK, end - position), position)
+            if not chunk:
+                raise StorageFailedError("a file that is being received was cut short")
+            position += len(chunk)
+            yield chunk
 
     def keep(self) -> StoredBlob:
         """Make it durable and give it its name."""

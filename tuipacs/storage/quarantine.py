@@ -8,9 +8,10 @@ import os
 import secrets
 import shutil
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
-from tuipacs.errors import StorageFailedError
+from tuipacs.errors import StorageFailedError, TuipacsError
 from tuipacs.storage.local import fsync_folder
 
 log = logging.getLogger(__name__)
@@ -55,30 +56,36 @@ class Quarantine:
         Too large, or no room on the disk: it is not kept, for refusing an object must not depend
         on it.
         """
-        if len(data) > self._max_bytes // 2:
+        return self.take((data,), len(data), reason)
+
+    def take(self, chunks: Iterable[bytes | memoryview], size: int, reason: str) -> str:
+        """`put` for ``size`` bytes that come piece by piece; they may raise `TuipacsError`."""
+        if size > self._max_bytes // 2:
             return ""
         with self._lock:
             name = secrets.token_hex(16)
             try:
-                if shutil.disk_usage(self._folder).free - len(data) < self._reserve:
+                if shutil.disk_usage(self._folder).free - size < self._reserve:
                     return ""
-                self._make_room(len(data))
-                self._write(name, ".bin", data)
-                self._write(name, ".txt", reason.encode("utf-8", "replace") + b"\n")
+                self._make_room(size)
+                self._write(name, ".bin", chunks)
+                self._write(name, ".txt", (reason.encode("utf-8", "replace"), b"\n"))
                 fsync_folder(self._folder)
-            except OSError as error:
-                log.error("nothing can be put into quarantine: %s", error.strerror)
+            except (OSError, TuipacsError) as error:
+                words = error.strerror if isinstance(error, OSError) else error.message
+                log.error("nothing can be put into quarantine: %s", words)
                 for suffix in (".bin", ".txt"):
                     with contextlib.suppress(OSError):
                         (self._folder / f"{name}{suffix}").unlink(missing_ok=True)
                 return ""
         return name
 
-    def _write(self, name: str, suffix: str, content: bytes | memoryview) -> None:
+    def _write(self, name: str, suffix: str, content: Iterable[bytes | memoryview]) -> None:
         path = self._folder / f"{name}{suffix}"
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            for chunk in content:
+                file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
 

@@ -6,14 +6,14 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
 
 from tests.builders import dataset_bytes, make_dataset, part10_bytes
 from tuipacs.domain.actor import Actor, ActorKind, Origin
 from tuipacs.domain.audit import AuditRecord
-from tuipacs.domain.ingest import IngestResult, ReceivedObject
+from tuipacs.domain.ingest import AnnouncedObject, IngestResult
 from tuipacs.domain.permissions import MATRIX, Permission, Role
 from tuipacs.index import audit
 from tuipacs.index.database import Index, Row
@@ -64,7 +64,14 @@ def fast_hasher() -> PasswordHasher:
     return PasswordHasher(memory_kib=8, iterations=1)
 
 
-def received(dataset: Dataset | bytes, **other: Any) -> ReceivedObject:
+class Sent(NamedTuple):
+    """What a peer sends: the command's words and the dataset."""
+
+    announced: AnnouncedObject
+    dataset: bytes
+
+
+def received(dataset: Dataset | bytes, **other: Any) -> Sent:
     """A dataset as a peer sends it; keywords replace what the command says."""
     data = dataset if isinstance(dataset, bytes) else dataset_bytes(dataset)
     command: dict[str, Any] = {
@@ -75,7 +82,19 @@ def received(dataset: Dataset | bytes, **other: Any) -> ReceivedObject:
     if not isinstance(dataset, bytes):
         command["sop_class_uid"] = dataset.SOPClassUID
         command["sop_instance_uid"] = dataset.SOPInstanceUID
-    return ReceivedObject(dataset=data, **(command | other))
+    return Sent(AnnouncedObject(**(command | other)), data)
+
+
+def take(ingest: Ingest, sent: Sent, *, actor: Actor = PEER, piece: int = 1 << 17) -> IngestResult:
+    """Receive one object in pieces, as the association's thread does."""
+    reception = ingest.receive(actor, sent.announced)
+    try:
+        with memoryview(sent.dataset) as whole:
+            for start in range(0, len(whole), piece):
+                reception.write(whole[start : start + piece])
+        return ingest.store(actor, reception)
+    finally:
+        reception.discard()
 
 
 class Parts:
@@ -105,7 +124,7 @@ class Parts:
         """Store one object as a peer does."""
         if dataset is None:
             dataset = make_dataset(**keywords)  # type: ignore[arg-type]
-        return self.ingest.store(PEER, received(dataset))
+        return take(self.ingest, received(dataset))
 
     def bring(self, data: Dataset | bytes) -> IngestResult:
         """Import one file as a technologist does."""

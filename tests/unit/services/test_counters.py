@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 
 from tests.builders import dataset_bytes, make_dataset, part10_bytes
-from tests.unit.services.parts import PEER, Parts, actor, opened, received
+from tests.unit.services.parts import Parts, actor, opened, received, take
 from tuipacs.domain.ingest import IngestResult
 from tuipacs.domain.permissions import Role
 from tuipacs.domain.records import Flag
@@ -65,8 +65,8 @@ def bring(parts: Parts, given_: dict[str, Any]) -> IngestResult | None:
     technologist = actor(Role.TECHNOLOGIST)
     match given_["way"]:
         case "peer":
-            return parts.ingest.store(
-                PEER,
+            return take(
+                parts.ingest,
                 received(
                     data,
                     sop_class_uid=dataset.SOPClassUID,

@@ -39,6 +39,7 @@ from tuipacs.schema.operations import ALL
 from tuipacs.services.guard import Service
 from tuipacs.services.ingest import Ingest
 from tuipacs.services.query import FindRequest, Query
+from tuipacs.services.reception import Reception
 from tuipacs.services.verification import Verification
 
 BEFORE_LOGIN = {
@@ -157,6 +158,12 @@ def _attributes() -> IndexedAttributes:
     )
 
 
+def _nothing_received() -> Reception:
+    """Without a dataset it is refused, by one who was let in."""
+    return Reception(received(b"", sop_class_uid="1", sop_instance_uid="2").announced, _NO_STORE)
+
+
+_NO_STORE: Any = None
 ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "audit.list": lambda: (m.AuditRequest(),),
     "audit.verify": lambda: (m.Empty(),),
@@ -173,7 +180,8 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "incoming.list": lambda: (m.Empty(),),
     "ingest.adopt": lambda: (_blob(), _attributes(), "CT1"),
     "ingest.import_file": lambda: (io.BytesIO(part10_bytes(make_dataset())),),
-    "ingest.store": lambda: (received(make_dataset()),),
+    "ingest.receive": lambda: (received(make_dataset()).announced,),
+    "ingest.store": lambda: (_nothing_received(),),
     "jobs.cancel": lambda: (m.JobRequest(key=1),),
     "jobs.list": lambda: (m.Empty(),),
     "jobs.refusals": lambda: (m.JobRequest(key=1),),
@@ -281,7 +289,7 @@ def test_a_role_gets_exactly_what_the_matrix_says(archive: Archive, role: Role) 
 def test_a_peer_gets_nothing_but_echo_and_store(archive: Archive) -> None:
     _walk(archive, PEER)
     allowed = {name for name, right in guarded_doors().items() if right in PEER.permissions}
-    assert allowed == {"ingest.store", "ingest.adopt", "verification.echo"}
+    assert allowed == {"ingest.receive", "ingest.store", "ingest.adopt", "verification.echo"}
 
 
 def test_a_caller_without_rights_gets_nothing(archive: Archive) -> None:

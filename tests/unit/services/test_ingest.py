@@ -17,7 +17,7 @@ from pydicom.uid import ImplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from tests.builders import dataset_bytes, make_dataset, part10_bytes
 from tests.bundled import bundled_files
-from tests.unit.services.parts import PEER, Parts, actor, opened, received
+from tests.unit.services.parts import Parts, actor, opened, received, take
 from tuipacs.domain.audit import AuditOutcome
 from tuipacs.domain.ingest import IngestResult
 from tuipacs.domain.permissions import Role
@@ -133,7 +133,7 @@ def at_once(parts: Parts, works: list[Callable[[], IngestResult]]) -> list[Inges
 def test_eight_peers_with_the_same_object_at_once_make_one_row_and_one_file(parts: Parts) -> None:
     dataset = make_dataset()
     data = received(dataset)
-    results = at_once(parts, [lambda: parts.ingest.store(PEER, data)] * 8)
+    results = at_once(parts, [lambda: take(parts.ingest, data)] * 8)
     assert sorted(results) == [IngestResult.DUPLICATE] * 7 + [IngestResult.STORED]
     assert parts.rows("SELECT count(*) FROM instance") == [(1,)]
     assert len(parts.files()) == 1
@@ -149,7 +149,7 @@ def test_eight_peers_with_one_uid_and_other_bytes_at_once_make_eight_versions(
     for number in range(8):
         dataset.ImageComments = f"number {number}"
         data = received(dataset)
-        works.append(lambda data=data: parts.ingest.store(PEER, data))
+        works.append(lambda data=data: take(parts.ingest, data))
     results = at_once(parts, works)
     assert sorted(results) == [IngestResult.CONFLICT] * 7 + [IngestResult.STORED]
     versions = parts.rows("SELECT version FROM instance ORDER BY version")
@@ -231,8 +231,8 @@ def test_what_counts_as_another_person(
 def test_an_oddity_is_flagged_up_to_the_study(parts: Parts) -> None:
     dataset = make_dataset()
     data = dataset_bytes(dataset).replace(b"ISO_IR 192", b"ISO_IR 999")
-    parts.ingest.store(
-        PEER,
+    take(
+        parts.ingest,
         received(data, sop_class_uid=dataset.SOPClassUID, sop_instance_uid=dataset.SOPInstanceUID),
     )
     assert flags(parts, "instance") == [(Flag.REMARK,)]
@@ -251,7 +251,7 @@ def test_a_command_that_names_another_object_is_refused_into_quarantine(
 ) -> None:
     dataset = make_dataset()
     with pytest.raises(UidMismatchError):
-        parts.ingest.store(PEER, received(dataset, **other))
+        take(parts.ingest, received(dataset, **other))
     assert parts.files() == []
     (kept,) = (parts.folder / "quarantine").glob("*.bin")
     assert kept.read_bytes() == dataset_bytes(dataset)
@@ -263,13 +263,13 @@ def test_a_command_that_names_another_object_is_refused_into_quarantine(
 def test_padding_of_a_uid_in_the_command_is_no_difference(parts: Parts) -> None:
     dataset = make_dataset()
     padded = received(dataset, sop_instance_uid=dataset.SOPInstanceUID + "\0")
-    assert parts.ingest.store(PEER, padded) is IngestResult.STORED
+    assert take(parts.ingest, padded) is IngestResult.STORED
 
 
 def test_what_is_no_object_is_refused_into_quarantine(parts: Parts) -> None:
     data = dataset_bytes(make_dataset(StudyInstanceUID=None))
     with pytest.raises(InvalidObjectError):
-        parts.ingest.store(PEER, received(data, sop_class_uid="1.2", sop_instance_uid="1.2.3"))
+        take(parts.ingest, received(data, sop_class_uid="1.2", sop_instance_uid="1.2.3"))
     assert parts.files() == []
     assert parts.quarantine.count() == 1
 
@@ -277,7 +277,7 @@ def test_what_is_no_object_is_refused_into_quarantine(parts: Parts) -> None:
 def test_a_refusal_does_not_depend_on_quarantine(parts: Parts) -> None:
     (parts.folder / "quarantine").rmdir()
     with pytest.raises(InvalidObjectError):
-        parts.ingest.store(PEER, received(b"nonsense", sop_class_uid="1", sop_instance_uid="2"))
+        take(parts.ingest, received(b"nonsense", sop_class_uid="1", sop_instance_uid="2"))
     assert parts.last_record().outcome is AuditOutcome.FAILURE
 
 
