@@ -100,3 +100,12 @@ def _still_echoes(archive: Archive) -> None:
         assert peer.echo() == 0
         assert peer.release() == 6
     archive.record(AssociationState.RELEASED)
+
+
+def test_who_was_released_may_come_back_at_once(make_archive: MakeArchive) -> None:
+    """The slot is free before the peer hears of it: nobody is rejected for its own past."""
+    archive = make_archive(max_associations=1)
+    for _ in range(100):
+        with RawPeer(archive.port) as peer:
+            assert peer.associate().kind == "accept"
+            assert peer.release() == 6

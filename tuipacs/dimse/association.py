@@ -35,6 +35,7 @@ from tuipacs.dimse.pdu import (
     parse_associate_request,
 )
 from tuipacs.dimse.tls import CLIENT_HELLO, HandshakeError
+from tuipacs.domain.admission import Admission
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ class Association:
         self.info: AssociationInfo | None = None  # once accepted
         self._dismissal = Dismissal(channel)
         self._peer_max_length = 0
+        self._slot: Admission | None = None  # as whom it was claimed, while it is
 
     def dismiss(self, reason: str) -> None:
         """End it as soon as the request that is being received or served has its answer."""
@@ -115,6 +117,7 @@ class Association:
             self.caller = verdict.caller
             full = self._engine.slots.claim(self.caller, verdict.admission)
             if not full:
+                self._slot = verdict.admission
                 return self._accept(request, verdict)
             verdict = local_limit(full, verdict.admission)
         self._reject(verdict)
@@ -187,15 +190,26 @@ class Association:
 
     def _converse(self, info: AssociationInfo, greeting: bytes) -> None:
         conversation = Conversation(
-            self._engine, self._channel, info, self._peer_max_length, self._dismissal
+            self._engine,
+            self._channel,
+            info,
+            self._peer_max_length,
+            self._dismissal,
+            leave=self._leave,
         )
         try:
             conversation.run(greeting)
         finally:
-            self._engine.slots.give_back(self.caller, info.admission)
+            self._leave()
             state, reason = conversation.state, conversation.reason
             log.info("association %d %s: %s", info.key, state.value, reason or "-")
             self._engine.observer.closed(info.key, state, reason, conversation.offence)
+
+    def _leave(self) -> None:
+        """Give the slot back, once."""
+        if self._slot is not None:
+            self._engine.slots.give_back(self.caller, self._slot)
+            self._slot = None
 
     def _send(self, data: bytes) -> None:
         self._channel.send_last(data, self._settings.acse_timeout)

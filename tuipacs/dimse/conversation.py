@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import PROGRESS_BYTES, AssociationInfo
@@ -30,6 +31,7 @@ _SHORT_PDU = 1024  # bytes of what is no P-DATA
 class Conversation:
     """Messages in, answers out. One thread.
 
+    ``leave`` is called before the last word: a peer that hears it may come back at once.
     ``state``, ``reason`` and ``offence`` (the peer broke the protocol) tell how it ended.
     """
 
@@ -40,12 +42,15 @@ class Conversation:
         info: AssociationInfo,
         peer_max_length: int,
         dismissal: Dismissal,
+        *,
+        leave: Callable[[], None],
     ) -> None:
         self._settings = engine.settings
         self._observer = engine.observer
         self._channel = channel
         self._info = info
         self._dismissal = dismissal
+        self._leave = leave
         self._serving = Serving(
             engine.settings, engine.providers, engine.observer, info, channel, peer_max_length
         )
@@ -153,6 +158,7 @@ class Conversation:
             self._answered_at = time.monotonic()
 
     def _send(self, data: bytes) -> None:
+        self._leave()
         self._channel.send_last(data, self._settings.acse_timeout)
 
 
