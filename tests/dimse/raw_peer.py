@@ -96,6 +96,7 @@ class Reply:
     contexts: dict[int, tuple[int, str]] = field(default_factory=dict)
     roles: dict[str, tuple[int, int]] = field(default_factory=dict)
     max_length: int = 0
+    has_confirmed: bool = False  # the user identity
 
 
 class RawPeer:
@@ -207,6 +208,9 @@ def _parse_accept(body: bytes) -> Reply:
             for sub_kind, sub in _items(data):
                 if sub_kind == 0x51:
                     reply.max_length = int.from_bytes(sub, "big")
+                elif sub_kind == 0x59:
+                    assert sub == b"\0\0"  # PS3.7 Table D.3-15: types 1 and 2 get no more
+                    reply.has_confirmed = True
                 elif sub_kind == 0x54:
                     reply.roles[sub[2:-2].decode()] = (sub[-2], sub[-1])
     return reply
