@@ -165,7 +165,7 @@ def test_kept_objects_are_success_and_counted(
         (3, command(0x0030, CT, dataset=False), None, 0x0122),
         (3, command(0x0001, CT, dataset=True), b"x", 0x0117),  # PS3.7 9.1.1.1.9
         (3, command(0x0001, CT, dataset=False, instance="1.2"), None, 0xC000),
-        (3, command(0x0020, CT, dataset=True), b"x", 0x0211),
+        (3, command(0x0020, CT, dataset=True), b"x", 0x0122),
         (3, command(0x0021, CT, dataset=True), b"x", 0x0211),
         (3, command(0x0140, CT, dataset=False), None, 0x0211),
         (3, command(0x7777, CT, dataset=False), None, 0x0211),
