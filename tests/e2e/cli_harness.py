@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.daemon_fixture import ADMIN, PASSWORD, RunningArchive, new_archive
+from tests.e2e.zygote import start_command
 from tuipacs.cli.session import save_login
 from tuipacs.domain.permissions import Role
 
@@ -47,15 +46,10 @@ class Cli:
 
         ``user`` is one whose login is kept; ``**as_user(name)`` logs in by the environment.
         """
-        done = subprocess.run(
-            [sys.executable, "-m", "tuipacs", *words],
-            input=said.encode(),
-            capture_output=True,
-            env=self.environment(user) | variables,
-            timeout=LIMIT,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+        variables = self.environment(user) | variables
+        command = start_command(words, variables, said.encode())
+        out, err = command.communicate(timeout=LIMIT)
+        return Result(command.returncode, out.decode(), err.decode())
 
     def environment(self, user: str = "") -> dict[str, str]:
         """The caller's environment, without any login of the one who runs the tests."""

@@ -26,6 +26,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.zygote import DAEMON, Program, same_start, zygote
 from tuipacs.client.connection import Connection
 from tuipacs.config import Config, DicomSettings
 from tuipacs.domain.permissions import Role
@@ -53,7 +54,7 @@ class RunningArchive:
     """One archive folder, and the daemon that runs on it now."""
 
     paths: ArchivePaths
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | Program | None = None
     health: Health | None = None
     connections: list[Connection] = field(default_factory=list)
 
@@ -69,14 +70,17 @@ class RunningArchive:
         assert self.process is not None
         return self.process.pid
 
-    def spawn(self, **environment: str) -> subprocess.Popen[bytes]:
+    def spawn(self, **environment: str) -> subprocess.Popen[bytes] | Program:
         """Start a daemon without waiting for it."""
+        variables = {**os.environ, **environment}
+        if same_start(variables):
+            return zygote(*DAEMON).start(_SERVE, str(self.paths.root), env=variables)
         return subprocess.Popen(
             [sys.executable, "-c", _SERVE, str(self.paths.root)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={**os.environ, **environment},
+            env=variables,
         )
 
     def start(self, **environment: str) -> None:

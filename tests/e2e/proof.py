@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import apsw
 
 from tests.e2e.daemon_fixture import ADMIN, PASSWORD, RunningArchive
+from tests.e2e.zygote import Program, start_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -76,7 +76,7 @@ class Result:
 
 def in_background(
     archive: RunningArchive, *words: str, user: str = ADMIN, password: str = PASSWORD
-) -> subprocess.Popen[str]:
+) -> Program | subprocess.Popen[bytes]:
     """One command that goes on while the test does; it logs in by its environment."""
     variables = {
         "TUIPACS_ARCHIVE": str(archive.paths.root),
@@ -84,20 +84,13 @@ def in_background(
         "TUIPACS_PASSWORD": password,
         "XDG_STATE_HOME": str(archive.paths.root.parent / "state"),
     }
-    return subprocess.Popen(
-        [sys.executable, "-m", "tuipacs", *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **variables},
-    )
+    return start_command(words, {**os.environ, **variables})
 
 
-def finished(command: subprocess.Popen[str], seconds: float = 60) -> Result:
+def finished(command: Program | subprocess.Popen[bytes], seconds: float = 60) -> Result:
     """Wait for a command."""
     out, err = command.communicate(timeout=seconds)
-    return Result(command.returncode, out, err)
+    return Result(command.returncode, out.decode(), err.decode())
 
 
 def run(archive: RunningArchive, *words: str) -> Result:
