@@ -1,4 +1,4 @@
-"""Identifiers for queries, and studies put straight into an index: no files, no network."""
+"""Identifiers for queries, and objects put straight into an index: no files, no network."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
-from tests.builders import dataset_bytes
-from tuipacs.dicom.attributes import read_attributes
+from tuipacs.domain.attributes import (
+    IndexedAttributes,
+    InstanceAttributes,
+    PatientAttributes,
+    SeriesAttributes,
+    StudyAttributes,
+)
 from tuipacs.domain.blob import StoredBlob
 from tuipacs.domain.uid import new_uid
 from tuipacs.index import ingest
@@ -19,6 +24,7 @@ from tuipacs.index.database import Index
 from tuipacs.index.ingest import Arrival
 
 IMPLICIT, EXPLICIT, BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
+CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 def identifier(level: str = "STUDY", syntax: str = EXPLICIT, **keys: object) -> bytes:
@@ -35,27 +41,50 @@ def identifier(level: str = "STUDY", syntax: str = EXPLICIT, **keys: object) -> 
 
 
 def answer(data: bytes, syntax: str = EXPLICIT) -> Dataset:
-    """What an SCU reads, by pydicom; it has to be all of the bytes."""
+    """What an SCU reads, by pydicom; it has to be all of the bytes, in the order of the tags."""
     file = DicomBytesIO(data)
     file.is_little_endian, file.is_implicit_VR = syntax != BIG, syntax == IMPLICIT
     found = read_dataset(file, syntax == IMPLICIT, syntax != BIG, bytelength=len(data))
-    tags = [element.tag for element in found]  # reads each value
-    assert tags == sorted(tags)
+    assert file.tell() == len(data)
+    assert list(found.keys()) == sorted(found.keys())
+    found.decode()
     return found
 
 
-def put(index: Index, datasets: Iterable[Dataset], at: float = 1_700_000_000.0) -> None:
-    """Index these objects as if they were stored."""
+def entry(**fields: object) -> Arrival:
+    """An object with these fields of `tuipacs.domain.attributes`, exactly as the index has them."""
+    given = {
+        "study_instance_uid": new_uid(),
+        "series_instance_uid": new_uid(),
+        "sop_instance_uid": new_uid(),
+        "sop_class_uid": CT,
+        "transfer_syntax_uid": EXPLICIT,
+        "modality": "CT",
+    } | fields
+    parts = [
+        {name: given[name] for name in struct.__struct_fields__ if name in given}
+        for struct in (PatientAttributes, StudyAttributes, SeriesAttributes, InstanceAttributes)
+    ]
+    assert sum(map(len, parts)) == len(given), "a field that there is not"
+    digest = hashlib.sha256(repr(given).encode()).digest()
+    blob = StoredBlob(
+        key=f"000001/{new_uid()}",
+        header_size=100,
+        header_sha256=digest,
+        dataset_size=1000,
+        dataset_sha256=digest,
+    )
+    attributes = IndexedAttributes(
+        patient=PatientAttributes(**parts[0]),  # type: ignore[arg-type]
+        study=StudyAttributes(**parts[1]),  # type: ignore[arg-type]
+        series=SeriesAttributes(**parts[2]),  # type: ignore[arg-type]
+        instance=InstanceAttributes(**parts[3]),  # type: ignore[arg-type]
+    )
+    return Arrival(attributes, blob, "CT1", 1_700_000_000.0)
+
+
+def put(index: Index, entries: Iterable[Arrival]) -> None:
+    """Index these objects in one transaction."""
     with index.write() as tx:
-        for dataset in datasets:
-            data = dataset_bytes(dataset)
-            digest = hashlib.sha256(data).digest()
-            blob = StoredBlob(
-                key=f"000001/{new_uid()}",
-                header_size=100,
-                header_sha256=digest,
-                dataset_size=len(data),
-                dataset_sha256=digest,
-            )
-            attributes = read_attributes(data, EXPLICIT)
-            ingest.add(tx, Arrival(attributes, blob, "CT1", at))
+        for one in entries:
+            ingest.add(tx, one)

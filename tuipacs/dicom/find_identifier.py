@@ -21,6 +21,7 @@ from tuipacs.domain.find import (
     CHARACTER_SET_TAG,
     LEVEL_TAG,
     LEVEL_WORDS,
+    PATIENT_ID_TAG,
     RETRIEVE_AE_TAG,
     UNIQUE_KEYS,
     AskedKey,
@@ -31,6 +32,7 @@ from tuipacs.domain.find import (
 from tuipacs.domain.find_match import WILDCARD_VRS, Condition, OneOf, condition_of
 from tuipacs.domain.level import Level
 from tuipacs.domain.safe_text import clean
+from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, is_usable_uid
 from tuipacs.errors import InvalidObjectError, InvalidQueryError, QueryModelError
 
 MAX_IDENTIFIER = 1 << 20  # bytes
@@ -158,6 +160,9 @@ def _check_above(asked: list[AskedKey], model: FindModel, level: Level) -> None:
         condition = given.get(tag)
         if not isinstance(condition, OneOf) or len(condition.values) != 1:
             raise QueryModelError(f"{_named(tag)} needs one value at this level")
+        (value,) = condition.values
+        if tag != PATIENT_ID_TAG and not is_usable_uid(value, longest=MAX_KEPT_UID_LENGTH):
+            raise QueryModelError(f"{_named(tag)} is not a UID")
 
 
 def _condition(tag: int, vr: str, raw: bytes, elements: _Elements) -> tuple[Condition | None, str]:
