@@ -248,6 +248,8 @@ class Victim:
         eventually(look, f"threads or descriptors of an attack stay: {before}")
         status = self.admin.call(operations.STATUS, Empty())
         assert status.totals.instances == WARM_UP, "an attack was stored"
+        files = [path.name for path in self.archive.paths.objects.rglob("*") if path.is_file()]
+        assert len(files) == WARM_UP, files
         now = self.resources()
         assert now.resident <= before.resident + slack, (before, now)
         assert now.peak <= before.peak + slack, (before, now)

@@ -18,13 +18,16 @@ from tests.dimse.raw_peer import (
 )
 from tests.e2e import hostile
 from tests.e2e.attacks import (
+    ABORTED,
     BEYOND,
     UNEXPECTED,
+    UNRECOGNIZED,
     Attack,
     End,
     Sending,
     aborted,
     accepted,
+    closed,
     goes_on,
 )
 
@@ -143,6 +146,8 @@ def _refused(uid: str) -> bytes:
     return associate_rq([ECHO_CONTEXT, (3, uid, [EXPLICIT, IMPLICIT])])
 
 
+_BEGUN = p_data(3, 3, STORE)
+_MEBIBYTE = p_data(3, 0, bytes(65_536)) * 16
 _IMPOSSIBLE = aborted("impossible length")
 _NOT_TWO = "not of two bytes"
 
@@ -444,11 +449,28 @@ ATTACKS = (
         goes_on(UNRECOGNIZED_OPERATION),
         inside=True,
     ),
+    *(
+        Attack(BEYOND, f"{how} inside {what} object", _BEGUN + data + last, end, inside=True)
+        for what, data in (("an", p_data(3, 0, b"half of it")), ("a large", _MEBIBYTE))
+        for how, last, end in (
+            ("an abort", pdu(7, bytes(4)), closed("the peer aborted", ABORTED, is_audited=False)),
+            ("another context", p_data(1, 3, ECHO), aborted("changes its presentation context")),
+            ("noise", b"\xff" * 6, aborted("unknown type 0xFF", UNRECOGNIZED)),
+            ("a release", RELEASE, End(last="release", words="inside an object")),
+        )
+    ),
     Attack(
         BEYOND,
-        "an abort inside an object",
-        p_data(3, 3, STORE) + p_data(3, 0, b"half of it") + pdu(7, bytes(4)),
-        End(last="closed", state=aborted("").state, words="the peer aborted"),
+        "a large object whose UIDs differ from the command's",
+        _store(hostile.make({0x7FE00010: ("OW", bytes(1 << 20))})),
+        goes_on(0xA900),
+        inside=True,
+    ),
+    Attack(
+        BEYOND,
+        "a large object that is none",
+        _store(b"\x08\0" * (1 << 19)),
+        goes_on(0xC000),
         inside=True,
     ),
     Attack(
