@@ -31,7 +31,6 @@ _PRAGMAS = {
     "cache_size": -8192,  # KiB for each connection
     "mmap_size": 0,  # an I/O error must be an error, not a SIGBUS
     "journal_size_limit": 67108864,
-    "wal_autocheckpoint": 8000,  # pages, 32 MB: the pages that every object touches are copied once
     "trusted_schema": 0,
 }
 
@@ -140,6 +139,9 @@ class Index:
             if self.database.is_closed():  # peewee keeps one connection a thread
                 self.database.connect()
             connection = self._here.connection = self.database.connection()
+            # Else SQLite compiles most queries anew for each new value, which costs more than to
+            # run them: it hopes for a better plan, and there are no statistics to base one on.
+            connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         return connection
 
     def read(self) -> _Read:
