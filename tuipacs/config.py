@@ -111,12 +111,6 @@ class TlsSettings:
         "Refuse callers that show no certificate of tls.ca. With false the archive proves who it"
         " is, and callers need not.",
     )
-    check_host_name: bool = setting(
-        False,
-        rules.boolean,
-        "When this archive calls a node: its certificate must also name the host or address that"
-        " is called. Certificates of modalities seldom do.",
-    )
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,19 @@ def test_a_start_with_files_that_do_not_fit_is_refused_in_words(
         ServerTls(files)
 
 
+def test_the_end_of_the_certificate_is_in_the_log_once_a_day(
+    site: Site, files: TlsFiles, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copy(site.issue("soon", days=20).certificate, files.certificate)
+    shutil.copy(site.folder / "soon.key", files.key)
+    tls = ServerTls(files)
+    for _ in range(3):
+        tls.context()
+    assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [
+        "this archive's TLS certificate expires in 19 days"
+    ]
+
+
 def test_nobody_can_be_trusted_by_nobody(files: TlsFiles) -> None:
     """An empty list means nobody, never everybody."""
     with pytest.raises(ConfigError, match="names none that could be trusted"):

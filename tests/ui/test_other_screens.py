@@ -72,6 +72,8 @@ async def test_an_unknown_caller_becomes_a_node_with_one_key() -> None:
             calling_ae_title="US_NEW",
             address="10.0.7.88",
             known_node=False,
+            is_tls=True,
+            certificate_sha256="ab" * 32,
         )
     ]
     async with at_work(archive) as (app, pilot):
@@ -84,6 +86,7 @@ async def test_an_unknown_caller_becomes_a_node_with_one_key() -> None:
         node = archive.nodes[-1]
         assert (node.ae_title, node.address) == ("US_NEW", "10.0.7.88")
         assert node.services == (NodeService.ECHO, NodeService.STORE)
+        assert node.certificate_sha256 == "ab" * 32  # who called is who is let in
 
 
 async def test_a_node_dialog_refuses_what_is_no_address() -> None:

@@ -19,9 +19,10 @@ from tuipacs.certificates.reading import (
     read_certificates,
     read_private_key,
 )
+from tuipacs.domain.system import CERTIFICATE_WARNING_DAYS
 from tuipacs.errors import TuipacsError
 
-WARN_SECONDS = 30 * 86400.0  # before a certificate expires
+WARN_SECONDS = CERTIFICATE_WARNING_DAYS * 86400.0
 _LEAST_RSA = 2048
 _WEAK_HASHES = ("md5", "sha1")
 

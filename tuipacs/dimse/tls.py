@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuipacs.certificates.checking import TlsFiles
+from tuipacs.certificates.checking import WARN_SECONDS, TlsFiles
 from tuipacs.certificates.files import key_file_fault
 from tuipacs.certificates.reading import (
     CertificateFacts,
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"  # of TLS 1.2; those of 1.3 are all AEAD
 CLIENT_HELLO = 0x16  # the first byte of what a TLS client says (RFC 8446 5.1)
 _IGNORE_EOF = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # of OpenSSL 3
+_DAY = 86400
 MAX_SESSIONS = 256  # OpenSSL keeps those of TLS 1.2 unasked, 12 kB each; then a new context begins
 
 _HANDSHAKE_WORDS = {
@@ -193,6 +194,7 @@ class ServerTls:
         max_sessions: int = MAX_SESSIONS,
     ) -> None:
         self._max_sessions = max_sessions
+        self._reminded_on = 0  # day since the epoch
         self._files = files
         self._require = require_certificate
         self._lock = threading.Lock()
@@ -214,6 +216,7 @@ class ServerTls:
     def refresh(self) -> None:
         """Look at the files; take them if they are others than before."""
         with self._lock:
+            self._remind()
             seen = self._look()
             crowded = self._context.session_stats()["number"] > self._max_sessions
             if seen == self._seen and not crowded:
@@ -232,6 +235,15 @@ class ServerTls:
                 day = time.strftime("%Y-%m-%d", time.gmtime(facts.not_after))
                 log.info("TLS files read again: certificate %s until %s", facts.sha256[:12], day)
             self._context, self._state = context, TlsState(facts)
+
+    def _remind(self) -> None:
+        """Once a day in the log, from 30 days before the certificate expires."""
+        now = time.time()
+        left, today = self._state.facts.not_after - now, int(now // _DAY)
+        if left < WARN_SECONDS and today != self._reminded_on:
+            self._reminded_on = today
+            words = f"expires in {int(left // _DAY)} days" if left > 0 else "HAS EXPIRED"
+            log.warning("this archive's TLS certificate %s", words)
 
     def _look(self) -> tuple[tuple[int, ...], ...]:
         return tuple(

@@ -86,6 +86,7 @@ class AssociationRecord(Struct, frozen=True, kw_only=True):
     known_node: bool = False
     implementation: str = ""  # what the peer's software calls itself
     is_tls: bool = False
+    certificate_sha256: str = ""  # of the caller's own, as TLS has proven it
     user: str = ""  # proven by user identity negotiation
     remark: str = ""  # on how the caller showed who it is
     contexts: tuple[ContextOutcome, ...] = ()

@@ -47,6 +47,7 @@ class _Row:
             called_ae_title=self.caller.called_ae_title,
             address=self.caller.address,
             is_tls=self.caller.is_tls,
+            certificate_sha256=self.caller.certificate_sha256,
             user=self.caller.user,
             remark=self.caller.remark,
             state=self.state,

@@ -56,8 +56,10 @@ class NodeDialog(Dialog[NodeAddRequest]):
         ae_title: str = "",
         address: str = "",
         services: tuple[NodeService, ...] = (NodeService.ECHO, NodeService.STORE),
+        certificate: str = "",
     ) -> None:
         super().__init__()
+        self._certificate = certificate
         self._ae_title, self._address, self._services = ae_title, address, services
 
     def compose_form(self) -> Iterable[Widget]:
@@ -71,7 +73,7 @@ class NodeDialog(Dialog[NodeAddRequest]):
         for service, words in _MAY.items():
             yield Tick(words, service in self._services, id=f"may-{service.value}")
         yield label("SHA-256 of its certificate (empty: none of its own)")
-        yield Input(id="certificate", max_length=200)
+        yield Input(self._certificate, id="certificate", max_length=200)
         yield Tick("only over TLS", False, id="tls")
         yield Tick("only with a user of this archive (user identity)", False, id="user")
 

@@ -276,6 +276,7 @@ class IncomingScreen(WorkScreen):
                 ae_title=record.calling_ae_title,
                 address=record.address,
                 services=(NodeService.ECHO, NodeService.STORE),
+                certificate=record.certificate_sha256,
             )
             self.app.push_screen(dialog, self._add_node)
 
@@ -299,6 +300,7 @@ def _facts(record: AssociationRecord) -> str:
         f"called {record.called_ae_title}" if record.called_ae_title else "",
         "TLS" if record.is_tls else "",
         f"user {record.user}" if record.user else "",
+        record.remark,
         f"{f.number(record.duplicate)} known already" if record.duplicate else "",
         f"{f.number(record.other)} other requests" if record.other else "",
     ]
