@@ -73,7 +73,7 @@ def test_a_host_that_does_not_answer_ends_the_wait() -> None:
         for sock in waiting:
             sock.setblocking(False)
             sock.connect_ex(address)
-        error = _failure(Peer(*address, "STORE", "TUIPACS", settings=IMPATIENT))
+        error = _failure(Peer(address[0], address[1], "STORE", "TUIPACS", settings=IMPATIENT))
         for sock in waiting:
             sock.close()
     assert error.failure is Failure.CONNECTION
@@ -254,7 +254,7 @@ def test_a_peer_that_never_finishes_its_answer_is_left(drip: bytes) -> None:
         seen.append(call.abort_seen())
 
     with playing(play) as acceptor:
-        (outcome,) = _store(acceptor.peer(IMPATIENT), bytes(10))
+        (outcome,) = _store(acceptor.peer(replace(QUICK, dimse_timeout=0.3)), bytes(10))
     assert "did not answer within 0.3 s" in outcome.comment
     assert seen == [(0, 0)]
 
@@ -281,7 +281,7 @@ def test_a_peer_that_stops_reading_is_left_without_a_word_inside_a_pdu() -> None
     def play(call: Call) -> None:
         call.accept()
         call.command()
-        assert gone.wait(10)
+        gone.wait(1.0)  # less than an abort would be tried for
         tail = b""
         with contextlib.suppress(ConnectionResetError):
             while part := call.socket.recv(1 << 20):
@@ -289,11 +289,41 @@ def test_a_peer_that_stops_reading_is_left_without_a_word_inside_a_pdu() -> None
         tails.append(tail)
 
     with playing(play) as acceptor:
-        (outcome,) = _store(acceptor.peer(replace(QUICK, dimse_timeout=0.5)), b"\x55" * (16 << 20))
+        (outcome,) = _store(acceptor.peer(replace(QUICK, dimse_timeout=0.3)), b"\x55" * (16 << 20))
         gone.set()
     assert outcome.status is None
     assert "took no more data" in outcome.comment
     assert tails == [b"\x55" * 4]
+
+
+def test_a_peer_that_aborts_and_stops_reading_is_heard() -> None:
+    gone = threading.Event()
+
+    def play(call: Call) -> None:
+        call.accept()
+        call.command()
+        call.send(pdu(7, b"\0\0\2\1"))
+        gone.wait(10)
+
+    with playing(play) as acceptor:
+        (outcome,) = _store(acceptor.peer(replace(QUICK, dimse_timeout=0.3)), bytes(16 << 20))
+        gone.set()
+    assert "aborted the association (service provider: unrecognized PDU)" in outcome.comment
+
+
+def test_an_answer_on_another_context_is_none() -> None:
+    def play(call: Call) -> None:
+        call.accept()
+        context, asked = call.command()
+        call.dataset()
+        call.send(p_data(4 - context, 3, response(asked, 0)))
+        call.abort_seen()
+
+    contexts = [Context(CT, EXPLICIT), Context(CT, IMPLICIT)]
+    with playing(play) as acceptor:
+        (outcome,) = store_objects(acceptor.peer(), [_source(b"12")], contexts)
+    assert outcome.status is None
+    assert "the answer on another presentation context" in outcome.comment
 
 
 def test_an_answer_in_many_small_pieces_is_put_together() -> None:
@@ -328,7 +358,7 @@ def test_another_thread_can_end_a_wait() -> None:
         playing(play) as acceptor,
         open_association(acceptor.peer(), [Context(VERIFICATION, IMPLICIT)]) as association,
     ):
-        other = threading.Thread(target=lambda: asked.wait(5) and association.cut())
+        other = threading.Thread(target=lambda: (asked.wait(5), association.cut()))
         other.start()
         response = association.echo()
         other.join()

@@ -96,8 +96,6 @@ def _facts(file: BinaryIO) -> tuple[Part10Parts, InstanceAttributes]:
         head += file.read(wanted - len(head))
         try:
             parts = split_part10(head)
-            if parts.is_directory:
-                raise InvalidObjectError("a DICOMDIR is no object that can be sent")
             dataset = memoryview(head)[parts.dataset_offset :]
             return parts, read_attributes(dataset, parts.transfer_syntax_uid).instance
         except InvalidObjectError:

@@ -97,11 +97,11 @@ def test_an_acceptance_is_read_whole() -> None:
 
 def test_an_acceptance_written_by_pynetdicom_is_read() -> None:
     primitive = A_ASSOCIATE()
-    primitive.application_context_name = APPLICATION_CONTEXT  # type: ignore[assignment]
+    primitive.application_context_name = APPLICATION_CONTEXT
     primitive.calling_ae_title, primitive.called_ae_title = "TUIPACS", "STORE"
     context = PresentationContext()
     context.context_id, context.result = 3, 0
-    context.transfer_syntax = [IMPLICIT]  # type: ignore[list-item]
+    context.transfer_syntax = [IMPLICIT]
     primitive.presentation_context_definition_results_list = [context]
     primitive.result = 0
     length = MaximumLengthNotification()
