@@ -20,6 +20,7 @@ from tuipacs.domain.uid import new_uid
 
 SECRET = "SECRET"
 DEFLATED = "1.2.840.10008.1.2.1.99"
+JPEG = "1.2.840.10008.1.2.4.50"
 _LONG = frozenset(("OB", "OD", "OF", "OL", "OW", "SQ", "UC", "UN", "UR", "UT"))
 
 Element = tuple[str, bytes]
@@ -121,6 +122,15 @@ def nested(depth: int) -> bytes:
     return opening * depth + closing * depth
 
 
+def _fragments(offsets: bytes, fragments: list[bytes]) -> bytes:
+    """Encapsulated pixel data (PS3.5 A.4)."""
+    items = b"".join(
+        struct.pack("<HHL", 0xFFFE, 0xE000, len(data)) + data for data in (offsets, *fragments)
+    )
+    head = struct.pack("<HH2sHL", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF)
+    return head + items + struct.pack("<HHL", 0xFFFE, 0xE0DD, 0)
+
+
 def many_elements(count: int) -> bytes:
     """Private elements in rising order."""
     kind = [("group", "<u2"), ("element", "<u2"), ("vr", "S2"), ("length", "<u2"), ("value", "<u2")]
@@ -172,11 +182,26 @@ def datasets(token: str) -> dict[str, tuple[bytes, str]]:
         "Rows 0": make({0x00280010: ("US", b"\0\0"), 0x00280011: ("US", b"\0\0")}),
         "a billion frames": make({0x00280008: ("IS", b"1000000000")}),
         "BitsAllocated 0": make({0x00280100: ("US", b"\0\0")}),
+        "BitsAllocated 7": make({0x00280100: ("US", b"\x07\0")}),
+        "BitsAllocated 64": make({0x00280100: ("US", b"\x40\0")}),
         "US of 3 bytes": make({0x00280010: ("US", b"\1\2\3")}),
         "DA 99999999 and TM 256161": make(
             {0x00080020: ("DA", b"99999999"), 0x00080030: ("TM", b"256161")}
         ),
         "an unknown character set": make({0x00080005: ("CS", text("ISO_IR 999"))}),
+        "5,000 character sets": make({0x00080005: ("CS", text("ISO 2022 IR 87\\" * 4300))}),
+        "an absurd character set": make(
+            {0x00080005: ("CS", text("\\..\\ISO_IR 192\\\x1b[2J\\utf-7\\" + "A" * 900))}
+        ),
+        "odd lengths": make(
+            {
+                0x00080080: ("LO", b"ODD"),
+                0x00100010: ("PN", b"SECRET^ODD"[:-1]),
+                0x00100020: ("LO", b"SECRET-ID"),
+                0x00081030: ("LO", b"X"),
+                0x7FE00010: ("OW", bytes(7)),
+            }
+        ),
         "an unterminated ISO 2022 escape": make(
             {
                 0x00080005: ("CS", text("\\ISO 2022 IR 87")),
@@ -204,6 +229,15 @@ def datasets(token: str) -> dict[str, tuple[bytes, str]]:
         "noise": bytes(range(256)) * 8,
     }
     cases = {name: (data, EXPLICIT) for name, data in plain.items()}
+    encapsulated = {
+        "100,000 fragments": _fragments(b"", [b"\xff\xd8"] * 100_000),
+        "an offset table that points nowhere": _fragments(b"\xff" * 400, [b"\xff\xd8" * 9]),
+        "an offset table of odd length": _fragments(b"\0" * 7, [b"\xff\xd8" * 9]),
+        "fragments without an end": _fragments(b"", [b"\xff\xd8"] * 9)[:-8],
+        "no fragment at all": _fragments(b"", [])[:-16] + struct.pack("<HHL", 0xFFFE, 0xE0DD, 0),
+    }
+    for name, pixels in encapsulated.items():
+        cases[name] = (make({0x7FE00010: None}) + pixels, JPEG)
     cases["a deflate bomb"] = (deflate(make({0x7FE00010: None}), 128 << 20), DEFLATED)
     cases["broken deflate"] = (deflate(make())[:-9], DEFLATED)
     return cases
