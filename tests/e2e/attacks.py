@@ -8,6 +8,7 @@ can be told from all others.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import shutil
 import tempfile
 import time
@@ -35,6 +36,7 @@ T = TypeVar("T")
 PEER = "PEER"
 BEYOND = "beyond the list"
 PATIENCE = 10.0  # seconds
+CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 PENDING = (0xFF00, 0xFF01)
 WARM_UP = 3  # associations and objects before the attacks
 
@@ -238,7 +240,10 @@ class Victim:
         )
 
     def recovers(self, *, slack: int) -> None:
-        """Nothing was stored; threads and descriptors are back, memory within ``slack`` MiB."""
+        """Nothing was stored, the log is clean, and what an attack took is given back.
+
+        Threads and descriptors all of them, memory within ``slack`` MiB.
+        """
         before = self.at_start
 
         def look() -> bool:
@@ -250,6 +255,9 @@ class Victim:
         assert status.totals.instances == WARM_UP, "an attack was stored"
         files = [path.name for path in self.archive.paths.objects.rglob("*") if path.is_file()]
         assert len(files) == WARM_UP, files
+        log = self.archive.log()
+        assert "Traceback" not in log
+        assert not CONTROLS.findall(log)
         now = self.resources()
         assert now.resident <= before.resident + slack, (before, now)
         assert now.peak <= before.peak + slack, (before, now)

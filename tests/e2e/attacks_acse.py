@@ -360,6 +360,12 @@ ATTACKS = (
     Attack("RST after release", "", _release_and_reset, End(last="gone"), inside=True),
     Attack(
         BEYOND,
+        "an implementation version name that is none",
+        associate_rq(user=item(0x55, b"\x1b]0;evil\x07[red]\r\n\0" + b"x" * 60_000)),
+        accepted(),
+    ),
+    Attack(
+        BEYOND,
         "an abort as the first word",
         pdu(7, bytes(4)),
         closed("aborted before its association request"),
