@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from tests.dimse.raw_peer import APPLICATION_CONTEXT, element, item, p_data, pdu, us
 from tuipacs.dimse.requestor import RequestorSettings
-from tuipacs.scu.requestor import Peer, TlsSettings, UserIdentity
+from tuipacs.scu.requestor import Peer, PeerTls, UserIdentity
 
 QUICK = RequestorSettings(connect_timeout=5, acse_timeout=5, dimse_timeout=5)
 IMPATIENT = RequestorSettings(connect_timeout=0.3, acse_timeout=0.3, dimse_timeout=0.3)
@@ -146,7 +146,7 @@ class HostileAcceptor:
     def peer(
         self,
         settings: RequestorSettings = QUICK,
-        tls: TlsSettings | None = None,
+        tls: PeerTls | None = None,
         identity: UserIdentity | None = None,
     ) -> Peer:
         return Peer("127.0.0.1", self.port, "STORE", "TUIPACS", tls, identity, settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import io
 import ipaddress
 import os
@@ -24,10 +23,11 @@ from tests.dimse.archive import eventually
 from tests.dimse.hostile_acceptor import IMPATIENT, Call, playing
 from tests.dimse.raw_peer import CT, EXPLICIT, IMPLICIT, VERIFICATION, item
 from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
+from tuipacs.domain.fingerprint import fingerprint
 from tuipacs.errors import UsageError
 from tuipacs.scu.c_echo import echo
 from tuipacs.scu.c_store import store_files, store_objects
-from tuipacs.scu.requestor import Context, Peer, TlsSettings, UserIdentity, open_association
+from tuipacs.scu.requestor import Context, Peer, PeerTls, UserIdentity, open_association
 from tuipacs.scu.sources import SourceObject
 
 
@@ -36,7 +36,7 @@ class Certificate:
     """A self-signed certificate of 127.0.0.1 with its key, in one PEM file."""
 
     path: Path
-    sha256: bytes
+    sha256: str
 
     def server(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -77,7 +77,7 @@ def _make(folder: Path, name: str) -> Certificate:
         )
     )
     der = certificate.public_bytes(serialization.Encoding.DER)
-    return Certificate(path, hashlib.sha256(der).digest())
+    return Certificate(path, fingerprint(der))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_an_object_crosses_tls_byte_for_byte(certificate: Certificate) -> None:
 
     source = SourceObject(CT, "1.2", EXPLICIT, 0, lambda: io.BytesIO(data))
     with playing(play, certificate.server()) as acceptor:
-        peer = acceptor.peer(tls=TlsSettings(certificate.trusting(), certificate.sha256))
+        peer = acceptor.peer(tls=PeerTls(certificate.trusting(), certificate.sha256))
         (outcome,) = store_objects(peer, [source], [source.context])
     assert outcome.status == 0
     assert received == [data]
@@ -125,9 +125,9 @@ def test_a_certificate_that_is_trusted_but_another_is_refused(
     certificate: Certificate, other: Certificate
 ) -> None:
     with playing(lambda call: None, certificate.server()) as acceptor:
-        error = _failure(acceptor.peer(tls=TlsSettings(certificate.trusting(), other.sha256)))
+        error = _failure(acceptor.peer(tls=PeerTls(certificate.trusting(), other.sha256)))
     assert error.failure is Failure.TLS
-    assert f"another TLS certificate than expected: its SHA-256 is {certificate.sha256.hex()}" in (
+    assert f"another certificate than the node's own (SHA-256 {certificate.sha256})" in (
         error.message
     )
 
@@ -136,19 +136,21 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
     certificate: Certificate, other: Certificate
 ) -> None:
     with pytest.raises(ssl.SSLError), playing(_echoed, certificate.server()) as acceptor:
-        error = _failure(acceptor.peer(tls=TlsSettings(other.trusting())))
+        error = _failure(acceptor.peer(tls=PeerTls(other.trusting())))
         assert error.failure is Failure.TLS
-        assert "certificate that is not trusted: self-signed certificate" in error.message
+        assert "showed a certificate that is not accepted: self-signed certificate" in error.message
 
 
 def test_a_pin_is_enough_without_an_authority(certificate: Certificate) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with playing(_echoed, certificate.server()) as acceptor:
-        peer = acceptor.peer(tls=TlsSettings(context, certificate.sha256))
+        peer = acceptor.peer(tls=PeerTls(context, certificate.sha256))
         assert echo(peer).status == 0
     with pytest.raises(UsageError, match="nobody checks"):
-        TlsSettings(context)
+        PeerTls(context, " : ")
+    with pytest.raises(UsageError, match="64 hexadecimal digits"):
+        PeerTls(context, "12:34")
 
 
 def test_a_peer_that_wants_our_certificate_says_so(certificate: Certificate) -> None:
@@ -156,7 +158,7 @@ def test_a_peer_that_wants_our_certificate_says_so(certificate: Certificate) -> 
     server = certificate.server()
     server.verify_mode = ssl.CERT_REQUIRED
     with pytest.raises(ssl.SSLError), playing(_echoed, server) as acceptor:
-        error = _failure(acceptor.peer(tls=TlsSettings(certificate.trusting())))
+        error = _failure(acceptor.peer(tls=PeerTls(certificate.trusting())))
         assert error.failure is Failure.TLS
         assert "certificate required" in error.message
 
@@ -165,7 +167,7 @@ def test_a_peer_that_wants_our_certificate_says_so(certificate: Certificate) -> 
     ("said", "words"),
     [
         (b"", "ended the connection in the TLS handshake"),
-        (b"\7\0\0\0\0\4\0\0\0\0", "failed the TLS handshake"),
+        (b"\7\0\0\0\0\4\0\0\0\0", "sent no TLS on the TLS port"),
     ],
 )
 def test_a_peer_without_tls_is_told_from_one_with_another_certificate(
@@ -176,7 +178,7 @@ def test_a_peer_without_tls_is_told_from_one_with_another_certificate(
         call.send(said)
 
     with playing(play) as acceptor:
-        error = _failure(acceptor.peer(tls=TlsSettings(certificate.trusting())))
+        error = _failure(acceptor.peer(tls=PeerTls(certificate.trusting())))
     assert error.failure is Failure.TLS
     assert words in error.message
 
@@ -187,7 +189,7 @@ def test_a_handshake_that_does_not_go_on_ends(certificate: Certificate) -> None:
             pass
 
     with playing(play) as acceptor:
-        error = _failure(acceptor.peer(IMPATIENT, TlsSettings(certificate.trusting())))
+        error = _failure(acceptor.peer(IMPATIENT, PeerTls(certificate.trusting())))
     assert "did not finish the TLS handshake within 0.3 s" in error.message
 
 
@@ -202,7 +204,7 @@ def test_a_user_goes_with_tls_and_its_confirmation_is_waited_for(certificate: Ce
 
     identity = UserIdentity("anna", "secret", must_be_confirmed=True)
     with playing(play, certificate.server()) as acceptor:
-        peer = acceptor.peer(tls=TlsSettings(certificate.trusting()), identity=identity)
+        peer = acceptor.peer(tls=PeerTls(certificate.trusting()), identity=identity)
         with open_association(peer, [Context(VERIFICATION, IMPLICIT)]):
             pass
         error = _failure(peer)
@@ -232,13 +234,13 @@ def test_dcmtk_receives_over_tls_and_asks_for_our_certificate(
     )
     with_ours = certificate.trusting()
     with_ours.load_cert_chain(other.path)
-    tls = TlsSettings(with_ours, certificate.sha256)
+    tls = PeerTls(with_ours, certificate.sha256)
     peer = Peer("127.0.0.1", port, "STORESCP", "TUIPACS", tls)
     (path,) = bundled_files("CT_small.dcm")
     try:
         eventually(lambda: _listens(peer))
         (outcome,) = store_files(peer, [path])
-        error = _failure(replace(peer, tls=TlsSettings(certificate.trusting())))
+        error = _failure(replace(peer, tls=PeerTls(certificate.trusting())))
     finally:
         process.terminate()
         process.wait(10)

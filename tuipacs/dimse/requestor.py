@@ -26,7 +26,6 @@ from tuipacs.dimse.pdu import (
 from tuipacs.dimse.pdu_requestor import ACCEPTED, Accept, Proposal, encode_release_request
 from tuipacs.dimse.requestor_answers import AnswerDataset, Received, Sent, checked
 from tuipacs.dimse.requestor_channel import RequestorChannel
-from tuipacs.dimse.requestor_connection import tls_words
 from tuipacs.dimse.requestor_faults import (
     AssociationFailedError,
     Failure,
@@ -34,6 +33,7 @@ from tuipacs.dimse.requestor_faults import (
     abort_words,
 )
 from tuipacs.dimse.requestor_sending import BLOCK, DatasetSource, fragments, room_of
+from tuipacs.dimse.tls import handshake_words
 
 _SLACK = 16  # bytes by which some senders miss the maximum length that they agreed to
 _SHORT_PDU = 1024  # bytes of what is no P-DATA
@@ -309,6 +309,5 @@ def lost(error: PeerGoneError) -> AssociationFailedError:
     if isinstance(error.__cause__, ssl.SSLError) and not isinstance(
         error.__cause__, ssl.SSLEOFError
     ):
-        words = f"ended the TLS connection: {tls_words(error.__cause__)}"
-        return AssociationFailedError(words, Failure.TLS)
+        return AssociationFailedError(handshake_words(error.__cause__), Failure.TLS)
     return AssociationFailedError("closed the connection without a release", Failure.LOST)

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import socket
 import ssl
 import time
 from dataclasses import dataclass
 
 from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
+from tuipacs.dimse.tls import HandshakeError, check_pin, handshake_words
+from tuipacs.domain.fingerprint import check_fingerprint
 from tuipacs.errors import UsageError
+
+_NO_TLS = "ended the connection in the TLS handshake; does it speak TLS on this port?"
 
 
 @dataclass(frozen=True)
-class TlsSettings:
-    """How to speak TLS (PS3.15 B.12).
+class PeerTls:
+    """How to speak TLS with one peer (PS3.15 B.12).
 
-    The context decides what is trusted; ``certificate_sha256``, of the peer's certificate (DER),
-    says which of all that is trusted the peer is. Without it the context has to verify.
+    The context (`dimse.tls.client_context`) decides what is trusted. ``certificate_sha256``, in 64
+    hexadecimal digits, says which of all that is trusted the peer is; empty is any. A context that
+    verifies nothing needs it.
     """
 
     context: ssl.SSLContext
-    certificate_sha256: bytes | None = None
+    certificate_sha256: str = ""
 
     def __post_init__(self) -> None:
-        pin = self.certificate_sha256
-        if pin is None and self.context.verify_mode != ssl.CERT_REQUIRED:
+        pin = check_fingerprint(self.certificate_sha256)
+        if not pin and self.context.verify_mode != ssl.CERT_REQUIRED:
             raise UsageError("TLS to a peer whose certificate nobody checks")
-        if pin is not None and len(pin) != hashlib.sha256().digest_size:
-            raise UsageError("a SHA-256 of a certificate has 32 bytes")
 
 
-def connect(host: str, port: int, timeout: float, tls: TlsSettings | None) -> socket.socket:
+def connect(host: str, port: int, timeout: float, tls: PeerTls | None) -> socket.socket:
     """A connected socket, with TLS done. Raises `AssociationFailedError`.
 
     The message goes on after the peer's name: "refused the connection". The resolver has its own
@@ -77,38 +78,23 @@ def _reach(host: str, port: int, deadline: float, timeout: float) -> socket.sock
 
 
 def _secure(
-    sock: socket.socket, host: str, deadline: float, timeout: float, tls: TlsSettings
+    sock: socket.socket, host: str, deadline: float, timeout: float, tls: PeerTls
 ) -> ssl.SSLSocket:
     sock.settimeout(max(deadline - time.monotonic(), 0.001))
     try:
         secure = tls.context.wrap_socket(sock, server_hostname=host)
-    except ssl.SSLCertVerificationError as error:
-        words = f"has a TLS certificate that is not trusted: {error.verify_message}"
-        raise AssociationFailedError(words, Failure.TLS) from error
     except TimeoutError as error:
         words = f"did not finish the TLS handshake within {timeout:g} s"
         raise AssociationFailedError(words, Failure.TLS) from error
+    except ssl.SSLEOFError as error:
+        raise AssociationFailedError(_NO_TLS, Failure.TLS) from error
     except ssl.SSLError as error:
-        words = f"failed the TLS handshake: {tls_words(error)}"
-        raise AssociationFailedError(words, Failure.TLS) from error
+        raise AssociationFailedError(handshake_words(error), Failure.TLS) from error
     except (OSError, ValueError) as error:  # ValueError: a host that cannot be a server name
-        words = "ended the connection in the TLS handshake; does it speak TLS on this port?"
-        raise AssociationFailedError(words, Failure.TLS) from error
+        raise AssociationFailedError(_NO_TLS, Failure.TLS) from error
     try:
-        _check_pin(secure, tls.certificate_sha256)
-    except AssociationFailedError:
+        check_pin(secure, check_fingerprint(tls.certificate_sha256))
+    except HandshakeError as error:
         secure.close()
-        raise
+        raise AssociationFailedError(error.words, Failure.TLS) from error
     return secure
-
-
-def _check_pin(secure: ssl.SSLSocket, expected: bytes | None) -> None:
-    found = hashlib.sha256(secure.getpeercert(binary_form=True) or b"").digest()
-    if expected is not None and not hmac.compare_digest(found, expected):
-        words = f"has another TLS certificate than expected: its SHA-256 is {found.hex()}"
-        raise AssociationFailedError(words, Failure.TLS)
-
-
-def tls_words(error: ssl.SSLError) -> str:
-    """OpenSSL's reason in lower case words: "sslv3 alert bad certificate"."""
-    return (error.reason or "no reason given").replace("_", " ").lower()

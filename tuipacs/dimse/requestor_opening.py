@@ -17,7 +17,7 @@ from tuipacs.dimse.pdu_requestor import (
 )
 from tuipacs.dimse.requestor import Requestor, RequestorSettings, kind_of, lost, unexpected
 from tuipacs.dimse.requestor_channel import RequestorChannel
-from tuipacs.dimse.requestor_connection import TlsSettings, connect
+from tuipacs.dimse.requestor_connection import PeerTls, connect
 from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure, abort_words, rejection
 
 
@@ -26,7 +26,7 @@ def associate(
     port: int,
     proposal: Proposal,
     settings: RequestorSettings,
-    tls: TlsSettings | None = None,
+    tls: PeerTls | None = None,
 ) -> Requestor:
     """Open an association. Raises `AssociationFailedError`; its message goes on after a name."""
     sock = connect(host, port, settings.connect_timeout, tls)

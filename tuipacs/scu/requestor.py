@@ -13,7 +13,7 @@ from tuipacs.dimse.pdu import ProposedContext
 from tuipacs.dimse.pdu_requestor import Proposal, UserIdentity, result_words
 from tuipacs.dimse.requestor import Requestor, RequestorSettings
 from tuipacs.dimse.requestor_answers import Received, Sent
-from tuipacs.dimse.requestor_connection import TlsSettings
+from tuipacs.dimse.requestor_connection import PeerTls
 from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
 from tuipacs.dimse.requestor_messages import encode_cancel, encode_request
 from tuipacs.dimse.requestor_opening import associate
@@ -25,7 +25,7 @@ from tuipacs.domain.safe_text import clean
 from tuipacs.domain.uid import is_usable_uid
 from tuipacs.errors import UsageError
 
-__all__ = ["TlsSettings", "UserIdentity"]  # parts of a Peer
+__all__ = ["PeerTls", "UserIdentity"]  # parts of a Peer
 
 MAX_CONTEXTS = 128  # PS3.8 9.3.2.2: odd identifiers from 1 to 255
 MAX_IDENTITY = 65535 - 6  # bytes of user and password together
@@ -43,7 +43,7 @@ class Peer:
     port: int
     called_ae_title: str
     calling_ae_title: str
-    tls: TlsSettings | None = None
+    tls: PeerTls | None = None
     identity: UserIdentity | None = None
     settings: RequestorSettings = field(default_factory=RequestorSettings)
 
@@ -288,7 +288,7 @@ def _numbered(contexts: Sequence[Context]) -> list[tuple[int, Context]]:
     return [(2 * i + 1, context) for i, context in enumerate(dict.fromkeys(contexts))]
 
 
-def _check_identity(identity: UserIdentity, tls: TlsSettings | None) -> None:
+def _check_identity(identity: UserIdentity, tls: PeerTls | None) -> None:
     if tls is None:
         raise UsageError(
             "a user identity is sent with TLS only: else everybody on the way can read it",
