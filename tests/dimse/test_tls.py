@@ -16,7 +16,7 @@ from tests.dimse.archive import Archive, eventually
 from tests.dimse.raw_peer import CT, CT_CONTEXT, VERIFICATION, RawPeer, command, p_data
 from tests.dimse.tls_site import Site, TlsPeer, refused, secure_archive, self_signed, sha256
 from tuipacs.certificates.making import MadeFiles
-from tuipacs.dimse.tls import ServerTls
+from tuipacs.dimse.tls import ServerTls, server_context
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import NodeService
@@ -80,10 +80,24 @@ def test_several_messages_in_one_record_are_all_answered(archive: Archive, site:
 
 
 def test_a_peer_learns_of_the_end_by_a_close_notify(archive: Archive, site: Site) -> None:
-    with TlsPeer(tls_port(archive), site.context(site.ct1)) as peer:
+    context = site.context(site.ct1)
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    with TlsPeer(tls_port(archive), context, suppress_ragged_eofs=False) as peer:
         peer.associate()
-        peer.release()
-        assert peer.socket.recv(10) == b""  # a connection that was cut raises
+        assert peer.release() == 6
+        assert peer.secured.recv(10) == b""  # an end without it raises
+
+
+def test_only_what_bcp_195_recommends_is_offered(site: Site) -> None:
+    for context in (server_context(site.files()), site.context(site.ct1)):
+        assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+        ciphers = context.get_ciphers()
+        assert all(cipher["aead"] for cipher in ciphers)
+        older = [cipher for cipher in ciphers if cipher["protocol"] != "TLSv1.3"]
+        assert older
+        assert all(cipher["kea"] == "kx-ecdhe" for cipher in older)
+        assert context.options & ssl.OP_NO_COMPRESSION
+        assert context.options & ssl.OP_NO_RENEGOTIATION
 
 
 def test_dicom_in_clear_on_the_tls_port_is_aborted_in_clear_and_named(

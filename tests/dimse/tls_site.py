@@ -90,10 +90,10 @@ def self_signed(folder: Path, name: str) -> MadeFiles:
 class TlsPeer(RawPeer):
     """A peer made of bytes that speaks TLS."""
 
-    def __init__(self, port: int, context: ssl.SSLContext) -> None:
+    def __init__(self, port: int, context: ssl.SSLContext, **options: bool) -> None:
         super().__init__(port)
         try:
-            self.secured = context.wrap_socket(self.socket)
+            self.secured = context.wrap_socket(self.socket, **options)  # type: ignore[arg-type]
         except OSError:
             self.socket.close()
             raise
