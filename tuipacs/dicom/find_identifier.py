@@ -181,7 +181,8 @@ def _text(vr: str, raw: bytes, elements: _Elements) -> str:
         return str(int.from_bytes(raw, "big" if elements.big_endian else "little")) if raw else ""
     if vr in _CHARSET_VRS:
         text, remark = elements.charset.decode(raw, is_name=vr == "PN")
-        if remark and (remark != UNDECLARED_TEXT or CHARACTER_SET_TAG in elements.values):
+        is_named = bool(elements.values.get(CHARACTER_SET_TAG, b"").strip(b" \0"))
+        if remark and (remark != UNDECLARED_TEXT or is_named):
             raise InvalidQueryError("has bytes that its character set does not allow")
     else:
         text = raw.decode("latin_1")

@@ -115,18 +115,14 @@ class _Find:
     def _answers(found: Found, is_cancelled: IsCancelled) -> Iterator[Answer]:
         status = _PENDING_WITH_WARNING if found.unsupported else _PENDING
         try:
-            for identifier in found.answers():
-                if is_cancelled():
-                    found.end(Ending.STOPPED)
-                    yield _CANCELLED
-                    return
+            for identifier in found.answers(is_cancelled):
                 yield Answer(status, "Pending", dataset=identifier)
-            found.end(Ending.COMPLETE)
+            found.end(Ending.STOPPED if found.cancelled else Ending.COMPLETE)
         except TuipacsError as error:
             found.end(Ending.FAILED)
             yield refusal(error)
             return
-        yield _DONE
+        yield _CANCELLED if found.cancelled else _DONE
 
     def discard(self) -> None:
         """If the answers were not taken to their end, say so in the audit log."""

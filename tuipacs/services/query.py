@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -100,7 +100,8 @@ class Found:
     """The answers of one query, made while they are taken.
 
     Between two answers no transaction is open: rows are read in pieces, each as it is at that
-    moment. ``unsupported``: the request has keys that the answers pass over.
+    moment. ``unsupported``: the request has keys that the answers pass over. ``cancelled``: the
+    caller did not want all of them.
     """
 
     def __init__(
@@ -119,15 +120,25 @@ class Found:
         self._count = 0
         self._ended = False
         self.unsupported = query.unsupported
+        self.cancelled = False
 
-    def answers(self) -> Iterator[bytes]:
-        """The identifiers. Raises as `Index.read` does."""
+    def answers(self, is_cancelled: Callable[[], bool]) -> Iterator[bytes]:
+        """The identifiers, until the caller cancels; asked before each, and while none is found.
+
+        Raises as `Index.read` does.
+        """
         start, size = 0, _FIRST_ROWS
         while start < len(self._keys):
+            if is_cancelled():
+                self.cancelled = True
+                return
             with self._index.read() as reader:
                 rows = self._rows.rows(reader, self._keys[start : start + size])
             start, size = start + size, _MORE_ROWS
             for row in rows:
+                if is_cancelled():
+                    self.cancelled = True
+                    return
                 self._count += 1
                 yield self._encode(row)
 
