@@ -13,9 +13,12 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 
 from tests.builders import part10_bytes
+from tests.dimse.archive import Archive as OurArchive
 from tests.dimse.archive import eventually
 from tests.dimse.hostile_acceptor import QUICK, Call, accept, playing, response
 from tests.dimse.raw_peer import EXPLICIT, IMPLICIT, p_data, pdu
+from tests.unit.find_rows import entry, put
+from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import InvalidObjectError, UnavailableError
 from tuipacs.scu.c_echo import echo
 from tuipacs.scu.c_find import MODALITY_WORKLIST, STUDY_ROOT, find
@@ -212,6 +215,21 @@ def test_implicit_is_spoken_where_explicit_is_not_taken() -> None:
     with playing(play) as acceptor, find(acceptor.peer(), STUDY_ROOT, _question()) as matches:
         assert list(matches) == []
     assert asked[0].startswith(b"\x08\0\x52\0\6\0\0\0STUDY ")
+
+
+def test_our_own_archive_is_understood(tmp_path: Path) -> None:
+    archive = OurArchive(tmp_path)
+    try:
+        archive.know("ASKING", NodeService.QUERY)
+        put(archive.index, (entry(patient_name=f"Müller^{n:03}") for n in range(300)))
+        peer = Peer("127.0.0.1", archive.port, "TUIPACS", "ASKING", settings=QUICK)
+        with find(peer, STUDY_ROOT, _question()) as matches:
+            names = {str(match.PatientName) for match in matches}
+    finally:
+        archive.close()
+    assert names == {f"Müller^{n:03}" for n in range(300)}
+    assert matches.final is not None
+    assert matches.final.status == 0
 
 
 @pytest.mark.dcmtk

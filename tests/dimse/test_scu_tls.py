@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import io
-import ipaddress
 import os
 import socket
 import ssl
@@ -13,18 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.bundled import bundled_files
-from tests.dimse.archive import eventually
+from tests.dimse.archive import ADMIN, eventually
 from tests.dimse.hostile_acceptor import IMPATIENT, Call, playing
 from tests.dimse.raw_peer import CT, EXPLICIT, IMPLICIT, VERIFICATION, item
+from tests.dimse.tls_site import PASSWORD, Site, secure_archive, self_signed, sha256
+from tuipacs.certificates.making import MadeFiles
 from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
-from tuipacs.domain.fingerprint import fingerprint
+from tuipacs.dimse.tls import ServerTls, client_context
+from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import UsageError
+from tuipacs.schema.messages import NodeAddRequest
 from tuipacs.scu.c_echo import echo
 from tuipacs.scu.c_store import store_files, store_objects
 from tuipacs.scu.requestor import Context, Peer, PeerTls, UserIdentity, open_association
@@ -33,51 +31,25 @@ from tuipacs.scu.sources import SourceObject
 
 @dataclass(frozen=True)
 class Certificate:
-    """A self-signed certificate of 127.0.0.1 with its key, in one PEM file."""
+    """A self-signed certificate with its key."""
 
-    path: Path
-    sha256: str
+    files: MadeFiles
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.files)
 
     def server(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.path)
+        context.load_cert_chain(self.files.certificate, self.files.key)
         return context
 
     def trusting(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self.path)
-        context.check_hostname = False
-        return context
+        return client_context(self.files.certificate)
 
 
 def _make(folder: Path, name: str) -> Certificate:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / f"{name}.pem"
-    path.write_bytes(
-        certificate.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    der = certificate.public_bytes(serialization.Encoding.DER)
-    return Certificate(path, fingerprint(der))
+    return Certificate(self_signed(folder, name))
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +190,34 @@ def test_a_user_is_never_sent_without_tls() -> None:
         echo(peer)
 
 
+def test_both_our_sides_agree_on_certificates_and_users(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    (path,) = bundled_files("CT_small.dcm")
+    services = tuple(NodeService)
+    request = NodeAddRequest(
+        ae_title="STRICT",
+        address="",
+        services=services,
+        certificate_sha256=sha256(site.ct1),
+        require_identity=True,
+    )
+    with secure_archive(tmp_path / "a", ServerTls(site.files()), accounts=("ada",)) as archive:
+        archive.nodes.add(ADMIN, request)
+        peer = Peer(
+            "127.0.0.1",
+            archive.listener.tls_port,
+            "TUIPACS",
+            "STRICT",
+            PeerTls(site.context(site.ct1), sha256(site.archive)),
+            UserIdentity("ada", PASSWORD, must_be_confirmed=True),
+        )
+        (outcome,) = store_files(peer, [path])
+        wrong = _failure(replace(peer, identity=UserIdentity("ada", "wrong")))
+        unsaid = _failure(replace(peer, identity=None))
+    assert outcome.stored
+    assert (wrong.failure, unsaid.failure) == (Failure.REJECTED, Failure.REJECTED)
+
+
 @pytest.mark.dcmtk
 def test_dcmtk_receives_over_tls_and_asks_for_our_certificate(
     certificate: Certificate, other: Certificate, tmp_path: Path
@@ -226,14 +226,14 @@ def test_dcmtk_receives_over_tls_and_asks_for_our_certificate(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    pem, authority = str(certificate.path), str(other.path)
+    ours, theirs = other.files, certificate.files
+    words = ["+tls", str(theirs.key), str(theirs.certificate), "+cf", str(ours.certificate), "-rc"]
     process = subprocess.Popen(
-        ["storescp", "-od", str(tmp_path), "+tls", pem, pem, "+cf", authority, "-rc", str(port)],
+        ["storescp", "-od", str(tmp_path), *words, str(port)],
         env=os.environ | {"TCP_NODELAY": "1"},
         stderr=subprocess.DEVNULL,
     )
-    with_ours = certificate.trusting()
-    with_ours.load_cert_chain(other.path)
+    with_ours = client_context(theirs.certificate, certificate=ours.certificate, key=ours.key)
     tls = PeerTls(with_ours, certificate.sha256)
     peer = Peer("127.0.0.1", port, "STORESCP", "TUIPACS", tls)
     (path,) = bundled_files("CT_small.dcm")

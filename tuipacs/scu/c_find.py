@@ -117,6 +117,7 @@ def _decode(data: bytes, context: AcceptedContext) -> Dataset:
         dataset = read_dataset(io.BytesIO(data), implicit, is_little_endian=True)
         for _ in dataset.iterall():
             pass
+        dataset.decode()
     except Exception as error:
         # pydicom raises whatever the bytes make it stumble over; there is no list.
         raise InvalidObjectError("the peer sent a match that cannot be read") from error
