@@ -1,6 +1,6 @@
 """The association engine beside Debian's DCMTK and Orthanc: everything, in one run and one table.
 
-    python benchmarks/engine.py [--json] [--long] [--quick] [--only receive,send,memory]
+    python benchmarks/engine.py [--json] [--long] [--quick] [--only receive,find,send,memory]
 
 Receiving over one association and over four, from a sender without and with Nagle's algorithm;
 C-FIND over 20,000 studies; sending; one object of 2 GB; very many tiny objects (10,000, with --long
@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import find
 import large
 import receive
 import rig
@@ -60,6 +61,11 @@ def memory(scratch: Path, size: Size) -> list[Measure]:
     return [*large.large(scratch, size.gigabytes, 1), *large.tiny(scratch, size.tiny)]
 
 
+def finding(scratch: Path, size: Size) -> list[Measure]:
+    """`benchmarks/find.py`."""
+    return find.run(scratch, size.studies, size.repeats)
+
+
 def sending(scratch: Path, size: Size) -> list[Measure]:
     """`benchmarks/send.py`."""
     return send.run(scratch, size.counts, size.gigabytes, size.repeats)
@@ -67,6 +73,7 @@ def sending(scratch: Path, size: Size) -> list[Measure]:
 
 PARTS: dict[str, Callable[[Path, Size], list[Measure]]] = {
     "receive": receiving,
+    "find": finding,
     "send": sending,
     "memory": memory,
 }
@@ -101,6 +108,7 @@ def main() -> int:
     not_run += [f"{part}: left out by --only" for part in PARTS if part not in parts]
     if not options.long:
         not_run.append(f"{LONG_TINY:,} tiny objects: {size.tiny:,} were sent instead; use --long")
+    not_run.append("C-FIND in 1,000,000 instances: benchmarks/find.py --index FOLDER")
     if options.quick:
         not_run.append("the full size of anything (--quick): these figures mean nothing")
     if OURS in missing():  # nothing sends
