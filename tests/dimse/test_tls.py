@@ -14,7 +14,15 @@ import pytest
 
 from tests.dimse.archive import Archive, eventually
 from tests.dimse.raw_peer import CT, CT_CONTEXT, VERIFICATION, RawPeer, command, p_data
-from tests.dimse.tls_site import Site, TlsPeer, refused, secure_archive, self_signed, sha256
+from tests.dimse.tls_site import (
+    Site,
+    TlsPeer,
+    for_servers_alone,
+    refused,
+    secure_archive,
+    self_signed,
+    sha256,
+)
 from tuipacs.certificates.making import MadeFiles
 from tuipacs.dimse.tls import ServerTls, server_context
 from tuipacs.domain.admission import UnknownCallers
@@ -206,6 +214,8 @@ def test_an_expired_certificate_and_one_for_servers_alone_are_refused(
 ) -> None:
     handshake_fails(archive, site.context(site.issue("late", days_ago=10, days=2)))
     refused(archive, "certificate has expired")
+    handshake_fails(archive, site.context(for_servers_alone(site)))
+    refused(archive, "unsuitable certificate purpose")
     still_works(archive, site)
 
 

@@ -13,14 +13,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.dimse.archive import Archive, eventually
 from tests.dimse.raw_peer import RawPeer
 from tests.unit.services.parts import fast_hasher
 from tuipacs.certificates.checking import TlsFiles
 from tuipacs.certificates.making import KeyKind, MadeFiles, Wanted, issue, make_authority
-from tuipacs.certificates.reading import certificate_sha256
+from tuipacs.certificates.reading import certificate_sha256, read_private_key
 from tuipacs.dimse.tls import ServerTls, client_context
 from tuipacs.domain.clock import system_clock
 from tuipacs.domain.node import AssociationState
@@ -68,18 +68,35 @@ def sha256(files: MadeFiles) -> str:
 def self_signed(folder: Path, name: str) -> MadeFiles:
     """A certificate that no authority stands behind."""
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    return _written(folder, name, key, _builder(name, name, key).sign(key, hashes.SHA256()))
+
+
+def for_servers_alone(site: Site) -> MadeFiles:
+    """One of the site's that must not be shown by who calls."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    authority_key = read_private_key(site.folder / "ca.key")
+    assert isinstance(authority_key, ec.EllipticCurvePrivateKey)
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+    builder = _builder("web", "Site", key).add_extension(usage, critical=False)
+    return _written(site.folder, "web", key, builder.sign(authority_key, hashes.SHA256()))
+
+
+def _builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
-    certificate = (
+    return (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .sign(key, hashes.SHA256())
     )
+
+
+def _written(
+    folder: Path, name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate
+) -> MadeFiles:
     files = MadeFiles(folder / f"{name}.crt", folder / f"{name}.key")
     files.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
     files.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

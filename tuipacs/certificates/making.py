@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tuipacs.certificates.files import key_file_fault, make_folder, write_new
-from tuipacs.certificates.reading import read_certificates, read_private_key
+from tuipacs.certificates.reading import facts_of, read_certificates, read_private_key
 from tuipacs.errors import ConflictError, ForbiddenError, UsageError
 
 CA_DAYS = 3650
@@ -143,6 +143,36 @@ def issue(folder: Path, wanted: Wanted, *, now: dt.datetime) -> MadeFiles:
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return _write(files, builder.sign(authority_key, SHA256()), key)
+
+
+def renewal_of(old: Path, *, now: dt.datetime, days: int = CERTIFICATE_DAYS) -> Wanted:
+    """The same once more, for `issue`: names and use of ``old``, a new key, a name with the date.
+
+    Raises as `read_certificates`, and `UsageError` for an authority's own certificate.
+    """
+    certificate = read_certificates(old)[0]
+    facts = facts_of(certificate)
+    if facts.is_ca:
+        raise UsageError(
+            "an authority is not renewed: every node has to be given the new one",
+            remedy="tuipacs tls ca --folder DIR makes another",
+        )
+    names = _alternatives_of(certificate)
+    return Wanted(
+        name=f"{re.sub(r'-[0-9]{8}$', '', old.stem)}-{now:%Y%m%d}",
+        hosts=tuple(names.get_values_for_type(x509.DNSName)),
+        addresses=tuple(str(ip) for ip in names.get_values_for_type(x509.IPAddress)),
+        client_only=facts.purposes == ("client",),
+        days=days,
+        kind=KeyKind.EC if facts.key.startswith("EC") else KeyKind.RSA,
+    )
+
+
+def _alternatives_of(certificate: x509.Certificate) -> x509.SubjectAlternativeName:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return x509.SubjectAlternativeName([])
 
 
 def _authority(folder: Path, now: dt.datetime) -> tuple[x509.Certificate, _Key]:

@@ -110,6 +110,26 @@ def certificate(
     )
 
 
+@app.command("renew")
+def renew(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The certificate that ends")],
+    folder: FolderOption = None,
+    days: Annotated[int, typer.Option(metavar="N", help="Valid for so many days [730]")] = 730,
+    as_json: JsonOption = False,
+) -> None:
+    """Issue the same once more, with a new key: NAME-YYYYMMDD.crt and .key. Replaces nothing."""
+    from tuipacs.certificates.making import issue, renewal_of
+
+    now = dt.datetime.now(dt.UTC)
+    files = issue(_folder(ctx, folder), renewal_of(file, now=now, days=days), now=now)
+    words = (
+        "for this archive: name both in archive.toml, or copy them over the old ones",
+        "a node that is bound to the old one has to be added anew with this one",
+    )
+    _tell_made(files, words, as_json)
+
+
 def _tell_made(files: MadeFiles, words: tuple[str, ...], as_json: bool) -> None:
     from tuipacs.certificates.reading import facts_of, read_certificates
 

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tuipacs.certificates.files import key_file_fault, read_limited, write_new
-from tuipacs.certificates.making import KeyKind, Wanted, issue, make_authority
+from tuipacs.certificates.making import KeyKind, Wanted, issue, make_authority, renewal_of
 from tuipacs.certificates.reading import facts_of, read_certificates, read_private_key
 from tuipacs.errors import ConflictError, ForbiddenError, NotFoundError, UsageError
 
@@ -163,3 +163,31 @@ def test_a_key_is_private_to_its_owner(tmp_path: Path, mode: int, is_private: bo
     path.touch()
     path.chmod(mode)
     assert (not key_file_fault(path)) is is_private
+
+
+@pytest.mark.parametrize("client_only", [True, False])
+def test_a_renewal_is_the_same_with_a_new_key_and_a_dated_name(
+    folder: Path, client_only: bool
+) -> None:
+    wanted = Wanted(
+        name="ct1",
+        hosts=("ct1.example.org",),
+        addresses=("192.0.2.9",),
+        client_only=client_only,
+        kind=KeyKind.EC,
+    )
+    old = issue(folder, wanted, now=NOW)
+    later = NOW + dt.timedelta(days=700)
+    new = issue(folder, renewal_of(old.certificate, now=later), now=later)
+    assert new.certificate.name == "ct1-20281021.crt"
+    before, after = facts_of(read(old.certificate)), facts_of(read(new.certificate))
+    assert (after.names, after.purposes, after.key) == (before.names, before.purposes, before.key)
+    assert after.sha256 != before.sha256
+    assert read_private_key(new.key).public_key() != read_private_key(old.key).public_key()
+    again = renewal_of(new.certificate, now=later + dt.timedelta(days=1))
+    assert again.name == "ct1-20281022"
+
+
+def test_an_authority_is_not_renewed_behind_the_nodes_back(folder: Path) -> None:
+    with pytest.raises(UsageError, match="not renewed"):
+        renewal_of(folder / "ca.crt", now=NOW)
