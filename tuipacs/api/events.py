@@ -66,8 +66,11 @@ class EventStreams:
         self._tell()
 
     def _heard(self) -> None:
-        """Called by any thread, after any commit: at most one call waits in the loop."""
-        if self._told:
+        """Called by any thread, after any commit: at most one call waits in the loop.
+
+        With nobody listening the loop sleeps on: who comes reads the newest versions first.
+        """
+        if self._told and self._open:
             self._told = False
             self._loop.call_soon_threadsafe(self._tell)
 

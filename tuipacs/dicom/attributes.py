@@ -6,7 +6,7 @@ texts that are too long for the index and numbers that are none.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tuipacs.dicom import deflated
 from tuipacs.dicom.charset import Charset, charset_of
@@ -28,7 +28,6 @@ from tuipacs.dicom.indexed_tags import (
     DIRECTORY_RECORDS_TAG,
     REQUEST_TAGS,
     REQUESTS_TAG,
-    SAMPLES_TAG,
     TAGS,
     Indexed,
     Target,
@@ -46,7 +45,9 @@ from tuipacs.domain.attributes import (
 from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, MAX_UID_LENGTH, derived_uid, is_usable_uid
 from tuipacs.errors import InvalidObjectError
 
-_INTEGER_FIELDS = frozenset(("number_of_frames", "rows", "columns", "bits_allocated"))
+_INTEGER_FIELDS = frozenset(
+    ("number_of_frames", "rows", "columns", "bits_allocated", "samples_per_pixel")
+)
 _NOT_ALL_INFLATED = "only the first 16 MiB of the deflated dataset were looked at"
 _NOT_ALL_CHECKED = "the deflated dataset was not checked beyond 64 MiB"
 
@@ -60,6 +61,8 @@ class _Keys(NamedTuple):
     requests_wanted: frozenset[bytes]
     charset: bytes
     item: bytes
+    above: tuple[bytes, ...]  # what a patient, a study and a series are read from
+    above_only: frozenset[bytes]  # and nothing else
 
 
 def read_attributes(
@@ -99,41 +102,117 @@ def _build(
 ) -> IndexedAttributes:
     keys = _KEYS[form.big_endian]
     values = walked.values
+    above_key = (form.big_endian, form.implicit, assumed, *map(values.get, keys.above))
+    above = _known_above.get(above_key)
+    said = len(remarks)
     charset = _charset(values.get(keys.charset), assumed, remarks)
-    fields: tuple[dict[str, str], ...] = ({}, {}, {}, {})
-    numbers: dict[str, int] = {}
-    samples = 1
+    read = _Read(({}, {}, {}, {}), {})
     for key, (vr, raw) in values.items():
-        indexed = keys.indexed[key]
-        if vr != indexed.vr and vr and vr != b"UN":
-            remarks[f"{keyword(indexed)} has another VR than the standard says"] = None
-        if indexed.target == Target.READER:
-            if indexed.tag == DIRECTORY_RECORDS_TAG:
-                raise InvalidObjectError("this is a DICOMDIR: an index of other files, no object")
-            if indexed.tag == REQUESTS_TAG:
-                _read_request(raw, vr, form, charset, fields[Target.SERIES], remarks)
-            elif indexed.tag == SAMPLES_TAG:
-                samples = integer_of(indexed, vr, raw, form.big_endian, remarks)
-        elif indexed.field in _INTEGER_FIELDS:
-            numbers[indexed.field] = integer_of(indexed, vr, raw, form.big_endian, remarks)
-        else:
-            fields[indexed.target][indexed.field] = text_of(indexed, raw, charset, remarks)
-    _check_uids(fields, remarks, is_whole=walked.has_pixels or not walked.is_cut_short)
-    if not fields[Target.PATIENT].get("patient_id"):
-        remarks["PatientID is missing"] = None
+        if above is None or key not in keys.above_only:
+            _read_value(keys.indexed[key], vr, raw, form, charset, read, remarks)
+    if above is not None:
+        _check_instance(read.texts[Target.INSTANCE], remarks)
+    else:
+        above = _above(read, remarks, is_whole=walked.has_pixels or not walked.is_cut_short)
+        if len(remarks) == said and not _is_long(above_key):
+            if len(_known_above) >= _MOST_KNOWN:
+                _known_above.clear()
+            _known_above[above_key] = above
+    samples = read.numbers.pop(_SAMPLES, 1)
     instance = InstanceAttributes(
         transfer_syntax_uid=syntax,
-        **fields[Target.INSTANCE],  # type: ignore[arg-type]  # the texts
-        **numbers,  # type: ignore[arg-type]  # the numbers
+        **read.texts[Target.INSTANCE],  # type: ignore[arg-type]  # the texts
+        **read.numbers,  # type: ignore[arg-type]  # the numbers
     )
     _check_pixels(walked, instance, samples, remarks)
     return IndexedAttributes(
-        patient=PatientAttributes(**fields[Target.PATIENT]),
-        study=StudyAttributes(**fields[Target.STUDY]),
-        series=SeriesAttributes(**fields[Target.SERIES]),
+        patient=above.patient,
+        study=above.study,
+        series=above.series,
         instance=instance,
         remarks=tuple(remarks),
     )
+
+
+class _Read(NamedTuple):
+    """Values by field: texts for each target, and the numbers of the instance."""
+
+    texts: tuple[dict[str, str], ...]
+    numbers: dict[str, int]
+
+
+_SAMPLES = "samples_per_pixel"
+
+
+def _read_value(
+    indexed: Indexed,
+    vr: bytes,
+    raw: bytes,
+    form: Form,
+    charset: Charset,
+    read: _Read,
+    remarks: dict[str, None],
+) -> None:
+    if vr != indexed.vr and vr and vr != b"UN":
+        remarks[f"{keyword(indexed)} has another VR than the standard says"] = None
+    if indexed.field in _INTEGER_FIELDS:
+        read.numbers[indexed.field] = integer_of(indexed, vr, raw, form.big_endian, remarks)
+    elif indexed.target != Target.READER:
+        read.texts[indexed.target][indexed.field] = text_of(indexed, raw, charset, remarks)
+    elif indexed.tag == REQUESTS_TAG:
+        _read_request(raw, vr, form, charset, read.texts[Target.SERIES], remarks)
+    elif indexed.tag == DIRECTORY_RECORDS_TAG:
+        raise InvalidObjectError("this is a DICOMDIR: an index of other files, no object")
+
+
+def _above(read: _Read, remarks: dict[str, None], *, is_whole: bool) -> _Above:
+    _check_uids(read.texts, remarks, is_whole=is_whole)
+    if not read.texts[Target.PATIENT].get("patient_id"):
+        remarks["PatientID is missing"] = None
+    return _Above(
+        PatientAttributes(**read.texts[Target.PATIENT]),
+        StudyAttributes(**read.texts[Target.STUDY]),
+        SeriesAttributes(**read.texts[Target.SERIES]),
+    )
+
+
+class _Above(NamedTuple):
+    """What the objects of one series have in common."""
+
+    patient: PatientAttributes
+    study: StudyAttributes
+    series: SeriesAttributes
+
+
+_MOST_KNOWN = 64
+_LONGEST_KNOWN = 4096  # bytes of values
+_known_above: dict[tuple[Any, ...], _Above] = {}
+"""By the very bytes of all values above the instance: most objects repeat those of the last one.
+
+Only what was read without a remark is kept here. Any thread may add to it or empty it.
+"""
+
+
+def _is_long(above_key: tuple[Any, ...]) -> bool:
+    return sum(len(value[1]) for value in above_key[3:] if value) > _LONGEST_KNOWN
+
+
+def _check_instance(instance: dict[str, str], remarks: dict[str, None]) -> None:
+    """`_check_uids` for an instance of a known series."""
+    for field, name in _INSTANCE_UIDS:
+        _check_uid(instance.get(field, ""), name, remarks)
+
+
+_INSTANCE_UIDS = (("sop_class_uid", "SOP Class UID"), ("sop_instance_uid", "SOP Instance UID"))
+
+
+def _check_uid(uid: str, name: str, remarks: dict[str, None]) -> None:
+    if not uid:
+        raise InvalidObjectError(f"the dataset has no {name}")
+    if not is_usable_uid(uid, longest=MAX_KEPT_UID_LENGTH):
+        raise InvalidObjectError(f"the {name} is not usable as one")
+    if len(uid) > MAX_UID_LENGTH:
+        remarks[f"the {name} is longer than {MAX_UID_LENGTH} characters"] = None
 
 
 def _check_uids(
@@ -150,12 +229,8 @@ def _check_uids(
         if not uid and is_whole and target in (Target.STUDY, Target.SERIES):
             fields[target][field] = _stand_in(target, fields)
             remarks[f"the dataset has no {name}: filed under a made-up one"] = None
-        elif not uid:
-            raise InvalidObjectError(f"the dataset has no {name}")
-        elif not is_usable_uid(uid, longest=MAX_KEPT_UID_LENGTH):
-            raise InvalidObjectError(f"the {name} is not usable as one")
-        elif len(uid) > MAX_UID_LENGTH:
-            remarks[f"the {name} is longer than {MAX_UID_LENGTH} characters"] = None
+        else:
+            _check_uid(uid, name, remarks)
 
 
 def _stand_in(target: Target, fields: tuple[dict[str, str], ...]) -> str:
@@ -285,7 +360,22 @@ def _keys(*, big_endian: bool) -> _Keys:
     requests = keys_of(REQUEST_TAGS, big_endian=big_endian)
     item = b"\xff\xfe\xe0\x00" if big_endian else b"\xfe\xff\x00\xe0"
     charset = next(key for key, element in requests.items() if element.tag == CHARSET_TAG)
-    return _Keys(indexed, frozenset(indexed), requests, frozenset(requests), charset, item)
+    above_only = frozenset(
+        key
+        for key, element in indexed.items()
+        if element.target <= Target.SERIES or element.tag == REQUESTS_TAG
+    )
+    above = (*sorted(above_only), charset)
+    return _Keys(
+        indexed,
+        frozenset(indexed),
+        requests,
+        frozenset(requests),
+        charset,
+        item,
+        above,
+        above_only,
+    )
 
 
 _KEYS = {False: _keys(big_endian=False), True: _keys(big_endian=True)}

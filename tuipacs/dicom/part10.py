@@ -7,6 +7,7 @@ wrong one, no meta information at all) and says so in ``remarks``; it refuses th
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -183,23 +184,44 @@ def encode_header(
     Source and Sending AE Title, the called one Receiving AE Title; a title that is not 1 to 16
     printable ASCII characters is left out. Raises :class:`InvalidObjectError` for an unusable UID.
     """
-    for uid in (sop_class_uid, sop_instance_uid, transfer_syntax_uid):
-        if not is_usable_uid(uid, longest=MAX_KEPT_UID_LENGTH):
-            raise InvalidObjectError("a UID of the file meta information is not usable")
-    body = (
-        b"\x02\x00\x01\x00OB\x00\x00\x02\x00\x00\x00\x00\x01"
-        + _element(0x0002, b"UI", strip_uid(sop_class_uid), "\0")
-        + _element(0x0003, b"UI", strip_uid(sop_instance_uid), "\0")
-        + _element(0x0010, b"UI", strip_uid(transfer_syntax_uid), "\0")
+    _check_uid(sop_instance_uid)
+    before, after = _around_instance(
+        sop_class_uid, transfer_syntax_uid, calling_ae_title, called_ae_title
+    )
+    instance = _element(0x0003, b"UI", strip_uid(sop_instance_uid), "\0")
+    length = _GROUP_LENGTH.pack(2, 0, b"UL", 4, len(before) + len(instance) + len(after))
+    return b"".join((_PREFIX, length, before, instance, after))
+
+
+_PREFIX = b"\0" * 128 + b"DICM"
+_GROUP_LENGTH = struct.Struct("<HH2sHL")
+
+
+@lru_cache(maxsize=256)
+def _around_instance(
+    sop_class_uid: str, transfer_syntax_uid: str, calling_ae_title: str, called_ae_title: str
+) -> tuple[bytes, bytes]:
+    """What stands before and after the one element that differs within an association."""
+    _check_uid(sop_class_uid)
+    _check_uid(transfer_syntax_uid)
+    before = b"\x02\x00\x01\x00OB\x00\x00\x02\x00\x00\x00\x00\x01" + _element(
+        0x0002, b"UI", strip_uid(sop_class_uid), "\0"
+    )
+    after = (
+        _element(0x0010, b"UI", strip_uid(transfer_syntax_uid), "\0")
         + _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, "\0")
         + _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, " ")
     )
     if calling := _ae_title(calling_ae_title):
-        body += _element(0x0016, b"AE", calling, " ") + _element(0x0017, b"AE", calling, " ")
+        after += _element(0x0016, b"AE", calling, " ") + _element(0x0017, b"AE", calling, " ")
     if called := _ae_title(called_ae_title):
-        body += _element(0x0018, b"AE", called, " ")
-    length = struct.pack("<HH2sHL", 0x0002, 0x0000, b"UL", 4, len(body))
-    return b"\0" * 128 + b"DICM" + length + body
+        after += _element(0x0018, b"AE", called, " ")
+    return before, after
+
+
+def _check_uid(uid: str) -> None:
+    if not is_usable_uid(uid, longest=MAX_KEPT_UID_LENGTH):
+        raise InvalidObjectError("a UID of the file meta information is not usable")
 
 
 def _element(element: int, vr: bytes, text: str, pad: str) -> bytes:

@@ -68,6 +68,9 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     hash: str = ""  # hex SHA-256 over the previous hash and this record
 
 
+_NOWHERE = Origin()
+
+
 def new_record(
     event: AuditEvent,
     operation: str,
@@ -79,9 +82,13 @@ def new_record(
     origin: Origin | None = None,
     outcome: AuditOutcome = AuditOutcome.SUCCESS,
     detail: str = "",
+    about: tuple[str, str, str] = ("", "", ""),
 ) -> AuditRecord:
-    """A record that is not yet in the log: ``seq`` and ``hash`` come when it is appended."""
-    where = origin or Origin()
+    """A record that is not yet in the log: ``seq`` and ``hash`` come when it is appended.
+
+    ``about``: patient ID, Study Instance UID, SOP Instance UID.
+    """
+    where = origin or _NOWHERE
     return AuditRecord(
         seq=0,
         at=at,
@@ -96,5 +103,8 @@ def new_record(
         terminal=where.terminal,
         ssh_client=where.ssh_client,
         address=where.address,
+        patient_id=about[0],
+        study_instance_uid=about[1],
+        sop_instance_uid=about[2],
         detail=detail,
     )

@@ -14,10 +14,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Concatenate, ParamSpec, TypeVar
 
-import msgspec
-
 from tuipacs.domain.actor import Actor
-from tuipacs.domain.audit import AuditEvent, AuditOutcome, new_record
+from tuipacs.domain.audit import AuditEvent, AuditOutcome, AuditRecord, new_record
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.permissions import Permission, roles_with
 from tuipacs.errors import ForbiddenError, TuipacsError
@@ -34,18 +32,48 @@ _MAX_DETAIL = 500  # characters
 
 
 class _Call:
-    """One guarded call while it runs: the record to be, and whether it was written."""
+    """One guarded call while it runs: what its record will say, and whether it was written."""
+
+    __slots__ = (
+        "_about",
+        "_actor",
+        "_at",
+        "_event",
+        "_operation",
+        "detail",
+        "recorded",
+    )
 
     def __init__(self, actor: Actor, event: AuditEvent, operation: str, at: float) -> None:
+        self._actor = actor
+        self._event = event
+        self._operation = operation
+        self._at = at
+        self._about = ("", "", "")  # patient ID, Study and SOP Instance UID
+        self.detail = ""
         self.recorded = False
-        self.record = new_record(
-            event,
-            operation,
-            at,
+
+    def about(self, patient_id: str, study_instance_uid: str, sop_instance_uid: str) -> None:
+        before = self._about
+        self._about = (
+            patient_id or before[0],
+            study_instance_uid or before[1],
+            sop_instance_uid or before[2],
+        )
+
+    def record(self, outcome: AuditOutcome, detail: str) -> AuditRecord:
+        actor = self._actor
+        return new_record(
+            self._event,
+            self._operation,
+            self._at,
             actor=actor.name,
             kind=actor.kind,
             role=actor.role.value if actor.role else "",
             origin=actor.origin,
+            outcome=outcome,
+            detail=detail[:_MAX_DETAIL],
+            about=self._about,
         )
 
 
@@ -66,7 +94,7 @@ class Service:
         with self._index.write() as tx:
             yield tx
             if call is not None and not call.recorded:
-                audit.append(tx, call.record)
+                audit.append(tx, call.record(AuditOutcome.SUCCESS, call.detail))
         if call is not None:
             call.recorded = True
 
@@ -83,7 +111,7 @@ class Service:
             try:
                 result = work(tx)
                 if call is not None and not call.recorded:
-                    audit.append(tx, call.record)
+                    audit.append(tx, call.record(AuditOutcome.SUCCESS, call.detail))
             finally:
                 _current.reset(token)
             return result
@@ -96,10 +124,7 @@ class Service:
     def _record(self, outcome: AuditOutcome, call: _Call, detail: str) -> None:
         """Write a call's record in a transaction of its own."""
         with self._index.write() as tx:
-            audit.append(
-                tx,
-                msgspec.structs.replace(call.record, outcome=outcome, detail=detail[:_MAX_DETAIL]),
-            )
+            audit.append(tx, call.record(outcome, detail))
 
 
 def about(
@@ -113,15 +138,9 @@ def about(
     call = _current.get()
     if call is None:
         raise AssertionError("about() outside a guarded call")
-    fields = {
-        "patient_id": patient_id,
-        "study_instance_uid": study_instance_uid,
-        "sop_instance_uid": sop_instance_uid,
-        "detail": detail[:_MAX_DETAIL],
-    }
-    call.record = msgspec.structs.replace(
-        call.record, **{name: value for name, value in fields.items() if value}
-    )
+    call.about(patient_id, study_instance_uid, sop_instance_uid)
+    if detail:
+        call.detail = detail[:_MAX_DETAIL]
 
 
 def covered() -> None:
@@ -144,9 +163,14 @@ def guarded(
     def decorate(
         method: Callable[Concatenate[S, Actor, P], R],
     ) -> Callable[Concatenate[S, Actor, P], R]:
+        names: dict[type, str] = {}  # "service.method", by the class it is called on
+
         @functools.wraps(method)
         def door(self: S, actor: Actor, /, *args: P.args, **kwargs: P.kwargs) -> R:
-            operation = f"{type(self).__name__.lower()}.{method.__name__}"
+            operation = names.get(type(self))
+            if operation is None:
+                operation = f"{type(self).__name__.lower()}.{method.__name__}"
+                names[type(self)] = operation
             call = _Call(actor, event, operation, self._clock())
             if permission not in actor.permissions:
                 self._record(AuditOutcome.REFUSED, call, f"lacks {permission.value}")
@@ -161,14 +185,14 @@ def guarded(
                 result = method(self, actor, *args, **kwargs)
             except Exception as error:
                 reason = error.message if isinstance(error, TuipacsError) else type(error).__name__
-                tried = call.record.detail
+                tried = call.detail
                 words = f"{tried}: {reason}" if tried and tried != reason else reason
                 self._record(AuditOutcome.FAILURE, call, words)
                 raise
             finally:
                 _current.reset(token)
             if not call.recorded:
-                self._record(AuditOutcome.SUCCESS, call, call.record.detail)
+                self._record(AuditOutcome.SUCCESS, call, call.detail)
             return result
 
         door.permission = permission  # type: ignore[attr-defined]

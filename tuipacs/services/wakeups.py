@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Versions:
+class Versions(NamedTuple):
     """What a listener compares: the change feed's seq, and versions of the two live lists."""
 
     seq: int = 0
@@ -42,19 +41,20 @@ class Wakeups:
 
     def content(self, seq: int) -> None:
         """The change feed has grown to ``seq``."""
-        self._tell(lambda old: replace(old, seq=max(seq, old.seq)))
+        self._tell(seq=seq)
 
     def incoming(self) -> None:
         """An association came, went or counted."""
-        self._tell(lambda old: replace(old, incoming=old.incoming + 1))
+        self._tell(incoming=1)
 
     def jobs(self) -> None:
         """A job changed."""
-        self._tell(lambda old: replace(old, jobs=old.jobs + 1))
+        self._tell(jobs=1)
 
-    def _tell(self, step: Callable[[Versions], Versions]) -> None:
+    def _tell(self, seq: int = 0, incoming: int = 0, jobs: int = 0) -> None:
         with self._lock:
-            self._versions = step(self._versions)
+            old = self._versions
+            self._versions = Versions(max(seq, old.seq), old.incoming + incoming, old.jobs + jobs)
             listeners = tuple(self._listeners)
         for listener in listeners:
             listener()
