@@ -21,6 +21,7 @@ MEDIA_TYPE = "application/x-ndjson"
 HEARTBEAT = 10.0  # seconds between lines when nothing happens
 SESSION_CHECK = 1.0  # seconds until a lock by the clock is noticed
 COALESCE = 0.25  # seconds between lines at least: four a second
+REST = 0.05  # seconds after a wake-up in which there is no other
 MAX_STREAMS = 192
 MAX_STREAMS_PER_SESSION = 4  # the oldest gives way: its reader may be gone without a word
 ENDED = "ended"
@@ -56,6 +57,7 @@ class EventStreams:
         self._loop = asyncio.get_running_loop()
         self._open: list[_Stream] = []  # the oldest first
         self._told = True
+        self._told_of = wakeups.versions
         self._closing = False
         self._unsubscribe = wakeups.listen(self._heard)
 
@@ -75,9 +77,17 @@ class EventStreams:
             self._loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
-        self._told = True
+        self._told_of = self._wakeups.versions
         for stream in self._open:
             stream.changed.set()
+        if not self._closing:
+            self._loop.call_later(REST, self._listen_again)
+
+    def _listen_again(self) -> None:
+        """A wake-up of this loop costs the thread that receives more than the news is worth."""
+        self._told = True
+        if self._wakeups.versions != self._told_of:
+            self._heard()
 
     async def endpoint(self, request: Request) -> Response:
         """Answer one request; a locked session may listen, for it hears numbers only."""
