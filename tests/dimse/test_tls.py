@@ -305,8 +305,7 @@ def test_a_bound_node_is_itself_with_its_certificate_only(site: Site, tmp_path: 
             assert peer.associate(calling=b"CT1").detail == (1, 1, 3)
         shown = sha256(site.mr2)[:12]
         refused(archive, f"another certificate than the one shown (SHA-256 {shown}…)")
-        plain = [row.reason for row in archive.records() if not row.is_tls]
-        assert plain == ["this node is bound to a certificate, and the connection has no TLS"]
+        refused(archive, "this node is bound to a certificate, and the connection has no TLS")
 
 
 def test_binding_a_node_ends_its_association_in_clear(site: Site, tmp_path: Path) -> None:
@@ -358,6 +357,7 @@ def test_a_drain_lets_a_store_over_tls_finish_and_cuts_off_handshakes(
             drain.start()
             while silent.read()[0]:  # it ends long before its deadline of 30 s
                 pass
+            refused(archive, "this archive is shutting down")  # and not: went away
             archive.keeper.may_go_on.set()
             assert busy.status() == 0
             assert busy.read()[0] == 7

@@ -143,7 +143,7 @@ def refused(archive: Archive, words: str) -> None:
     """Wait until a refusal with these words is on the incoming screen."""
     eventually(
         lambda: any(
-            words in row.reason and row.is_tls
+            words in row.reason
             for row in archive.records()
             if row.state is AssociationState.REJECTED
         )

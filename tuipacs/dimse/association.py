@@ -59,7 +59,7 @@ class Association:
         self._settings = engine.settings
         self._channel = channel
         self._tls = tls  # for a connection to the TLS port
-        self.caller = Caller("", "", address, is_tls=tls is not None)
+        self.caller = Caller("", "", address)
         self.info: AssociationInfo | None = None  # once accepted
         self._dismissal = Dismissal(channel)
         self._peer_max_length = 0
@@ -130,7 +130,9 @@ class Association:
             first = self._channel.first_byte(deadline, words)
             if first == CLIENT_HELLO:
                 shown = self._channel.secure(source.context(), deadline, words)
-                self.caller = dataclasses.replace(self.caller, certificate_sha256=shown)
+                self.caller = dataclasses.replace(
+                    self.caller, is_tls=True, certificate_sha256=shown
+                )
                 return True
             if first in tuple(PduType):
                 words = "sent DICOM without TLS to the TLS port"
@@ -186,7 +188,8 @@ class Association:
         )
 
     def _report_refusal(self, words: str) -> None:
-        self._engine.observer.rejected(self.caller, False, words)
+        """If we ended it ourselves, that is the reason, and not what came of it."""
+        self._engine.observer.rejected(self.caller, False, self._dismissal.reason or words)
 
     def _converse(self, info: AssociationInfo, greeting: bytes) -> None:
         conversation = Conversation(

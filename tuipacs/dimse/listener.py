@@ -208,7 +208,7 @@ class Listener:
         full = self._too_many_waiting(address)
         if full:
             sock.close()
-            self._observer.rejected(Caller("", "", address, is_tls=bool(tls)), False, full)
+            self._observer.rejected(Caller("", "", address), False, full)
             return
         try:
             channel = Channel(sock, self._settings.max_pdu + 4 * HEADER_SIZE)
