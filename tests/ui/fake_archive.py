@@ -32,7 +32,7 @@ from tuipacs.domain.records import (
     SeriesRecord,
     StudyRecord,
 )
-from tuipacs.domain.system import Health, ModalityUse, SystemStatus, Totals
+from tuipacs.domain.system import Health, ModalityUse, SystemStatus, TlsHealth, Totals
 from tuipacs.domain.user import ClientKind, Identity, Session, SessionRecord, UserRecord
 from tuipacs.errors import (
     AuthenticationError,
@@ -207,6 +207,7 @@ class FakeArchive:
         self.incoming_version = self.jobs_version = 1
         self.touched: dict[int, int] = {}  # patient key → seq
         self.login_hint = ""
+        self.tls: TlsHealth | None = None
         self.failures: dict[str, TuipacsError] = {}
         self.gate: asyncio.Event | None = None  # while set and not open, nothing is answered
         self.jobs: list[JobRecord] = []
@@ -303,6 +304,7 @@ class FakeArchive:
             receiving=True,
             started_at=NOW - 90000,
             login_hint=self.login_hint,
+            tls=self.tls,
         )
 
     def do_system_health(self, _: m.Empty) -> Health:

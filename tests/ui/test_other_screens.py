@@ -9,11 +9,11 @@ import pytest
 from textual.widgets import Button, Input
 
 from tests.ui.driving import FakeLauncher, at_work, program, screen_text, type_ahead, until
-from tests.ui.fake_archive import FakeArchive, association, running_job
+from tests.ui.fake_archive import NOW, FakeArchive, association, running_job
 from tuipacs.domain.job import JobState
 from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import NodeService, Role
-from tuipacs.domain.system import ModalityUse
+from tuipacs.domain.system import ModalityUse, TlsHealth
 from tuipacs.errors import ConflictError
 from tuipacs.schema.messages import Empty, ImportRequest
 from tuipacs.ui.dialogs.confirm import Confirm
@@ -444,3 +444,28 @@ async def test_a_refused_context_is_named_where_its_words_do_not_fit_on_80x24() 
         await until(pilot, lambda: isinstance(app.screen, IncomingScreen) and app.desk.associations)
         await pilot.press("enter")
         await until(pilot, lambda: "Study Root Query/Retrieve" in screen_text(app))
+
+
+@pytest.mark.parametrize(
+    ("days", "problem", "words"),
+    [
+        (400, "", "port 2762, certificate for 400 more days"),
+        (3, "", "port 2762, certificate for 3 more days"),
+        (-1, "", "the certificate has EXPIRED"),
+        (400, "the new TLS files are not used", "the new TLS files are not used"),
+    ],
+)
+async def test_the_certificate_and_its_end_stand_on_the_system_screen(
+    days: int, problem: str, words: str
+) -> None:
+    archive = FakeArchive(5, role=Role.ADMIN)
+    archive.tls = TlsHealth(
+        port=2762,
+        subject="archive",
+        sha256="ab" * 32,
+        expires_at=NOW + days * 86400 + 3600,
+        problem=problem,
+    )
+    async with at_work(archive) as (app, pilot):
+        await pilot.press("g", "s")
+        await until(pilot, lambda: words in screen_text(app))
