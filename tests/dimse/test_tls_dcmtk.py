@@ -6,13 +6,14 @@ import datetime as dt
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pydicom.data
 import pytest
 
 from tests.dimse.archive import ADMIN, Archive, eventually
 from tests.dimse.tls_site import PASSWORD, Site, refused, secure_archive, sha256
-from tuipacs.certificates.making import KeyKind, MadeFiles, Wanted, issue, make_authority
+from tuipacs.certificates.making import MadeFiles, Wanted, issue
 from tuipacs.dimse.tls import ServerTls
 from tuipacs.domain.permissions import NodeService
 from tuipacs.schema.messages import NodeAddRequest
@@ -21,22 +22,18 @@ pytestmark = pytest.mark.dcmtk
 CT_FILE = Path(pydicom.data.__file__).parent / "test_files" / "CT_small.dcm"
 
 
-class RsaSite(Site):
-    """The same with RSA, as `tuipacs tls` makes it unless it is told otherwise."""
+class MixedSite(Site):
+    """The archive's key is RSA, as `tuipacs tls` makes it; the nodes' keys are EC."""
 
-    def __init__(self, folder: Path) -> None:
-        now = dt.datetime.now(dt.UTC)
-        self.folder, self.ca = folder, folder / "ca.crt"
-        make_authority(folder, "Site", now=now)
-        self.archive = issue(folder, Wanted(name="archive"), now=now)
-        self.ct1 = issue(folder, Wanted(name="ct1", kind=KeyKind.EC, client_only=True), now=now)
-        self.mr2 = issue(folder, Wanted(name="mr2", kind=KeyKind.EC), now=now)
+    def issue(self, name: str, *, days_ago: int = 0, **wanted: Any) -> MadeFiles:
+        if name == "archive":
+            return issue(self.folder, Wanted(name=name), now=dt.datetime.now(dt.UTC))
+        return super().issue(name, days_ago=days_ago, **wanted)
 
 
-@pytest.fixture(scope="module", params=[Site, RsaSite])
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    made: Site = request.param(tmp_path_factory.mktemp("site"))
-    return made
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return MixedSite(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="module")
