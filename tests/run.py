@@ -6,6 +6,7 @@ Arguments go to pytest: ``python tests/run.py -k audit``.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = Path(sys.executable).parent
 
+WORKERS = 2 * (os.cpu_count() or 1)
+"""Half of the time a test waits: for another process, the disk, a terminal."""
+
+PYTEST = (sys.executable, "-m", "pytest")
 CHECKS: tuple[tuple[str, ...], ...] = (
     (sys.executable, "-m", "ruff", "format", "--check", "."),
     (sys.executable, "-m", "ruff", "check", "."),
     (sys.executable, "-m", "mypy"),
     (str(TOOLS / "lint-imports"),),
-    (sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadscope", "-m", "not long", "-q"),
+    (*PYTEST, "-n", str(WORKERS), "--dist", "loadscope", "-m", "not long", "-q"),
 )
 
 
