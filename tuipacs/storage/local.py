@@ -42,7 +42,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOOK_EVERY = 16 << 20  # bytes written until the free space is looked at again
 _SMALL = 256 << 10  # bytes that are worth copying to save a system call
 _CHUNK = 1 << 20
-_PUSH_EVERY = 8 << 20  # bytes until the disk is told to begin; what is left for fsync is little
+_PUSH_EVERY = 128 << 10  # bytes until the disk is told to begin: little is left for the fsync
 _BUSY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # says nothing about the disk, and passes
 Fsync = Callable[[int], None]
 
@@ -279,7 +279,7 @@ class LocalSpool:
         self._hasher.update(chunk)
         self._size = size
         if size - self._pushed >= _PUSH_EVERY:
-            begin_writeback(self._descriptor)
+            begin_writeback(self._descriptor, len(self._header) + self._pushed)
             self._pushed = size
 
     def digest(self) -> bytes:

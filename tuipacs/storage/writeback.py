@@ -24,7 +24,7 @@ def _find() -> Callable[[int, int, int, int], int] | None:
 _sync_file_range = _find()
 
 
-def begin_writeback(descriptor: int) -> None:
-    """Begin to write what is not on the disk yet; returns at once. Errors come with the fsync."""
+def begin_writeback(descriptor: int, start: int) -> None:
+    """Begin to write what lies behind ``start``; returns at once. Errors come with the fsync."""
     if _sync_file_range is not None:
-        _sync_file_range(descriptor, 0, 0, _WRITE)
+        _sync_file_range(descriptor, start, 0, _WRITE)
