@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.dimse.archive import Archive, eventually
 from tests.dimse.raw_peer import CT, CT_CONTEXT, VERIFICATION, RawPeer, command, p_data
@@ -157,6 +159,36 @@ def test_a_handshake_that_is_left_in_the_middle_is_named(archive: Archive, site:
         peer.send(outgoing.read())
         assert peer.socket.recv(1) == b"\x16"  # the archive's hello
     refused(archive, "went away inside the TLS handshake")
+    still_works(archive, site)
+
+
+def hello(site: Site) -> bytes:
+    """What a client says first."""
+    outgoing = ssl.MemoryBIO()
+    client = site.context(site.ct1).wrap_bio(ssl.MemoryBIO(), outgoing)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_damaged_hellos_end_in_words_and_nothing_else(
+    archive: Archive, site: Site, data: st.DataObject
+) -> None:
+    said = bytearray(hello(site))
+    for _ in range(data.draw(st.integers(1, 4))):
+        said[data.draw(st.integers(0, len(said) - 1))] = data.draw(st.integers(0, 255))
+    said = said[: data.draw(st.integers(1, len(said)))]
+    with RawPeer(tls_port(archive)) as peer:
+        peer.send(bytes(said))
+        peer.socket.shutdown(socket.SHUT_WR)
+        while peer.socket.recv(65536):
+            pass
+    assert all(row.state is AssociationState.REJECTED for row in archive.records()[:1])
+
+
+def test_after_them_the_port_works(archive: Archive, site: Site) -> None:
     still_works(archive, site)
 
 
