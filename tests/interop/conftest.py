@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.daemon_fixture import ADMIN, PASSWORD, RunningArchive
-from tests.interop.samples import Certificates
+from tests.interop.samples import USER, WITH_USER, Certificates
 from tests.interop.tap import Tap
 from tuipacs.bootstrap import create_archive
 from tuipacs.certificates.making import KeyKind, Wanted, issue, make_authority
+from tuipacs.certificates.reading import facts_of, read_certificates
 from tuipacs.config import Config, DicomSettings, TlsSettings
-from tuipacs.domain.permissions import NodeService
+from tuipacs.domain.permissions import NodeService, Role
 from tuipacs.paths import ArchivePaths
 from tuipacs.schema import operations
 from tuipacs.schema.messages import NodeAddRequest
@@ -69,6 +70,16 @@ def archive(certificates: Certificates) -> Iterator[RunningArchive]:
         for client in CLIENTS:
             node = NodeAddRequest(ae_title=client, address="", services=tuple(NodeService))
             connection.call(operations.NODE_ADD, node)
+        shown = read_certificates(certificates.client.certificate)[0]
+        bound = NodeAddRequest(
+            ae_title=WITH_USER,
+            address="",
+            services=(NodeService.ECHO,),
+            certificate_sha256=facts_of(shown).sha256,
+            require_identity=True,
+        )
+        connection.call(operations.NODE_ADD, bound)
+        running.add_user(USER, Role.VIEWER)
         yield running
     finally:
         running.close()

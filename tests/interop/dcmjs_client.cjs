@@ -1,8 +1,8 @@
 // What the tests have npm's dcmjs-dimse do; run by node with the package in NODE_PATH.
 //
 // Standard input: {"port", "called", "files": [path], "find": {keyword: value}, "tls": {"key",
-// "cert", "ca"}}; all but port and called are optional, tls holds paths. All requests go over one
-// association. Standard output: {"echo": status, "stored": {path: status}, "found": [dataset],
+// "cert", "ca"}, "calling", "user": [name, passcode or null]}; all but port and called are optional,
+// tls holds paths. All requests go over one association. Standard output: {"echo": status, "stored": {path: status}, "found": [dataset],
 // "find": final status}, or {"refused": why} when there was no association.
 
 const fs = require('fs');
@@ -58,4 +58,14 @@ if (asked.tls) {
     rejectUnauthorized: true,
   };
 }
-client.send('127.0.0.1', asked.port, 'DCMJS', asked.called, options);
+if (asked.user) {
+  const [name, passcode] = asked.user;
+  const { Username, UsernameAndPasscode } = constants.UserIdentityType;
+  options.userIdentity = {
+    type: passcode === null ? Username : UsernameAndPasscode,
+    positiveResponseRequested: true,
+    primaryField: name,
+    secondaryField: passcode || '',
+  };
+}
+client.send('127.0.0.1', asked.port, asked.calling || 'DCMJS', asked.called, options);

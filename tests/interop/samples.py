@@ -16,6 +16,10 @@ from tests.interop.tap import Tap
 from tuipacs.certificates.making import MadeFiles
 from tuipacs.domain.uid import new_uid
 
+USER = "vera"
+WITH_USER = "WITHUSER"
+"""A node that has to show the client's certificate and to name a user."""
+
 
 @dataclass(frozen=True)
 class Certificates:

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from tests.bundled import FOLDER
-from tests.e2e.daemon_fixture import RunningArchive
+from tests.e2e.daemon_fixture import PASSWORD, RunningArchive
 from tests.interop.samples import (
     ANY,
     NAME,
+    USER,
+    WITH_USER,
     Certificates,
     as_one_study,
     check_what_came_back,
@@ -107,3 +109,22 @@ def test_a_certificate_of_an_unknown_authority_is_not_let_in(
 ) -> None:
     tls = pem(certificates.stranger, certificates.authority)
     assert "unknown ca" in dcmjs(tls_port(archive), tls=tls)["refused"]
+
+
+@pytest.mark.parametrize(
+    ("user", "let_in"),
+    [
+        ([USER, PASSWORD], True),
+        ([USER, None], True),  # the node's own certificate vouches for the name
+        ([USER, "not the password"], False),
+        (["nobody", None], False),
+        (None, False),
+    ],
+)
+def test_a_node_that_has_to_name_a_user(
+    archive: RunningArchive, certificates: Certificates, user: list[str | None] | None, let_in: bool
+) -> None:
+    tls = pem(certificates.client, certificates.authority)
+    said = dcmjs(tls_port(archive), calling=WITH_USER, tls=tls, user=user)
+    assert said.get("echo") == (0x0000 if let_in else None)
+    assert ("refused" in said) is not let_in
