@@ -165,6 +165,7 @@ def run(scratch: Path, studies: int, repeats: int) -> list[Measure]:
     everything = [scratch / "all"]
     write_query(everything[0])
     whole = Measure(f"C-FIND of all of {studies:,} studies", "answers/s", [Goal(ORTHANC)])
+    work = Measure("the same, a second of the archive's processor", "answers/s", [Goal(ORTHANC)])
     few = Measure(f"selective C-FIND in {studies:,} studies", "queries/s", [Goal(ORTHANC)])
     counts = set()
     with contextlib.ExitStack() as stack:
@@ -181,30 +182,33 @@ def run(scratch: Path, studies: int, repeats: int) -> list[Measure]:
             counts.add(answers(server, selective))
         for _ in range(repeats):
             for program, server in servers.items():
-                measured(whole, program, server, everything, studies)
+                spent = measured(whole, program, server, everything, studies)
+                work.add(program, studies / spent)
                 measured(few, program, server, selective, QUERIES)
     if len(counts) != 1:
         raise SystemExit(f"the archives do not agree how many match: {sorted(counts)}")
     few.note = f"{counts.pop():,} answers to {QUERIES} queries, over one association"
     shutil.rmtree(source)
-    return [whole, few]
+    return [whole, work, few]
 
 
 def measured(
     measure: Measure, program: str, server: Server, queries: Sequence[Path], count: int
-) -> None:
-    """Take one run down as ``count`` a second."""
+) -> float:
+    """Take one run down as ``count`` a second; returns the server's processor seconds."""
     pid = server.process.pid
     rig.forget_peak(pid)
     before = rig.cpu_seconds(pid)
     seconds, _ = ask(server, queries)
+    spent = rig.cpu_seconds(pid) - before
     measure.add(
         program,
         count / seconds,
         seconds=round(seconds, 2),
-        cpu_s=round(rig.cpu_seconds(pid) - before, 2),
+        cpu_s=round(spent, 2),
         peak_mb=round(rig.peak_mb(pid)),
     )
+    return spent
 
 
 def big(scratch: Path, filled: Path, repeats: int) -> Measure:

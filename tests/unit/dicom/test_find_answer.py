@@ -58,6 +58,11 @@ def test_what_has_no_value_is_there_and_empty(syntax: str) -> None:
     assert "SpecificCharacterSet" not in found
 
 
+def test_values_are_padded_as_their_vr_asks() -> None:
+    data = encode({"StudyInstanceUID": "1.2", "PatientID": "ABC"})
+    assert data.endswith(b"\x10\x00\x20\x00LO\x04\x00ABC \x20\x00\x0d\x00UI\x04\x001.2\x00")
+
+
 def test_a_number_that_does_not_fit_is_no_number() -> None:
     assert answer(encode({"Rows": "65535", "Columns": "65536"})).Rows == 65535
     assert answer(encode({"Rows": "65535", "Columns": "65536"})).Columns is None
