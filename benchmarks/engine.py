@@ -1,6 +1,6 @@
 """The association engine beside Debian's DCMTK and Orthanc: everything, in one run and one table.
 
-    python benchmarks/engine.py [--json] [--long] [--quick] [--only receive,find,send,memory]
+    python benchmarks/engine.py [--json] [--long] [--quick] [--repeats 3] [--only receive,find,send,memory]
 
 Receiving over one association and over four, from a sender without and with Nagle's algorithm;
 C-FIND over 20,000 studies; sending; one object of 2 GB; very many tiny objects (10,000, with --long
@@ -93,6 +93,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default=",".join(PARTS), help="parts to run, by comma")
     parser.add_argument("--long", action="store_true", help=f"{LONG_TINY:,} tiny objects")
+    parser.add_argument("--repeats", type=int, default=Size.repeats)
     parser.add_argument("--quick", action="store_true", help="few of everything; no figures")
     parser.add_argument("--folder", type=Path, default=None, help="which disk is measured")
     parser.add_argument("--json", action="store_true")
@@ -100,7 +101,7 @@ def main() -> int:
     parts = options.only.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    size = QUICK if options.quick else Size()
+    size = QUICK if options.quick else Size(repeats=options.repeats)
     if options.long:
         size = replace(size, tiny=LONG_TINY)
     rig.tell_machine()
