@@ -1,6 +1,6 @@
 """The association engine beside Debian's DCMTK and Orthanc: everything, in one run and one table.
 
-    python benchmarks/engine.py [--json] [--long] [--quick] [--repeats 3] [--only receive,find,send,memory]
+    python benchmarks/engine.py [--json] [--long] [--quick] [--repeats 3] [--only PART,PART]
 
 Receiving over one association and over four, from a sender without and with Nagle's algorithm;
 C-FIND over 20,000 studies; sending; one object of 2 GB; very many tiny objects (10,000, with --long
