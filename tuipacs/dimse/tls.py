@@ -108,8 +108,7 @@ def client_context(
     """For calling a node: its certificate must come from ``ca``; ours is shown if it asks.
 
     Nodes are addressed by IP, and their certificates often name neither that nor a host: who is
-    there is proven by the authority of the site, and by the node's own hash where the requestor
-    is given one. With ``check_host`` the certificate has to name the host as well: needed where an
+    there is proven by the authority of the site, and by the node's own hash (`check_pin`). With ``check_host`` the certificate has to name the host as well: needed where an
     authority of the public is trusted. Raises as `server_context`.
     """
     context = _context(ssl.PROTOCOL_TLS_CLIENT)
@@ -118,6 +117,16 @@ def client_context(
     if certificate is not None and key is not None:
         _load_own(context, certificate, key)
     return context
+
+
+def check_pin(connection: ssl.SSLSocket, certificate_sha256: str) -> None:
+    """Raise `HandshakeError` unless the peer's certificate is the one that the node has.
+
+    Empty: any that was trusted. To be asked after the handshake and before the first byte.
+    """
+    shown = peer_fingerprint(connection)
+    if certificate_sha256 and shown != certificate_sha256:
+        raise HandshakeError(f"showed another certificate than the node's own (SHA-256 {shown})")
 
 
 def peer_fingerprint(connection: ssl.SSLSocket) -> str:
