@@ -108,8 +108,9 @@ def client_context(
     """For calling a node: its certificate must come from ``ca``; ours is shown if it asks.
 
     Nodes are addressed by IP, and their certificates often name neither that nor a host: who is
-    there is proven by the authority of the site, and by the node's own hash (`check_pin`). With ``check_host`` the certificate has to name the host as well: needed where an
-    authority of the public is trusted. Raises as `server_context`.
+    there is proven by the authority of the site, and by the node's own hash (`check_pin`). With
+    ``check_host`` the certificate has to name the host as well: needed where an authority of the
+    public is trusted. Raises as `server_context`.
     """
     context = _context(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = check_host
