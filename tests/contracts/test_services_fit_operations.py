@@ -39,7 +39,7 @@ def test_no_guarded_method_is_left_out_of_the_guard_by_its_service() -> None:
     """What the container offers is guarded, or says why it needs no guard."""
     for name, service in _SERVICES.items():
         for method_name, method in inspect.getmembers(service, inspect.isfunction):
-            if method_name.startswith("_") or method_name in ("transaction", "record"):
+            if method_name.startswith("_") or method_name in ("transaction", "together", "record"):
                 continue
             assert hasattr(method, "permission") or hasattr(method, "before_login"), (
                 f"{name}.{method_name}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from io import BytesIO
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pynetdicom.dimse_messages import C_STORE_RSP
