@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from tests.dimse.raw_peer import CT_CONTEXT, ECHO_CONTEXT, EXPLICIT, Proposal, RawPeer
 from tests.e2e import hostile
 from tests.e2e.daemon_fixture import ADMIN, PASSWORD, RunningArchive
+from tests.e2e.resources import Resources, resources_of
 from tuipacs.bootstrap import create_archive
 from tuipacs.certificates.making import KeyKind, Wanted, issue, make_authority
 from tuipacs.config import Config, DicomSettings, TlsSettings
@@ -37,6 +38,7 @@ PEER = "PEER"
 BEYOND = "beyond the list"
 PATIENCE = 10.0  # seconds
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+API_WORKERS, API_FILES = 2, 4  # that the control API takes and lays down as it likes
 PENDING = (0xFF00, 0xFF01)
 WARM_UP = 3  # associations and objects before the attacks
 
@@ -115,16 +117,6 @@ class Attack:
 
     def __str__(self) -> str:
         return f"{self.item}: {self.name}" if self.name else self.item
-
-
-@dataclass(frozen=True)
-class Resources:
-    """Of a process; memory in MiB."""
-
-    threads: int
-    descriptors: int
-    resident: int
-    peak: int
 
 
 class Victim:
@@ -226,18 +218,11 @@ class Victim:
 
     def resources(self) -> Resources:
         """What the daemon's process holds now."""
-        process = Path(f"/proc/{self.archive.pid}")
-        status = (process / "status").read_text()
+        return resources_of(self.archive.pid, {self.port, self.tls_port})
 
-        def mebibytes(name: str) -> int:
-            return int(status.partition(name)[2].split()[0]) >> 10
-
-        return Resources(
-            len(list((process / "task").iterdir())),
-            len(list((process / "fd").iterdir())),
-            mebibytes("VmRSS:"),
-            mebibytes("VmHWM:"),
-        )
+    def is_quiet(self) -> bool:
+        """No DICOM peer is connected any more."""
+        return not self.resources().connections
 
     def recovers(self, *, slack: int) -> None:
         """Nothing was stored, the log is clean, and what an attack took is given back.
@@ -248,7 +233,11 @@ class Victim:
 
         def look() -> bool:
             now = self.resources()
-            return now.threads <= before.threads and now.descriptors <= before.descriptors
+            return (
+                not now.connections
+                and now.threads <= before.threads + API_WORKERS
+                and now.descriptors <= before.descriptors + API_WORKERS * API_FILES
+            )
 
         eventually(look, f"threads or descriptors of an attack stay: {before}")
         status = self.admin.call(operations.STATUS, Empty())

@@ -42,7 +42,7 @@ def test_connections_from_one_address_are_capped_and_others_served(victim: Victi
         words = f"{WAITING_OF_ONE_ADDRESS} connections of this address wait to associate"
         assert words in victim.record(address).reason
         assert victim.audited(address) == [words]  # the rest of a minute is a number
-    eventually(lambda: victim.resources().threads <= victim.at_start.threads, "threads stay")
+    eventually(victim.is_quiet, "connections stay")
 
 
 def test_connections_from_many_addresses_are_capped_in_all(victim: Victim) -> None:
@@ -57,7 +57,7 @@ def test_connections_from_many_addresses_are_capped_in_all(victim: Victim) -> No
         words = f"{WAITING} connections wait to associate"
         assert words in victim.record(last).reason
         assert victim.audited(last) == [words]
-    eventually(lambda: victim.resources().threads <= victim.at_start.threads, "threads stay")
+    eventually(victim.is_quiet, "connections stay")
     victim.still_echoes()
 
 
