@@ -61,8 +61,7 @@ class AnswerEncoder:
             self._heads.append(_Heads(self._layout.heads(key.tag, key.vr, between)))
             before = key.tag
         after = {tag: c for tag, c in constants.items() if tag > before}
-        self._end = self._layout.elements(after)
-        self._tail = self._end.decode("latin_1")
+        self._tail = self._layout.elements(after).decode("latin_1")
         self._pads = [("", "\0" if key.vr == "UI" else " ") for key in self._keys]
         self._plan = tuple(zip(self._heads, self._pads, strict=True))
         self._numbers = tuple(n for n, key in enumerate(self._keys) if key.vr == "US")
@@ -99,22 +98,23 @@ class AnswerEncoder:
                 break
         else:
             raise AssertionError("UTF-8 can say everything")
-        parts = [self._layout.elements({CHARACTER_SET_TAG: ("CS", encoding.term)})]
-        for (head, pads), value in zip(self._plan, values, strict=True):
-            parts += (head[len(value)].encode("latin_1"), value, pads[len(value) & 1].encode())
-        parts.append(self._end)
-        return b"".join(parts)
+        named = self._layout.elements({CHARACTER_SET_TAG: ("CS", encoding.term)})
+        parts = [
+            f"{head[len(value)]}{value}{pad[len(value) & 1]}"
+            for (head, pad), value in zip(self._plan, values, strict=True)
+        ]
+        return named + ("".join(parts) + self._tail).encode("latin_1", "replace")
 
-    def _values(self, row: Sequence[str], encoding: Encoding) -> list[bytes] | None:
-        values = []
-        for key, text in zip(self._keys, row, strict=True):
-            if key.vr in _CHARSET_VRS:
-                value = encoding.encode(text, is_name=key.vr == "PN")
+    def _values(self, row: Sequence[str], encoding: Encoding) -> list[str] | None:
+        """The row's values in a character set, their bytes as characters of Latin-1."""
+        values = list(row)
+        for n, text in enumerate(row):
+            # What is not of a character set is ASCII, or as the index read it byte for byte.
+            if self._keys[n].vr in _CHARSET_VRS and not (text.isascii() and "\x1b" not in text):
+                value = encoding.encode(text, is_name=self._keys[n].vr == "PN")
                 if value is None:
                     return None
-            else:  # of the default repertoire, or as the index read it byte for byte
-                value = text.encode("latin_1", "replace")
-            values.append(value)
+                values[n] = value.decode("latin_1")
         return values
 
 

@@ -117,6 +117,16 @@ def test_simplified_chinese_by_code_extension() -> None:
     assert b"\\ISO 2022 IR 58 " in data
 
 
+def test_an_escape_sequence_in_a_stored_text_designates_nothing() -> None:
+    """Beside a name that needs the request's code extensions."""
+    data = encode(
+        {"PatientName": "山田", "StudyDescription": "A\x1b$BB"}, charset=b"\\ISO 2022 IR 87"
+    )
+    assert b"ISO_IR 192" in data
+    assert "山田".encode() in data
+    assert b"A\x1b$BB" in data
+
+
 _TEXT = st.text(
     st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\\"), max_size=40
 )
