@@ -13,14 +13,27 @@ from pathlib import Path
 from tests.bundled import bundled_files
 from tests.dimse import raw_peer
 from tests.e2e import hostile
+from tests.fuzz.association import association, conversations
+from tuipacs.dicom import attributes as reader
 from tuipacs.dicom.attributes import read_attributes
 from tuipacs.dicom.encoding import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
+from tuipacs.dicom.find_identifier import MAX_KEYS, read_identifier
 from tuipacs.dicom.part10 import split_part10
 from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.messages import parse_command
-from tuipacs.dimse.pdu import HEADER_SIZE, data_values, parse_associate_request
+from tuipacs.dimse.pdu import (
+    HEADER_SIZE,
+    ContextAnswer,
+    ProposedContext,
+    data_values,
+    encode_associate_accept,
+    parse_associate_request,
+)
+from tuipacs.dimse.pdu_requestor import Proposal, encode_associate_request, parse_associate_accept
+from tuipacs.domain.attributes import IndexedAttributes
+from tuipacs.domain.find import AVAILABILITY_TAG, RETRIEVE_AE_TAG, STUDY_ROOT
 from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH
-from tuipacs.errors import InvalidObjectError
+from tuipacs.errors import InvalidObjectError, InvalidQueryError, QueryModelError
 
 Target = Callable[[bytes], None]
 
@@ -28,6 +41,16 @@ CORPUS = Path(__file__).with_name("corpus")
 DEFLATED = hostile.DEFLATED
 JPEG = "1.2.840.10008.1.2.4.50"
 SYNTAXES = (IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED, JPEG)
+PROPOSAL = Proposal(
+    called_ae_title="ARCHIVE",
+    calling_ae_title="TUIPACS",
+    contexts=(
+        ProposedContext(1, raw_peer.VERIFICATION, (IMPLICIT_LE,)),
+        ProposedContext(3, raw_peer.CT, (EXPLICIT_LE, IMPLICIT_LE)),
+    ),
+    max_pdu=16384,
+    roles={raw_peer.CT: (True, True)},
+)
 LARGEST_SEED = 3_000  # bytes
 MAX_REMARKS = 2_000  # a remark for each element would be a second copy of the dataset
 
@@ -43,6 +66,8 @@ def associate_request(data: bytes) -> None:
     assert len(set(ids)) == len(ids)
     assert max(len(request.calling_ae_title), len(request.called_ae_title)) <= 16
     assert request.max_length == 0 or request.max_length >= 16
+    if request.identity is not None:
+        assert request.identity.primary
 
 
 def data_values_of_a_pdu(data: bytes) -> None:
@@ -81,19 +106,58 @@ def part10(data: bytes) -> None:
 
 
 def _read(dataset: memoryview, syntax: str) -> None:
+    read = _outcome(dataset, syntax)
+    if isinstance(read, IndexedAttributes):
+        assert 0 < len(read.instance.sop_instance_uid) <= MAX_KEPT_UID_LENGTH
+        assert 0 < len(read.instance.sop_class_uid) <= MAX_KEPT_UID_LENGTH
+        assert read.study.study_instance_uid
+        assert read.series.series_instance_uid
+        assert len(read.remarks) <= MAX_REMARKS
+    known, all_known = reader._known_above, dict(reader._known_above)
+    known.clear()
+    assert _outcome(dataset, syntax) == read, "what was read before made a difference"
+    known.update(all_known)
+
+
+def _outcome(dataset: memoryview, syntax: str) -> IndexedAttributes | str:
     try:
-        read = read_attributes(dataset, syntax)
+        return read_attributes(dataset, syntax)
     except InvalidObjectError as error:
         assert error.message
+        return error.message
+
+
+def find_identifier(data: bytes) -> None:
+    """What a C-FIND asks; the first byte picks the transfer syntax."""
+    if not data:
         return
-    assert 0 < len(read.instance.sop_instance_uid) <= MAX_KEPT_UID_LENGTH
-    assert 0 < len(read.instance.sop_class_uid) <= MAX_KEPT_UID_LENGTH
-    assert read.study.study_instance_uid
-    assert read.series.series_instance_uid
-    assert len(read.remarks) <= MAX_REMARKS
+    constants = {RETRIEVE_AE_TAG: "TUIPACS", AVAILABILITY_TAG: "ONLINE"}
+    try:
+        query = read_identifier(data[1:], SYNTAXES[data[0] % 3], STUDY_ROOT, constants=constants)
+    except (InvalidQueryError, QueryModelError) as error:
+        assert error.message
+        return
+    for asked in query.keys:
+        if asked.condition is not None:
+            asked.condition.fits("DOE^JOHN=x")
+    assert len(query.keys) <= MAX_KEYS
+
+
+def associate_accept(data: bytes) -> None:
+    """The body of an A-ASSOCIATE-AC, as a hostile archive may send it."""
+    try:
+        accept = parse_associate_accept(memoryview(data), PROPOSAL)
+    except PduError:
+        return
+    proposed = {context.context_id for context in PROPOSAL.contexts}
+    assert {context.context_id for context in accept.contexts} <= proposed
+    assert accept.max_length == 0 or accept.max_length >= 16
 
 
 TARGETS: dict[str, Target] = {
+    "association": association,
+    "find_identifier": find_identifier,
+    "associate_accept": associate_accept,
     "associate_request": associate_request,
     "data_values": data_values_of_a_pdu,
     "command_set": command_set,
@@ -170,7 +234,27 @@ def _files() -> Iterator[bytes]:
         yield path.read_bytes()
 
 
+def _identifiers() -> Iterator[bytes]:
+    level = hostile.element(0x00080052, "CS", b"STUDY ")
+    dates = hostile.element(0x00080020, "DA", b"20200101-20201231 ")
+    name = hostile.element(0x00100010, "PN", b"D*E^J?HN")
+    rest = hostile.element(0x0020000D, "UI", b"1.2\\1.3\0")
+    rest += hostile.element(0x00201206, "IS", b"") + hostile.element(0x00400275, "SQ", b"")
+    yield b"\1" + dates + level + name + rest
+    series = hostile.element(0x00080052, "CS", b"SERIES")
+    yield b"\1" + series + hostile.element(0x00080060, "CS", b"CT\\MR ") + rest[:16]
+
+
+def _accepts() -> Iterator[bytes]:
+    request = parse_associate_request(memoryview(encode_associate_request(PROPOSAL))[6:])
+    answers = [ContextAnswer(1, 0, IMPLICIT_LE), ContextAnswer(3, 4, IMPLICIT_LE)]
+    yield encode_associate_accept(request, answers, {raw_peer.CT: (True, False)}, 16384)[6:]
+
+
 _SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
+    "association": conversations,
+    "find_identifier": _identifiers,
+    "associate_accept": _accepts,
     "associate_request": _requests,
     "data_values": _values,
     "command_set": _commands,
