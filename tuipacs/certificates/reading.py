@@ -55,10 +55,17 @@ def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
             found = tuple(x509.load_pem_x509_certificates(data))
         else:
             found = (x509.load_der_x509_certificate(data),)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise UsageError(f"{path}: holds no certificate that can be read") from None
     if len(found) > MAX_CERTIFICATES:
         raise UsageError(f"{path}: more than {MAX_CERTIFICATES} certificates")
+    for number, certificate in enumerate(found, start=1):
+        try:  # the rest is read when it is asked for: a damaged one must not surprise later
+            facts_of(certificate)
+        except (ValueError, UnsupportedAlgorithm):
+            raise UsageError(
+                f"{path}: certificate {number} is damaged, or of a kind that is not known"
+            ) from None
     return found
 
 
@@ -86,10 +93,13 @@ def certificate_sha256(path: Path) -> str:
 
 
 def facts_of(certificate: x509.Certificate) -> CertificateFacts:
-    """What it says. Extensions that cannot be read count as absent."""
+    """What a certificate of `read_certificates` says.
+
+    Extensions that cannot be read count as absent.
+    """
     try:
         extensions = certificate.extensions
-    except ValueError:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         extensions = x509.Extensions([])
     is_ca, purposes, may_sign, names = False, [], True, []
     with contextlib.suppress(x509.ExtensionNotFound):
@@ -134,10 +144,7 @@ def _seconds(moment: dt.datetime) -> float:
 
 
 def _key_text(certificate: x509.Certificate) -> str:
-    try:
-        key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
-        return "unknown"
+    key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey):
         return f"RSA {key.key_size}"
     if isinstance(key, ec.EllipticCurvePublicKey):

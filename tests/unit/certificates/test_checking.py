@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 from cryptography.x509.oid import NameOID
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.dimse.tls_site import Site, self_signed
 from tuipacs.certificates.checking import CertificateFinding, TlsFiles, Weight, check_files
@@ -180,6 +183,24 @@ def test_der_is_read_too_and_texts_come_as_they_are(site: Site, tmp_path: Path) 
     facts = facts_of(read_certificates(tmp_path / "x.der")[0])
     assert (facts.subject, facts.issuer) == ("\x1b[2Jevil", "O=Org")
     assert (facts.names, facts.purposes, facts.is_ca) == ((), (), False)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the library, about numbers that are none
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_damaged_certificate_is_refused_or_read_and_never_breaks_anything(
+    tmp_path: Path, site: Site, data: st.DataObject
+) -> None:
+    whole = read_certificates(site.archive.certificate)[0].public_bytes(Encoding.DER)
+    damaged = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "damaged.crt"
+    path.write_bytes(damaged)
+    list(check_files(TlsFiles(path, site.archive.key, path), now()))
+    with contextlib.suppress(UsageError):
+        for certificate in read_certificates(path):
+            assert facts_of(certificate).sha256
 
 
 @pytest.mark.parametrize("data", [b"", b"\x30\x82\x01\x00", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
