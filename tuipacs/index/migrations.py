@@ -11,6 +11,7 @@ MIGRATIONS: tuple[str, ...] = (
     "0001_archive.sql",
     "0002_node_certificates.sql",
     "0003_find.sql",
+    "0004_change_feed.sql",
 )
 
 

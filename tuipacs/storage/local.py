@@ -1,7 +1,8 @@
 """Objects as files in one folder tree on a local file system.
 
-``objects/VOLUME/NAME``: NAME is random, VOLUME a running number of at most ``VOLUME_FILES`` files,
-so a folder stays small, a new parent is rare, and a crash has touched the newest volumes only.
+``objects/VOLUME/NAME``: NAME is the second and 96 random bits, VOLUME a running number of at most
+``VOLUME_FILES`` files, so a folder stays small, a new parent is rare, and a crash has touched the
+newest volumes only.
 The order is the promise (docs/adr/0003): ``.part`` (O_EXCL, 0600), fsync, rename, fsync folder.
 """
 
@@ -16,6 +17,7 @@ import re
 import secrets
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +44,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOOK_EVERY = 16 << 20  # bytes written until the free space is looked at again
 _SMALL = 256 << 10  # bytes that are worth copying to save a system call
 _CHUNK = 1 << 20
-_PUSH_EVERY = 128 << 10  # bytes until the disk is told to begin: little is left for the fsync
+_PUSH_EVERY = 256 << 10  # bytes until the disk is told to begin: little is left for the fsync
 _BUSY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # says nothing about the disk, and passes
 Fsync = Callable[[int], None]
 
@@ -119,7 +121,8 @@ class LocalStore:
                     self.sync_folder(self._root)
                 self._volume, self._files = volume, 0
             self._files += 1
-            return f"{self._volume:06x}/{secrets.token_hex(16)}"
+            # Seconds first: the index takes names that grow at its end, and not all over.
+            return f"{self._volume:06x}/{int(time.time()):08x}{secrets.token_hex(12)}"
 
     def folder_and_file(self, key: str) -> tuple[str, str]:
         """The paths for the way in, which makes no `Path` for each object."""
@@ -320,7 +323,7 @@ class LocalSpool:
                 store.sync(self._descriptor)
                 self._close()
             with store.disk_errors("naming a file"):
-                if os.access(self._final, os.F_OK):  # 128 random bits: broken, not bad luck
+                if os.access(self._final, os.F_OK):  # 96 random bits: broken, not bad luck
                     raise FileExistsError(errno.EEXIST, "the random name exists already")
                 os.rename(self._part, self._final)  # noqa: PTH104 - a Path costs as much as the call
                 self._renamed = True

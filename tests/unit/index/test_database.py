@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
+from importlib import resources
 from pathlib import Path
 
 import apsw
@@ -286,4 +287,31 @@ def test_nodes_of_an_older_file_need_no_proof_after_the_change(tmp_path: Path) -
     with index.read() as reader:
         (node,) = all_nodes(reader)
     assert (node.ae_title, node.certificate_sha256, node.needs_tls) == ("CT1", "", False)
+    index.close()
+
+
+def test_a_feed_of_an_older_archive_goes_on_with_the_next_number(tmp_path: Path) -> None:
+    """And is as immutable as before; nothing can be deleted, so no number comes again."""
+    index = Index(tmp_path / "index.sqlite")
+    folder = resources.files("tuipacs.index") / "schema"
+    for number, name in enumerate(MIGRATIONS[:3], start=1):
+        with index.write() as tx:
+            for _ in tx.execute((folder / name).read_text(encoding="utf-8")):
+                pass
+            tx.execute(f"PRAGMA user_version = {number}")
+    insert = (
+        "INSERT INTO change (at, kind, patient, study, series, instance)"
+        " VALUES (?, 'stored', 1, 2, 3, ?)"
+    )
+    with index.write() as tx:
+        assert [tx.insert(insert, (number / 2, number)) for number in range(3)] == [1, 2, 3]
+    migrate(index)
+    with index.write() as tx:
+        assert tx.insert(insert, (9.5, 9)) == 4
+    with index.read() as reader:
+        rows = reader.all("SELECT seq, at, instance FROM change ORDER BY seq")
+    assert rows == [(1, 0.0, 0), (2, 0.5, 1), (3, 1.0, 2), (4, 9.5, 9)]
+    for attack in ("DELETE FROM change WHERE seq = 4", "UPDATE change SET kind = 'x'"):
+        with pytest.raises(apsw.ConstraintError, match="append-only"), index.write() as tx:
+            tx.execute(attack)
     index.close()
