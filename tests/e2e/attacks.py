@@ -244,6 +244,7 @@ class Victim:
         assert status.totals.instances == WARM_UP, "an attack was stored"
         files = [path.name for path in self.archive.paths.objects.rglob("*") if path.is_file()]
         assert len(files) == WARM_UP, files
+        assert self.admin.call(operations.AUDIT_VERIFY, Empty()).ok
         log = self.archive.log()
         assert "Traceback" not in log
         assert not CONTROLS.findall(log)
