@@ -18,6 +18,8 @@ from tests.dimse.raw_peer import RawPeer, command, element, p_data, us
 from tests.unit.find_rows import EXPLICIT, answer, entry, identifier, put
 from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND
 from tuipacs.domain.permissions import NodeService
+from tuipacs.errors import StorageFailedError
+from tuipacs.scp.c_find import _Find
 from tuipacs.services.query import Ending
 
 COUNT = 20_000
@@ -207,3 +209,30 @@ def test_the_first_answers_bytes_are_a_dataset_in_order(peer: RawPeer) -> None:
     assert (found.PatientName, found.PatientID) == ("FIRST^ONE", "P0")
     final = peer.answer()
     assert (final[0x0900], final[0x0800]) == (us(0), us(0x0101))
+
+
+class Breaking:
+    """Answers of which the second cannot be read; the record can be written, or cannot either."""
+
+    unsupported = cancelled = False
+
+    def __init__(self, *, writes: bool) -> None:
+        self.writes = writes
+        self.endings: list[Ending] = []
+
+    def answers(self, is_cancelled: object) -> Iterator[bytes]:
+        yield b""
+        raise StorageFailedError("the index cannot be read")
+
+    def end(self, ending: Ending) -> None:
+        self.endings.append(ending)
+        if not self.writes:
+            raise StorageFailedError("the index cannot be written")
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_an_index_that_breaks_in_the_middle_is_no_success(writes: bool) -> None:
+    found = Breaking(writes=writes)
+    answers = list(_Find._answers(found, lambda: False))  # type: ignore[arg-type]
+    assert [one.status for one in answers] == [0xFF00, 0xA700]
+    assert found.endings == [Ending.FAILED]

@@ -165,7 +165,7 @@ class Number:
 
 def date_digits(text: str) -> str:
     """YYYYMMDD of a DA, also as YYYY.MM.DD of old; "" for what is no date."""
-    found = _DATE.fullmatch(text.strip(" "))
+    found = _DATE.fullmatch(text)
     if found is None or not ("01" <= found[3] <= "12" and "01" <= found[4] <= "31"):
         return ""
     return found[1] + found[3] + found[4]

@@ -114,11 +114,11 @@ def _narrowing(asked: AskedKey) -> _Narrowing:
     if column == "s.patient_name" and isinstance(condition, PersonName):
         return _by_name(condition)
     if column == "s.study_date" and isinstance(condition, DateSpan):
-        # The date's digits, then the time; empty where the date is none.
+        # The date's digits, then the time, which may be any text; empty where the date is none.
         return _by(
             "s.sort_date >= ? AND s.sort_date < ?",
             condition.first or "0",
-            (condition.last or "9") + _AFTER_DIGITS,
+            (condition.last or "9") + _LAST,
         )
     if column == "s.patient_birth_date" and isinstance(condition, DateSpan):
         return _by_birth_date(condition)

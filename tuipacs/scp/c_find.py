@@ -119,7 +119,7 @@ class _Find:
                 yield Answer(status, "Pending", dataset=identifier)
             found.end(Ending.STOPPED if found.cancelled else Ending.COMPLETE)
         except TuipacsError as error:
-            found.end(Ending.FAILED)
+            _end(found, Ending.FAILED)
             yield refusal(error)
             return
         yield _CANCELLED if found.cancelled else _DONE
@@ -127,9 +127,13 @@ class _Find:
     def discard(self) -> None:
         """If the answers were not taken to their end, say so in the audit log."""
         self._identifier.clear()
-        if self._found is None:
-            return
-        try:
-            self._found.end(Ending.LOST)
-        except TuipacsError as error:
-            log.error("a query that was cut off has no audit record: %s", error.message)
+        if self._found is not None:
+            _end(self._found, Ending.LOST)
+
+
+def _end(found: Found, ending: Ending) -> None:
+    """For a query that cannot succeed any more, with a record or without."""
+    try:
+        found.end(ending)
+    except TuipacsError as error:
+        log.error("a query that failed has no audit record: %s", error.message)

@@ -39,8 +39,8 @@ NAMES = [
     "",
 ]
 TEXTS = ["", "A", "A B", "50%", "50 ML", "A_B", "AXB", "a", "Ä", "A\\B", "AB*", "?"]
-DATES = ["", "20240131", "2024.01.31", "20240201", "20231231", "99999999", "2024"]
-TIMES = ["", "10", "1030", "10:30:30", "103000.5", "2359", "256161"]
+DATES = ["", "20240131", "2024.01.31", "20240201", "20231231", "99999999", "2024", " 20240131"]
+TIMES = ["", "10", "1030", "10:30:30", "103000.5", "2359", "256161", " noon", "zzz"]
 
 
 def studies() -> Iterator[Arrival]:
@@ -53,9 +53,9 @@ def studies() -> Iterator[Arrival]:
             study_id=TEXTS[(n + 3) % 12],
             study_description=TEXTS[(n + 5) % 12],
             referring_physician_name=NAMES[(n + 4) % len(NAMES)],
-            study_date=DATES[n % 7],
-            patient_birth_date=DATES[(n + 2) % 7],
-            study_time=TIMES[n % 7],
+            study_date=DATES[n % 8],
+            patient_birth_date=DATES[(n + 2) % 8],
+            study_time=TIMES[n % len(TIMES)],
             patient_size=["", "1.70", "1.7"][n % 3],
             modality=["CT", "MR", "US", ""][n % 4],
         )
@@ -96,7 +96,7 @@ def _texts(draw: st.DrawFn, values: list[str]) -> str:
 
 
 _PATIENT_IDS = [f"{text}P1" for text in TEXTS]
-_RANGES = [*DATES, "-20240131", "20240131-", "20240131-20240201", "2024.01.31-2024.12.31"]
+_RANGES = [*DATES[:-1], "-20240131", "20240131-", "20240131-20240201", "2024.01.31-2024.12.31"]
 ASKED = {
     "PatientName": _texts(NAMES),
     "ReferringPhysicianName": _texts(NAMES),
@@ -106,7 +106,7 @@ ASKED = {
     "StudyDescription": _texts(TEXTS),
     "StudyDate": st.sampled_from(_RANGES),
     "PatientBirthDate": st.sampled_from(_RANGES),
-    "StudyTime": st.sampled_from([*TIMES, "-1030", "1030-", "10-11", "103000.5-23"]),
+    "StudyTime": st.sampled_from([*TIMES[:7], "-1030", "1030-", "10-11", "103000.5-23"]),
     "ModalitiesInStudy": st.sampled_from(["CT", "M?", "CT\\MR", "*", "X", "C"]),
     "SOPClassesInStudy": st.sampled_from(["1.2.3", "1.2", "1.2.3\\1.2"]),
     "StudyInstanceUID": st.sampled_from(["1.2.5", "1.2.5\\1.2.50\\1.2.0", "1.2.*", "1.2"]),
