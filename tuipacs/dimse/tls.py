@@ -266,6 +266,7 @@ def wrap(plain: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
 
     Raises `OSError` for a connection that is gone.
     """
+    plain.getpeername()  # raises for it; `wrap_socket` would leave a socket open then
     return context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
 
 
