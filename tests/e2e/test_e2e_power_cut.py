@@ -17,16 +17,22 @@ from tests.dimse.raw_peer import CT_CONTEXT, RawPeer
 from tests.e2e.daemon_fixture import PATIENCE, ArchiveFactory, RunningArchive
 from tests.e2e.proof import check_index, check_whole, sha256
 
-CALLS = "openat,write,fsync,rename,pwrite64,fdatasync,sendto"
+CALLS = "openat,write,fsync,rename,pwrite64,fdatasync,sendto,sync_file_range"
 """What the thread of an association calls on the way from the first byte to the answer."""
 
 INSTANTS = [  # the process dies before one of the store path's own calls; counted in its thread
-    ("write", 3),  # of the dataset, after the log's line and the header
+    ("write", 2),  # of header and dataset, after the log's line
     ("fsync", 1),  # of the .part file
     ("rename", 1),
     ("fsync", 2),  # of the folder
     ("fdatasync", 1),  # the commit
-    ("sendto", 3),  # after the commit, before the answer
+    ("sendto", 2),  # after the commit, before the answer; the first is the acceptance
+]
+LARGE = 1 << 20  # bytes; it is written while it comes
+INSTANTS_OF_A_LARGE_ONE = [
+    ("write", 4),  # in the middle of it
+    ("sync_file_range", 2),
+    ("rename", 1),
 ]
 _UNPROVEN = "strace is not there or may not attach: the system calls of the store path are unproven"
 
@@ -117,9 +123,16 @@ def test_an_object_is_durable_before_it_is_acknowledged(
     assert large[1] > synced, "the answer was sent before the commit was on the disk"
 
 
-def die_at(archive: RunningArchive, trace: Path, injection: str) -> tuple[bool, str, str]:
-    """Send one object while the daemon is to die at ``injection``: (it did not, UID, SHA-256)."""
+def die_at(
+    archive: RunningArchive, trace: Path, injection: str, size: int = 0
+) -> tuple[bool, str, str]:
+    """Send one object while the daemon is to die at ``injection``: (it did not, UID, SHA-256).
+
+    ``size``: bytes of a document that makes it a large one.
+    """
     dataset = make_dataset()
+    if size:
+        dataset.EncapsulatedDocument = bytes(size)
     uid, data = str(dataset.SOPInstanceUID), dataset_bytes(dataset)
     options = ("-e", f"trace={CALLS}", "-e", f"inject={injection}")
     with traced(archive, trace, *options):
@@ -153,9 +166,11 @@ def test_death_at_a_decisive_system_call_loses_nothing(
     first = make_dataset()  # makes the volume's folder, so that the counts below hold
     sent[str(first.SOPInstanceUID)] = sha256(dataset_bytes(first))
     assert send(archive, str(first.SOPInstanceUID), dataset_bytes(first))
-    for number, (call, when) in enumerate(INSTANTS):
+    instants = [(call, when, 0) for call, when in INSTANTS]
+    instants += [(call, when, LARGE) for call, when in INSTANTS_OF_A_LARGE_ONE]
+    for number, (call, when, size) in enumerate(instants):
         injection = f"{call}:signal=SIGKILL:when={when}"
-        survived, uid, digest = die_at(archive, tmp_path / f"trace{number}", injection)
+        survived, uid, digest = die_at(archive, tmp_path / f"trace{number}", injection, size)
         assert not survived, f"{injection} was never reached: has the path changed?"
         sent[uid] = digest
     kept = check_whole(archive, tmp_path / "out")
