@@ -13,7 +13,7 @@ from tuipacs.dimse.identity import parse_identity
 from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT
 
 HEADER_SIZE = 6
-MAX_REQUEST = 1 << 20  # bytes of an A-ASSOCIATE-RQ; 128 contexts of 40 syntaxes take 150 kB
+MAX_REQUEST = 512 << 10  # bytes of an A-ASSOCIATE-RQ; 128 contexts of 40 syntaxes take 150 kB
 BY_USER, BY_PROVIDER = 0, 2  # who aborts (PS3.8 9.3.8)
 _ROOM = 16384  # for a peer that names no limit
 _FIXED = 68  # bytes before the first variable item

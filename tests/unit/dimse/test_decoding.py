@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from io import BytesIO
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pynetdicom.dimse_messages import C_STORE_RSP
 from pynetdicom.dsutils import decode
@@ -25,7 +24,6 @@ from tuipacs.dimse.messages import (
     Assembler,
     comment_text,
     encode_answer,
-    parse_command,
 )
 from tuipacs.dimse.pdu import (
     ContextAnswer,
@@ -101,46 +99,6 @@ def test_pydicom_reads_our_answers() -> None:
     again.command_set = dataset
     assert again.message_to_primitive().is_valid_response
     assert dataset.CommandGroupLength == len(encode_answer(command, answer)) - 12
-
-
-@given(st.binary(max_size=300))
-def test_a_request_of_any_bytes_is_read_or_refused(data: bytes) -> None:
-    _read_or_refuse(data)
-
-
-@settings(max_examples=300)
-@given(st.data())
-def test_a_damaged_request_is_read_or_refused(data: st.DataObject) -> None:
-    body = bytearray(REQUEST[6:])
-    for _ in range(data.draw(st.integers(1, 4))):
-        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    _read_or_refuse(bytes(body[: data.draw(st.integers(0, len(body)))]))
-
-
-def _read_or_refuse(data: bytes) -> None:
-    try:
-        request = parse_associate_request(memoryview(data))
-    except PduError:
-        return
-    assert len(request.calling_ae_title) <= 16
-    assert all(context.context_id % 2 for context in request.contexts)
-    assert len({context.context_id for context in request.contexts}) == len(request.contexts)
-
-
-@given(st.binary(max_size=200))
-def test_a_command_of_any_bytes_is_read_or_refused(data: bytes) -> None:
-    with contextlib.suppress(PduError):
-        command = parse_command(data)
-        assert 0 <= command.field <= 0xFFFF
-
-
-@given(st.binary(max_size=200))
-def test_values_of_any_bytes_are_split_or_refused(data: bytes) -> None:
-    try:
-        values = list(data_values(memoryview(data)))
-    except PduError:
-        return
-    assert sum(len(fragment) + 6 for _, _, fragment in values) == len(data)
 
 
 @given(st.binary(min_size=1, max_size=2000), st.integers(16, 300), st.integers(0, 127))
