@@ -35,7 +35,7 @@ _Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
 class KeyKind(StrEnum):
-    """What a key is. RSA is what PS3.15's BCP 195 profiles oblige every peer to understand."""
+    """What a key is. The suites that RFC 7525 4.2 recommended are all RSA: every peer knows it."""
 
     RSA = "rsa"
     EC = "ec"
