@@ -10,7 +10,7 @@ from tuipacs.domain.ingest import AnnouncedObject
 from tuipacs.errors import InvalidObjectError, TuipacsError
 from tuipacs.storage.blob import BlobStore, Spool
 
-IN_MEMORY = 256 << 10
+IN_MEMORY = 64 << 10
 """Bytes up to which an object waits in memory until it is whole.
 
 Small ones are looked at before anything is written; of the others hash and write overlap with the
@@ -33,12 +33,12 @@ class Reception:
     def write(self, fragment: bytes | memoryview) -> None:
         """Take the next bytes of the dataset. What goes wrong here is raised by `Ingest.store`."""
         self.size += len(fragment)
-        if self._spool is not None:
-            self._pass_on(fragment)
-        elif self.error is None:
-            self._buffer += fragment
-            if self.size > IN_MEMORY:
-                self._begin_spool()
+        if self._spool is None and self.error is None:
+            if self.size <= IN_MEMORY:
+                self._buffer += fragment
+                return
+            self._begin_spool()
+        self._pass_on(fragment)
 
     def _begin_spool(self) -> None:
         announced = self.announced
@@ -52,7 +52,7 @@ class Reception:
             self._spool = self._store.spool(self._header)
         except TuipacsError as error:
             self.error = error
-        else:
+        if self._buffer:
             self._pass_on(self._buffer)
         self._buffer = bytearray()
 
