@@ -12,8 +12,8 @@ from pathlib import Path
 from tuipacs import __version__
 from tuipacs.config import Config, TlsSettings, render
 from tuipacs.dicom.pixels.process import PixelWorker, PixelWorkers
+from tuipacs.dimse.acceptor.listener import Listener
 from tuipacs.dimse.contract import ListenerSettings
-from tuipacs.dimse.listener import Listener
 from tuipacs.dimse.tls import ServerTls, files_of
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.clock import Clock, system_clock

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tuipacs.dimse.acceptor.listener import Listener
 from tuipacs.dimse.contract import ListenerSettings, ServiceProvider
-from tuipacs.dimse.listener import Listener
 from tuipacs.domain.actor import Actor, ActorKind
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.clock import system_clock

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from tests.dimse.raw_peer import APPLICATION_CONTEXT, element, item, p_data, pdu, us
-from tuipacs.dimse.requestor import RequestorSettings
+from tuipacs.dimse.requestor.loop import RequestorSettings
 from tuipacs.scu.requestor import Peer, PeerTls, UserIdentity
 
 QUICK = RequestorSettings(connect_timeout=5, acse_timeout=5, dimse_timeout=5)

@@ -11,8 +11,8 @@ import pytest
 from tests.dimse.archive import Archive, eventually
 from tests.dimse.conftest import MakeArchive
 from tests.dimse.raw_peer import CT, CT_CONTEXT, RawPeer, command, item, p_data
+from tuipacs.dimse.acceptor.listener import Listener
 from tuipacs.dimse.contract import ListenerSettings
-from tuipacs.dimse.listener import Listener
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.node import AssociationState
 from tuipacs.errors import UnavailableError

@@ -24,7 +24,7 @@ from tests.dimse.raw_peer import (
     pdu,
     us,
 )
-from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
+from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.scu.c_echo import echo
 from tuipacs.scu.c_store import StoreOutcome, store_objects
 from tuipacs.scu.requestor import Context, Peer, open_association

@@ -18,7 +18,7 @@ from tests.dimse.hostile_acceptor import IMPATIENT, Call, playing
 from tests.dimse.raw_peer import CT, EXPLICIT, IMPLICIT, VERIFICATION, item
 from tests.dimse.tls_site import PASSWORD, Site, secure_archive, self_signed, sha256
 from tuipacs.certificates.making import MadeFiles
-from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
+from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.dimse.tls import ServerTls, client_context
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import UsageError

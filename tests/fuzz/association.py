@@ -6,7 +6,9 @@ import socket
 from collections.abc import Iterator
 
 from tests.dimse import raw_peer
-from tuipacs.dimse.association import Association
+from tuipacs.dimse.acceptor.association import Association
+from tuipacs.dimse.acceptor.engine import Engine
+from tuipacs.dimse.acceptor.slots import AssociationSlots
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import (
     Answer,
@@ -18,9 +20,7 @@ from tuipacs.dimse.contract import (
     Reply,
     Request,
 )
-from tuipacs.dimse.engine import Engine
 from tuipacs.dimse.pdu import HEADER_SIZE, PduType
-from tuipacs.dimse.slots import AssociationSlots
 from tuipacs.domain.actor import Actor, ActorKind
 from tuipacs.domain.admission import Admission
 from tuipacs.domain.node import AssociationState, ContextOutcome

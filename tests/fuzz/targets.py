@@ -29,7 +29,11 @@ from tuipacs.dimse.pdu import (
     encode_associate_accept,
     parse_associate_request,
 )
-from tuipacs.dimse.pdu_requestor import Proposal, encode_associate_request, parse_associate_accept
+from tuipacs.dimse.requestor.negotiation import (
+    Proposal,
+    encode_associate_request,
+    parse_associate_accept,
+)
 from tuipacs.domain.attributes import IndexedAttributes
 from tuipacs.domain.find import AVAILABILITY_TAG, RETRIEVE_AE_TAG, STUDY_ROOT
 from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH

@@ -14,9 +14,9 @@ MAX_COMMAND = 65536  # bytes
 NO_DATASET = 0x0101
 MAX_COMMENT = 64
 
-_SOP_CLASS, _REQUESTED_CLASS, _FIELD, _MESSAGE_ID = 0x0002, 0x0003, 0x0100, 0x0110
-_RESPONDED_TO, _DATASET_TYPE, _STATUS, _COMMENT = 0x0120, 0x0800, 0x0900, 0x0902
-_SOP_INSTANCE, _REQUESTED_INSTANCE = 0x1000, 0x1001
+SOP_CLASS, REQUESTED_CLASS, FIELD, MESSAGE_ID = 0x0002, 0x0003, 0x0100, 0x0110
+RESPONDED_TO, DATASET_TYPE, STATUS, COMMENT = 0x0120, 0x0800, 0x0900, 0x0902
+SOP_INSTANCE, REQUESTED_INSTANCE = 0x1000, 0x1001
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ def parse_command(data: bytes | bytearray) -> Command:
             raise PduError("a command set with an element outside group 0000")
         elements[element] = bytes(data[at + 8 : end])
         at = end
-    field = _number(elements, _FIELD, "command field")
+    field = _number(elements, FIELD, "command field")
     answer = bool(field & RESPONSE) or field == C_CANCEL_RQ
     return Command(
         field=field,
-        message_id=_number(elements, _RESPONDED_TO if answer else _MESSAGE_ID, "message ID"),
-        dataset_follows=_number(elements, _DATASET_TYPE, "data set type") != NO_DATASET,
-        sop_class_uid=_uid(elements.get(_SOP_CLASS) or elements.get(_REQUESTED_CLASS)),
-        sop_instance_uid=_uid(elements.get(_SOP_INSTANCE) or elements.get(_REQUESTED_INSTANCE)),
+        message_id=_number(elements, RESPONDED_TO if answer else MESSAGE_ID, "message ID"),
+        dataset_follows=_number(elements, DATASET_TYPE, "data set type") != NO_DATASET,
+        sop_class_uid=_uid(elements.get(SOP_CLASS) or elements.get(REQUESTED_CLASS)),
+        sop_instance_uid=_uid(elements.get(SOP_INSTANCE) or elements.get(REQUESTED_INSTANCE)),
         elements=elements,
     )
 
@@ -138,18 +138,18 @@ class Assembler:
 def encode_answer(command: Command, answer: Answer) -> bytes:
     """The command set of the response to ``command`` (PS3.7 9.3)."""
     elements = [
-        (_SOP_CLASS, _padded(command.sop_class_uid, b"\0")),
-        (_FIELD, (command.field | RESPONSE).to_bytes(2, "little")),
-        (_RESPONDED_TO, command.message_id.to_bytes(2, "little")),
-        (_DATASET_TYPE, (NO_DATASET if answer.dataset is None else 1).to_bytes(2, "little")),
-        (_STATUS, answer.status.to_bytes(2, "little")),
+        (SOP_CLASS, padded(command.sop_class_uid, b"\0")),
+        (FIELD, (command.field | RESPONSE).to_bytes(2, "little")),
+        (RESPONDED_TO, command.message_id.to_bytes(2, "little")),
+        (DATASET_TYPE, (NO_DATASET if answer.dataset is None else 1).to_bytes(2, "little")),
+        (STATUS, answer.status.to_bytes(2, "little")),
     ]
     if answer.comment:
-        elements.append((_COMMENT, _padded(comment_text(answer.comment), b" ")))
+        elements.append((COMMENT, padded(comment_text(answer.comment), b" ")))
     if command.sop_instance_uid:
-        elements.append((_SOP_INSTANCE, _padded(command.sop_instance_uid, b"\0")))
-    body = b"".join(_element(element, value) for element, value in elements if value)
-    return _element(0, len(body).to_bytes(4, "little")) + body
+        elements.append((SOP_INSTANCE, padded(command.sop_instance_uid, b"\0")))
+    body = b"".join(encode_element(element, value) for element, value in elements if value)
+    return encode_element(0, len(body).to_bytes(4, "little")) + body
 
 
 def comment_text(text: str) -> str:
@@ -158,10 +158,10 @@ def comment_text(text: str) -> str:
     return plain if len(plain) <= MAX_COMMENT else plain[: MAX_COMMENT - 3].rstrip() + "..."
 
 
-def _padded(text: str, pad: bytes) -> bytes:
+def padded(text: str, pad: bytes) -> bytes:
     data = text.encode("latin-1")
     return data + pad if len(data) % 2 else data
 
 
-def _element(element: int, value: bytes) -> bytes:
+def encode_element(element: int, value: bytes) -> bytes:
     return b"\0\0" + element.to_bytes(2, "little") + len(value).to_bytes(4, "little") + value

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from tuipacs.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from tuipacs.dimse.acceptor.identity import parse_identity
 from tuipacs.dimse.contract import IdentityClaim
 from tuipacs.dimse.faults import AbortReason, PduError
-from tuipacs.dimse.identity import parse_identity
 from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT
 
 HEADER_SIZE = 6
@@ -75,13 +75,13 @@ def parse_associate_request(body: memoryview) -> AssociateRequest:
     contexts: list[ProposedContext] = []
     application_context = ""
     user: dict[int, list[bytes]] = {}
-    for kind, data in _items(body[_FIXED:]):
+    for kind, data in read_items(body[_FIXED:]):
         if kind == 0x10:
-            application_context = application_context or _uid(data)
+            application_context = application_context or read_uid(data)
         elif kind == 0x20:
             contexts.append(_context(data))
         elif kind == 0x50:
-            for sub_kind, sub_data in _items(data):
+            for sub_kind, sub_data in read_items(data):
                 user.setdefault(sub_kind, []).append(bytes(sub_data))
     if not contexts:
         raise PduError("an association request with no presentation context")
@@ -95,14 +95,14 @@ def parse_associate_request(body: memoryview) -> AssociateRequest:
         echoed=bytes(body[4:68]),
         application_context=application_context,
         contexts=tuple(contexts),
-        max_length=_max_length(user.get(0x51, [])),
+        max_length=read_max_length(user.get(0x51, [])),
         implementation=_implementation([*user.get(0x55, []), *user.get(0x52, [])]),
-        roles=dict(_role(item) for item in user.get(0x54, [])),
+        roles=dict(read_role(item) for item in user.get(0x54, [])),
         identity=_identity(user.get(0x58, [])),
     )
 
 
-def _items(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+def read_items(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     at = 0
     while at < len(data):
         if at + 4 > len(data):
@@ -121,17 +121,17 @@ def _context(data: memoryview) -> ProposedContext:
     if context_id % 2 == 0:
         raise PduError("an even presentation context ID")
     abstract, transfer = [], []
-    for kind, value in _items(data[4:]):
+    for kind, value in read_items(data[4:]):
         if kind == 0x30:
-            abstract.append(_uid(value))
+            abstract.append(read_uid(value))
         elif kind == 0x40:
-            transfer.append(_uid(value))
+            transfer.append(read_uid(value))
     if len(abstract) != 1:
         raise PduError("a presentation context without exactly one abstract syntax")
     return ProposedContext(context_id, abstract[0], tuple(transfer))
 
 
-def _max_length(items: Sequence[bytes]) -> int:
+def read_max_length(items: Sequence[bytes]) -> int:
     if not items:
         return 0
     length = int.from_bytes(items[0], "big") if len(items[0]) == 4 else -1
@@ -141,7 +141,7 @@ def _max_length(items: Sequence[bytes]) -> int:
 
 
 def _implementation(names: Sequence[bytes]) -> str:
-    return next((name for name in (_uid(data)[:64] for data in names) if name), "")
+    return next((name for name in (read_uid(data)[:64] for data in names) if name), "")
 
 
 def _identity(items: Sequence[bytes]) -> IdentityClaim | None:
@@ -150,23 +150,23 @@ def _identity(items: Sequence[bytes]) -> IdentityClaim | None:
     return parse_identity(items[0]) if items else None
 
 
-def _role(data: bytes) -> tuple[str, tuple[bool, bool]]:
+def read_role(data: bytes) -> tuple[str, tuple[bool, bool]]:
     length = int.from_bytes(data[0:2], "big")
     if len(data) != length + 4:
         raise PduError("a role selection of the wrong length")
-    return _uid(data[2 : 2 + length]), (data[-2] == 1, data[-1] == 1)
+    return read_uid(data[2 : 2 + length]), (data[-2] == 1, data[-1] == 1)
 
 
-def _text(data: bytes | memoryview) -> str:
+def read_text(data: bytes | memoryview) -> str:
     return bytes(data).decode("latin-1")
 
 
-def _uid(data: bytes | memoryview) -> str:
-    return _text(data).rstrip("\0 ")
+def read_uid(data: bytes | memoryview) -> str:
+    return read_text(data).rstrip("\0 ")
 
 
 def _title(data: bytes | memoryview) -> str:
-    return _text(data).strip(" \0")
+    return read_text(data).strip(" \0")
 
 
 def encode_associate_accept(
@@ -199,22 +199,22 @@ def encode_associate_accept(
         user.append(_item(0x59, bytes(2)))
     items.append(_item(0x50, b"".join(user)))
     fixed = b"\0\x01\0\0" + request.echoed
-    return _pdu(PduType.ASSOCIATE_AC, fixed + b"".join(items))
+    return encode_pdu(PduType.ASSOCIATE_AC, fixed + b"".join(items))
 
 
 def encode_associate_reject(result: int, source: int, reason: int) -> bytes:
     """An A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
-    return _pdu(PduType.ASSOCIATE_RJ, bytes((0, result, source, reason)))
+    return encode_pdu(PduType.ASSOCIATE_RJ, bytes((0, result, source, reason)))
 
 
 def encode_release_response() -> bytes:
     """An A-RELEASE-RP (PS3.8 9.3.7)."""
-    return _pdu(PduType.RELEASE_RP, bytes(4))
+    return encode_pdu(PduType.RELEASE_RP, bytes(4))
 
 
 def encode_abort(source: int, reason: AbortReason = AbortReason.NOT_SPECIFIED) -> bytes:
     """An A-ABORT (PS3.8 9.3.8): ``source`` is one of BY_USER and BY_PROVIDER."""
-    return _pdu(PduType.ABORT, bytes((0, 0, source, reason if source == BY_PROVIDER else 0)))
+    return encode_pdu(PduType.ABORT, bytes((0, 0, source, reason if source == BY_PROVIDER else 0)))
 
 
 def encode_data(context_id: int, data: bytes, max_length: int, *, is_command: bool) -> bytes:
@@ -228,7 +228,7 @@ def encode_data(context_id: int, data: bytes, max_length: int, *, is_command: bo
         part = data[at : at + room]
         header = is_command | (2 if at + room >= len(data) else 0)
         pdv = (len(part) + 2).to_bytes(4, "big") + bytes((context_id, header))
-        pdus.append(_pdu(PduType.P_DATA, pdv + part))
+        pdus.append(encode_pdu(PduType.P_DATA, pdv + part))
     return b"".join(pdus)
 
 
@@ -236,7 +236,7 @@ def _item(kind: int, data: bytes) -> bytes:
     return bytes((kind, 0)) + len(data).to_bytes(2, "big") + data
 
 
-def _pdu(kind: PduType, body: bytes) -> bytes:
+def encode_pdu(kind: PduType, body: bytes) -> bytes:
     return bytes((kind, 0)) + len(body).to_bytes(4, "big") + body
 
 

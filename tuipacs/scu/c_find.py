@@ -14,9 +14,9 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from tuipacs.dicom.tree import tree
 from tuipacs.dimse.contract import AcceptedContext
-from tuipacs.dimse.requestor_faults import AssociationFailedError
-from tuipacs.dimse.requestor_messages import C_FIND_RQ
-from tuipacs.dimse.requestor_sending import DatasetSource
+from tuipacs.dimse.requestor.faults import AssociationFailedError
+from tuipacs.dimse.requestor.messages import C_FIND_RQ
+from tuipacs.dimse.requestor.sending import DatasetSource
 from tuipacs.errors import InvalidObjectError
 from tuipacs.scu.requestor import (
     Association,

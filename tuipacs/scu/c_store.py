@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from tuipacs.dimse.requestor_faults import AssociationFailedError, SourceFailedError
+from tuipacs.dimse.requestor.faults import AssociationFailedError, SourceFailedError
 from tuipacs.scu.requestor import (
     MAX_CONTEXTS,
     Association,

@@ -10,14 +10,14 @@ from types import MappingProxyType
 from tuipacs.dimse.contract import AcceptedContext
 from tuipacs.dimse.messages import C_ECHO_RQ, C_STORE_RQ
 from tuipacs.dimse.pdu import ProposedContext
-from tuipacs.dimse.pdu_requestor import Proposal, UserIdentity, result_words
-from tuipacs.dimse.requestor import Requestor, RequestorSettings
-from tuipacs.dimse.requestor_answers import Received, Sent
-from tuipacs.dimse.requestor_connection import PeerTls
-from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
-from tuipacs.dimse.requestor_messages import encode_cancel, encode_request
-from tuipacs.dimse.requestor_opening import associate
-from tuipacs.dimse.requestor_sending import DatasetSource
+from tuipacs.dimse.requestor.answers import Received, Sent
+from tuipacs.dimse.requestor.connection import PeerTls
+from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
+from tuipacs.dimse.requestor.loop import Requestor, RequestorSettings
+from tuipacs.dimse.requestor.messages import encode_cancel, encode_request
+from tuipacs.dimse.requestor.negotiation import Proposal, UserIdentity, result_words
+from tuipacs.dimse.requestor.opening import associate
+from tuipacs.dimse.requestor.sending import DatasetSource
 from tuipacs.dimse.syntaxes import VERIFICATION, name_of
 from tuipacs.domain.ae_title import check_ae_title
 from tuipacs.domain.node import ContextOutcome

@@ -16,8 +16,8 @@ from pydicom.uid import UID
 from tuipacs.dicom.attributes import read_attributes
 from tuipacs.dicom.encoding import DEFLATED
 from tuipacs.dicom.part10 import Part10Parts, split_part10
-from tuipacs.dimse.requestor_faults import SourceFailedError
-from tuipacs.dimse.requestor_sending import DatasetSource
+from tuipacs.dimse.requestor.faults import SourceFailedError
+from tuipacs.dimse.requestor.sending import DatasetSource
 from tuipacs.domain.attributes import InstanceAttributes
 from tuipacs.errors import InvalidObjectError, TuipacsError
 from tuipacs.scu.requestor import Context

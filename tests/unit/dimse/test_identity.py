@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from pynetdicom.pdu_items import UserIdentitySubItemRQ
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
+from tuipacs.dimse.acceptor.identity import IdentityRefusedError, judge_identity, parse_identity
 from tuipacs.dimse.contract import Caller, IdentityClaim
 from tuipacs.dimse.faults import PduError
-from tuipacs.dimse.identity import IdentityRefusedError, judge_identity, parse_identity
 from tuipacs.domain.actor import Actor, ActorKind
 from tuipacs.domain.admission import Admission
 from tuipacs.errors import AuthenticationError, ThrottledError, TuipacsError, UnavailableError

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tuipacs.dimse.faults import PeerGoneError, PeerSlowError
-from tuipacs.dimse.requestor_channel import RequestorChannel
+from tuipacs.dimse.requestor.channel import RequestorChannel
 
 
 @pytest.fixture

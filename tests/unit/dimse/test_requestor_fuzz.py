@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from tests.dimse.raw_peer import CT, EXPLICIT, element, p_data, pdu, us
 from tuipacs.dimse.contract import AcceptedContext
 from tuipacs.dimse.pdu import ContextAnswer, ProposedContext
-from tuipacs.dimse.pdu_requestor import Accept, Proposal
-from tuipacs.dimse.requestor import Requestor, RequestorSettings
-from tuipacs.dimse.requestor_answers import Received, Sent
-from tuipacs.dimse.requestor_channel import RequestorChannel
-from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
-from tuipacs.dimse.requestor_messages import C_FIND_RQ
+from tuipacs.dimse.requestor.answers import Received, Sent
+from tuipacs.dimse.requestor.channel import RequestorChannel
+from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
+from tuipacs.dimse.requestor.loop import Requestor, RequestorSettings
+from tuipacs.dimse.requestor.messages import C_FIND_RQ
+from tuipacs.dimse.requestor.negotiation import Accept, Proposal
 
 CONTEXT = AcceptedContext(1, CT, EXPLICIT)
 PROPOSAL = Proposal(

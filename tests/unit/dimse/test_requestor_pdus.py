@@ -15,14 +15,14 @@ from tests.dimse.raw_peer import APPLICATION_CONTEXT, CT, EXPLICIT, IMPLICIT, it
 from tuipacs.dicom.implementation import IMPLEMENTATION_CLASS_UID
 from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.pdu import ContextAnswer, ProposedContext, parse_associate_request
-from tuipacs.dimse.pdu_requestor import (
+from tuipacs.dimse.requestor.negotiation import (
     Accept,
     Proposal,
     UserIdentity,
     encode_associate_request,
     parse_associate_accept,
 )
-from tuipacs.dimse.requestor_sending import fragments, room_of
+from tuipacs.dimse.requestor.sending import fragments, room_of
 
 CONTEXTS = [ProposedContext(1, CT, (EXPLICIT,)), ProposedContext(3, CT, (IMPLICIT,))]
 PROPOSAL = Proposal(

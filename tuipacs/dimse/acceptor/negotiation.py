@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tuipacs.dimse.acceptor.identity import Identified, IdentityRefusedError, judge_identity
 from tuipacs.dimse.contract import (
     AcceptedContext,
     Admit,
@@ -13,7 +14,6 @@ from tuipacs.dimse.contract import (
     ListenerSettings,
     ServiceProvider,
 )
-from tuipacs.dimse.identity import Identified, IdentityRefusedError, judge_identity
 from tuipacs.dimse.pdu import AssociateRequest, ContextAnswer, ProposedContext
 from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT, name_of
 from tuipacs.domain.admission import Admission

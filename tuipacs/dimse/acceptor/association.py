@@ -10,11 +10,12 @@ import logging
 import time
 from types import MappingProxyType
 
+from tuipacs.dimse.acceptor.conversation import Conversation
+from tuipacs.dimse.acceptor.dismissal import Dismissal
+from tuipacs.dimse.acceptor.engine import Engine
+from tuipacs.dimse.acceptor.negotiation import Acceptance, Rejection, local_limit, negotiate
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import AssociationInfo, Caller, TlsSource
-from tuipacs.dimse.conversation import Conversation
-from tuipacs.dimse.dismissal import Dismissal
-from tuipacs.dimse.engine import Engine
 from tuipacs.dimse.faults import (
     AbortReason,
     PduError,
@@ -22,7 +23,6 @@ from tuipacs.dimse.faults import (
     PeerGoneError,
     PeerSlowError,
 )
-from tuipacs.dimse.negotiation import Acceptance, Rejection, local_limit, negotiate
 from tuipacs.dimse.pdu import (
     BY_USER,
     HEADER_SIZE,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from tuipacs.dimse.messages import (
-    _DATASET_TYPE,
-    _FIELD,
-    _MESSAGE_ID,
-    _RESPONDED_TO,
-    _SOP_CLASS,
-    _SOP_INSTANCE,
     C_CANCEL_RQ,
+    DATASET_TYPE,
+    FIELD,
+    MESSAGE_ID,
     NO_DATASET,
-    _element,
-    _padded,
+    RESPONDED_TO,
+    SOP_CLASS,
+    SOP_INSTANCE,
+    encode_element,
+    padded,
 )
 
 C_FIND_RQ = 0x0020
@@ -34,17 +34,17 @@ def encode_request(
     A request with a dataset has medium priority: archives do not heed any other.
     """
     elements = [
-        (_SOP_CLASS, _padded(sop_class_uid, b"\0")),
-        (_FIELD, _us(field)),
-        (_MESSAGE_ID, _us(message_id)),
+        (SOP_CLASS, padded(sop_class_uid, b"\0")),
+        (FIELD, _us(field)),
+        (MESSAGE_ID, _us(message_id)),
     ]
     if has_dataset:
         elements.append((_PRIORITY, _MEDIUM))
-    elements.append((_DATASET_TYPE, _us(1 if has_dataset else NO_DATASET)))
+    elements.append((DATASET_TYPE, _us(1 if has_dataset else NO_DATASET)))
     if sop_instance_uid:
-        elements.append((_SOP_INSTANCE, _padded(sop_instance_uid, b"\0")))
+        elements.append((SOP_INSTANCE, padded(sop_instance_uid, b"\0")))
     if move_originator is not None:
-        elements.append((_MOVE_ORIGINATOR, _padded(move_originator[0], b" ")))
+        elements.append((_MOVE_ORIGINATOR, padded(move_originator[0], b" ")))
         elements.append((_MOVE_ORIGINATOR_ID, _us(move_originator[1])))
     return _command_set(elements)
 
@@ -53,9 +53,9 @@ def encode_cancel(message_id: int) -> bytes:
     """A C-CANCEL of the request with this message ID (PS3.7 9.3.2.3)."""
     return _command_set(
         [
-            (_FIELD, _us(C_CANCEL_RQ)),
-            (_RESPONDED_TO, _us(message_id)),
-            (_DATASET_TYPE, _us(NO_DATASET)),
+            (FIELD, _us(C_CANCEL_RQ)),
+            (RESPONDED_TO, _us(message_id)),
+            (DATASET_TYPE, _us(NO_DATASET)),
         ]
     )
 
@@ -65,5 +65,5 @@ def _us(value: int) -> bytes:
 
 
 def _command_set(elements: list[tuple[int, bytes]]) -> bytes:
-    body = b"".join(_element(element, value) for element, value in elements)
-    return _element(0, len(body).to_bytes(4, "little")) + body
+    body = b"".join(encode_element(element, value) for element, value in elements)
+    return encode_element(0, len(body).to_bytes(4, "little")) + body

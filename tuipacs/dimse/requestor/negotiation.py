@@ -28,12 +28,12 @@ from tuipacs.dimse.pdu import (
     ContextAnswer,
     PduType,
     ProposedContext,
-    _items,
-    _max_length,
-    _pdu,
-    _role,
-    _text,
-    _uid,
+    encode_pdu,
+    read_items,
+    read_max_length,
+    read_role,
+    read_text,
+    read_uid,
 )
 from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT
 
@@ -132,7 +132,7 @@ def _identity(identity: UserIdentity) -> UserIdentityNegotiation:
 
 def encode_release_request() -> bytes:
     """An A-RELEASE-RQ (PS3.8 9.3.6)."""
-    return _pdu(PduType.RELEASE_RQ, bytes(4))
+    return encode_pdu(PduType.RELEASE_RQ, bytes(4))
 
 
 def parse_associate_accept(body: memoryview, proposal: Proposal) -> Accept:
@@ -146,21 +146,21 @@ def parse_associate_accept(body: memoryview, proposal: Proposal) -> Accept:
         raise PduError("another version of the DICOM upper layer protocol")
     contexts: dict[int, ContextAnswer] = {}
     user: dict[int, list[bytes]] = {}
-    for kind, data in _items(body[_FIXED:]):
+    for kind, data in read_items(body[_FIXED:]):
         if kind == 0x21:
             answer = _answer(data, proposal)
             if answer.context_id in contexts:
                 raise PduError("an answer to a presentation context twice")
             contexts[answer.context_id] = answer
         elif kind == 0x50:
-            for sub_kind, sub_data in _items(data):
+            for sub_kind, sub_data in read_items(data):
                 user.setdefault(sub_kind, []).append(bytes(sub_data))
     lengths = user.get(0x51, [])
     return Accept(
         contexts=tuple(contexts.values()),
-        max_length=_max_length(lengths) if lengths else _NO_LIMIT_NAMED,
+        max_length=read_max_length(lengths) if lengths else _NO_LIMIT_NAMED,
         roles=_roles(user.get(0x54, []), proposal),
-        version_name=_text(user.get(0x55, [b""])[0]).strip(" \0"),
+        version_name=read_text(user.get(0x55, [b""])[0]).strip(" \0"),
         identity_confirmed=0x59 in user,
     )
 
@@ -174,7 +174,7 @@ def _answer(data: memoryview, proposal: Proposal) -> ContextAnswer:
         raise PduError("an answer to a presentation context that was not proposed")
     if result != ACCEPTED:  # the transfer syntax means nothing then (PS3.8 9.3.3.2)
         return ContextAnswer(context_id, result, "")
-    syntaxes = [_uid(value) for kind, value in _items(data[4:]) if kind == 0x40]
+    syntaxes = [read_uid(value) for kind, value in read_items(data[4:]) if kind == 0x40]
     if len(syntaxes) != 1:
         raise PduError("an accepted presentation context without exactly one transfer syntax")
     if syntaxes[0] not in proposed.transfer_syntaxes:
@@ -184,7 +184,7 @@ def _answer(data: memoryview, proposal: Proposal) -> ContextAnswer:
 
 def _roles(items: Sequence[bytes], proposal: Proposal) -> dict[str, tuple[bool, bool]]:
     """Without an answer a requestor is the SCU; a role that was not proposed is none."""
-    answers = dict(_role(item) for item in items)
+    answers = dict(read_role(item) for item in items)
     roles = {}
     for uid, (scu, scp) in proposal.roles.items():
         taken_scu, taken_scp = answers.get(uid, (True, False))

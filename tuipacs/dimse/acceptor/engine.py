@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tuipacs.dimse.acceptor.slots import AssociationSlots
 from tuipacs.dimse.contract import Admit, Identify, ListenerSettings, Observer, ServiceProvider
-from tuipacs.dimse.slots import AssociationSlots
 
 
 @dataclass(frozen=True)

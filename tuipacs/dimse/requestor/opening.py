@@ -8,17 +8,17 @@ from contextlib import suppress
 
 from tuipacs.dimse.faults import PduError, PeerGoneError, PeerSlowError
 from tuipacs.dimse.pdu import BY_PROVIDER, BY_USER, HEADER_SIZE, PduType, encode_abort
-from tuipacs.dimse.pdu_requestor import (
+from tuipacs.dimse.requestor.channel import RequestorChannel
+from tuipacs.dimse.requestor.connection import PeerTls, connect
+from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure, abort_words, rejection
+from tuipacs.dimse.requestor.loop import Requestor, RequestorSettings, kind_of, lost, unexpected
+from tuipacs.dimse.requestor.negotiation import (
     MAX_ACCEPT,
     Accept,
     Proposal,
     encode_associate_request,
     parse_associate_accept,
 )
-from tuipacs.dimse.requestor import Requestor, RequestorSettings, kind_of, lost, unexpected
-from tuipacs.dimse.requestor_channel import RequestorChannel
-from tuipacs.dimse.requestor_connection import PeerTls, connect
-from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure, abort_words, rejection
 
 
 def associate(

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from tuipacs.dimse.contract import AcceptedContext, Answer, Command, IsCancelled
 from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.messages import RESPONSE
-from tuipacs.dimse.requestor_messages import C_FIND_RQ
+from tuipacs.dimse.requestor.messages import C_FIND_RQ
 
 MAX_IDENTIFIER = 1 << 20  # bytes of a dataset in an answer
-_STATUS = 0x0900
+STATUS = 0x0900
 _PENDING = (0xFF00, 0xFF01)
 
 
@@ -69,7 +69,7 @@ def checked(request: Sent, context_id: int, command: Command, dataset: bytes) ->
         raise PduError("the answer on another presentation context")
     if request.sop_instance_uid and command.sop_instance_uid not in ("", request.sop_instance_uid):
         raise PduError("the answer for another SOP instance")
-    status = command.elements.get(_STATUS, b"")
+    status = command.elements.get(STATUS, b"")
     if len(status) != 2:
         raise PduError("an answer without a status")
     received = Received(command, int.from_bytes(status, "little"), dataset)

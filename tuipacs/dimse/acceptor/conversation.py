@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from tuipacs.dimse.acceptor.dismissal import Dismissal
+from tuipacs.dimse.acceptor.engine import Engine
+from tuipacs.dimse.acceptor.serving import Serving
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import PROGRESS_BYTES, AssociationInfo
-from tuipacs.dimse.dismissal import Dismissal
-from tuipacs.dimse.engine import Engine
 from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError, PeerSlowError
 from tuipacs.dimse.messages import Assembler
 from tuipacs.dimse.pdu import (
@@ -20,7 +21,6 @@ from tuipacs.dimse.pdu import (
     encode_abort,
     encode_release_response,
 )
-from tuipacs.dimse.serving import Serving
 from tuipacs.domain.node import AssociationState
 
 _SLACK = 16  # bytes by which some senders miss the maximum length that they agreed to

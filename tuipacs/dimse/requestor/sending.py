@@ -7,7 +7,7 @@ from struct import Struct
 from typing import Protocol
 
 from tuipacs.dimse.pdu import PduType
-from tuipacs.dimse.requestor_faults import SourceFailedError
+from tuipacs.dimse.requestor.faults import SourceFailedError
 
 BLOCK = 1 << 18  # bytes of a dataset read, and sent, at once
 _LONGEST_PDU = 131072  # also for a peer that takes any length

@@ -12,7 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from tuipacs.dimse.association import Association
+from tuipacs.dimse.acceptor.association import Association
+from tuipacs.dimse.acceptor.engine import Engine
+from tuipacs.dimse.acceptor.listening import listen
+from tuipacs.dimse.acceptor.slots import AssociationSlots
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import (
     Admit,
@@ -23,10 +26,7 @@ from tuipacs.dimse.contract import (
     ServiceProvider,
     TlsSource,
 )
-from tuipacs.dimse.engine import Engine
-from tuipacs.dimse.listening import listen
 from tuipacs.dimse.pdu import HEADER_SIZE
-from tuipacs.dimse.slots import AssociationSlots
 from tuipacs.domain.network import caller_address
 from tuipacs.errors import TuipacsError, UnavailableError
 

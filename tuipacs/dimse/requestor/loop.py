@@ -23,16 +23,16 @@ from tuipacs.dimse.pdu import (
     encode_data,
     encode_release_response,
 )
-from tuipacs.dimse.pdu_requestor import ACCEPTED, Accept, Proposal, encode_release_request
-from tuipacs.dimse.requestor_answers import AnswerDataset, Received, Sent, checked
-from tuipacs.dimse.requestor_channel import RequestorChannel
-from tuipacs.dimse.requestor_faults import (
+from tuipacs.dimse.requestor.answers import AnswerDataset, Received, Sent, checked
+from tuipacs.dimse.requestor.channel import RequestorChannel
+from tuipacs.dimse.requestor.faults import (
     AssociationFailedError,
     Failure,
     SourceFailedError,
     abort_words,
 )
-from tuipacs.dimse.requestor_sending import BLOCK, DatasetSource, fragments, room_of
+from tuipacs.dimse.requestor.negotiation import ACCEPTED, Accept, Proposal, encode_release_request
+from tuipacs.dimse.requestor.sending import BLOCK, DatasetSource, fragments, room_of
 from tuipacs.dimse.tls import handshake_words
 
 _SLACK = 16  # bytes by which some senders miss the maximum length that they agreed to

@@ -7,7 +7,7 @@ import ssl
 import time
 from dataclasses import dataclass
 
-from tuipacs.dimse.requestor_faults import AssociationFailedError, Failure
+from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.dimse.tls import HandshakeError, check_pin, handshake_words
 from tuipacs.domain.fingerprint import check_fingerprint
 from tuipacs.errors import UsageError

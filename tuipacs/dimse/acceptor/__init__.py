@@ -1,0 +1,1 @@
+"""Being called: the listener and its associations, from the connection to the end."""

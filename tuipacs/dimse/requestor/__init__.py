@@ -1,0 +1,1 @@
+"""Calling: an association that we open, from the connection to the end."""
