@@ -135,7 +135,7 @@ class Zygote:
         return Program(line, (out, err))
 
     def close(self) -> None:
-        """End it; what it forked goes on."""
+        """End it, and what it forked and still runs: nothing outlives the tests, killed or not."""
         self._control.close()
         self._process.wait()
 
@@ -185,6 +185,8 @@ def _serve(control: socket.socket) -> dict[str, Any] | None:
             continue
         head, fds, _, _ = socket.recv_fds(control, 4, 4)
         if not head:
+            for pid, _ in lines.values():
+                os.kill(pid, signal.SIGKILL)
             return None
         size = int.from_bytes(head, "big")
         request: dict[str, Any] = json.loads(control.recv(size, socket.MSG_WAITALL))
