@@ -237,6 +237,7 @@ def _listener_settings(config: Config) -> ListenerSettings:
         check_called_ae=dicom.check_called_ae,
         max_associations=dicom.max_associations,
         max_associations_per_ae=dicom.max_associations_per_ae,
+        max_associations_per_address=dicom.max_associations_per_address,
         max_pdu=dicom.max_pdu,
         acse_timeout=dicom.acse_timeout,
         dimse_timeout=dicom.dimse_timeout,

@@ -57,6 +57,12 @@ class DicomSettings:
     max_associations_per_ae: int = setting(
         16, rules.whole(1, 1000), "Associations open at the same time with one calling AE title."
     )
+    max_associations_per_address: int = setting(
+        24,
+        rules.whole(1, 1000),
+        "Associations open at the same time with one IP address; raise it where all modalities"
+        " come through one gateway.",
+    )
     max_pdu: int = setting(
         131072,
         rules.whole(4096, 1048576),

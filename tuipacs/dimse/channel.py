@@ -7,6 +7,8 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tuipacs.dimse import tls
 from tuipacs.dimse.faults import PeerGoneError, PeerSlowError
@@ -27,7 +29,7 @@ class Channel:
         self._start = self._end = 0
         self.received = 0  # bytes so far
         self._ended = False  # nothing more comes
-        self._torn = False  # nothing more can be sent: the peer has half of something
+        self.is_torn = False  # nothing more can be sent: the peer has half of something
         self._wrapping = threading.Lock()  # TLS moves the connection into another object
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -156,19 +158,29 @@ class Channel:
 
     def send(self, data: bytes, timeout: float) -> None:
         """Send all of it. Raises `PeerSlowError`, `PeerGoneError`."""
-        if self._torn:
-            raise PeerGoneError
         deadline = time.monotonic() + timeout
         rest = memoryview(data)
-        try:
+        with self._sending("took no answer"):
             while rest:  # not sendall: over TLS each of its records would have the whole time
                 self._socket.settimeout(max(0.001, deadline - time.monotonic()))
                 rest = rest[self._socket.send(rest) :]
+
+    @contextmanager
+    def _sending(self, slow: str) -> Iterator[None]:
+        """All that is sent inside goes out, or nothing ever after: it would be taken for the rest.
+
+        ``slow`` says what the peer did not do in time.
+        """
+        if self.is_torn:
+            raise PeerGoneError
+        self.is_torn = True
+        try:
+            yield
         except TimeoutError:
-            self._torn = True
-            raise PeerSlowError("took no answer") from None
+            raise PeerSlowError(slow) from None
         except OSError as error:
             raise PeerGoneError from error
+        self.is_torn = False
 
     def send_last(self, data: bytes, timeout: float) -> None:
         """Send a last word: if the peer is gone or does not listen, that changes nothing."""
@@ -211,7 +223,7 @@ class Channel:
         """
         if not isinstance(self._socket, ssl.SSLSocket):
             return
-        self._torn = True
+        self.is_torn = True
         try:
             self._socket.settimeout(0)
             self._socket.unwrap()

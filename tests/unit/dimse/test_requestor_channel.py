@@ -39,7 +39,7 @@ def test_parts_that_the_kernel_takes_in_pieces_arrive_whole(
     reader = threading.Thread(target=read)
     reader.start()
     channel.send_parts(parts, 10)
-    assert not channel.is_inside_pdu
+    assert not channel.is_torn
     channel.close(linger=False)
     reader.join(10)
     assert bytes(received) == b"".join(parts)
@@ -51,7 +51,7 @@ def test_a_peer_that_takes_nothing_more_ends_the_wait_inside_a_pdu(
     channel, _ = pair
     with pytest.raises(PeerSlowError):
         channel.send_parts([bytes(1 << 20)] * 8, 0.1)
-    assert channel.is_inside_pdu
+    assert channel.is_torn
 
 
 def test_a_peer_that_is_gone_is_told(pair: tuple[RequestorChannel, socket.socket]) -> None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 
 from tuipacs.dimse.channel import Channel
-from tuipacs.dimse.faults import PeerGoneError, PeerSlowError
 
 BUFFER_SIZE = 1 << 16  # bytes; answers are short
 _MAX_PARTS = 1000  # of one sendmsg: IOV_MAX is 1024 on Linux
@@ -21,13 +20,6 @@ class RequestorChannel(Channel):
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock, BUFFER_SIZE)
         self._gathers = not isinstance(sock, ssl.SSLSocket)
-        self.is_inside_pdu = False  # what was being sent did not go out whole
-
-    def send(self, data: bytes, timeout: float) -> None:
-        """As `Channel.send`."""
-        self.is_inside_pdu = True
-        super().send(data, timeout)
-        self.is_inside_pdu = False
 
     def send_parts(self, parts: Sequence[bytes | memoryview], timeout: float) -> None:
         """Send all of them within ``timeout`` seconds. Raises `PeerSlowError`, `PeerGoneError`."""
@@ -35,15 +27,9 @@ class RequestorChannel(Channel):
             self.send(b"".join(parts), timeout)
             return
         deadline = time.monotonic() + timeout
-        self.is_inside_pdu = True
-        try:
+        with self._sending("took no more data"):
             for at in range(0, len(parts), _MAX_PARTS):
                 self._gather(list(parts[at : at + _MAX_PARTS]), deadline)
-        except TimeoutError:
-            raise PeerSlowError("took no more data") from None
-        except OSError as error:
-            raise PeerGoneError from error
-        self.is_inside_pdu = False
 
     def _gather(self, parts: list[bytes | memoryview], deadline: float) -> None:
         while parts:

@@ -237,7 +237,7 @@ class Requestor:
         reason: AbortReason = AbortReason.NOT_SPECIFIED,
     ) -> None:
         self._end(why)
-        if self._channel.is_inside_pdu:  # an abort there would be taken for data
+        if self._channel.is_torn:  # an abort there would be taken for data
             self._channel.close(linger=False)
             return
         self._channel.send_last(encode_abort(source, reason), 1.0)
