@@ -19,16 +19,10 @@ from tuipacs.dicom.attributes import read_attributes
 from tuipacs.dicom.encoding import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
 from tuipacs.dicom.find_identifier import MAX_KEYS, read_identifier
 from tuipacs.dicom.part10 import split_part10
+from tuipacs.dimse.acceptor.pdus import encode_associate_accept, parse_associate_request
 from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.messages import parse_command
-from tuipacs.dimse.pdu import (
-    HEADER_SIZE,
-    ContextAnswer,
-    ProposedContext,
-    data_values,
-    encode_associate_accept,
-    parse_associate_request,
-)
+from tuipacs.dimse.pdu import HEADER_SIZE, ContextAnswer, ProposedContext, data_values
 from tuipacs.dimse.requestor.negotiation import (
     Proposal,
     encode_associate_request,

@@ -1,22 +1,19 @@
-"""Protocol data units as bytes (PS3.8 9.3): the request read with care, the answers written."""
+"""Protocol data units as bytes (PS3.8 9.3): what both sides of an association read and write."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
-from tuipacs.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from tuipacs.dimse.acceptor.identity import parse_identity
-from tuipacs.dimse.contract import IdentityClaim
 from tuipacs.dimse.faults import AbortReason, PduError
-from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT
 
 HEADER_SIZE = 6
-MAX_REQUEST = 512 << 10  # bytes of an A-ASSOCIATE-RQ; 128 contexts of 40 syntaxes take 150 kB
+FIXED_SIZE = 68  # bytes of an A-ASSOCIATE-RQ or -AC after its header, before the first item
 BY_USER, BY_PROVIDER = 0, 2  # who aborts (PS3.8 9.3.8)
 _ROOM = 16384  # for a peer that names no limit
-_FIXED = 68  # bytes before the first variable item
+_SLACK = 16  # bytes by which some senders miss the maximum length that they agreed to
+_SHORT = 1024  # bytes of what is no P-DATA, once there is an association
 
 
 class PduType(IntEnum):
@@ -41,25 +38,6 @@ class ProposedContext:
 
 
 @dataclass(frozen=True)
-class AssociateRequest:
-    """What an A-ASSOCIATE-RQ says that we use. Texts are Latin-1, so that nothing fails to decode.
-
-    ``roles``: SOP class to the (SCU, SCP) roles that the requestor proposes for itself.
-    """
-
-    protocol_version: int
-    called_ae_title: str
-    calling_ae_title: str
-    echoed: bytes  # both titles and the reserved field after them, 64 bytes as they came
-    application_context: str
-    contexts: tuple[ProposedContext, ...]
-    max_length: int = 0  # 0: unlimited
-    implementation: str = ""  # version name, or the class UID of one that has no name (hostile)
-    roles: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
-    identity: IdentityClaim | None = None
-
-
-@dataclass(frozen=True)
 class ContextAnswer:
     """One presentation context in an A-ASSOCIATE-AC: result 0 accepted, 1 to 4 refused."""
 
@@ -68,41 +46,26 @@ class ContextAnswer:
     transfer_syntax: str
 
 
-def parse_associate_request(body: memoryview) -> AssociateRequest:
-    """Read the PDU after its header. Raises `PduError`, and nothing else, for malformed input."""
-    if len(body) < _FIXED:
-        raise PduError("an association request shorter than its fixed fields")
-    contexts: list[ProposedContext] = []
-    application_context = ""
-    user: dict[int, list[bytes]] = {}
-    for kind, data in read_items(body[_FIXED:]):
-        if kind == 0x10:
-            application_context = application_context or read_uid(data)
-        elif kind == 0x20:
-            contexts.append(_context(data))
-        elif kind == 0x50:
-            for sub_kind, sub_data in read_items(data):
-                user.setdefault(sub_kind, []).append(bytes(sub_data))
-    if not contexts:
-        raise PduError("an association request with no presentation context")
-    ids = [context.context_id for context in contexts]
-    if len(set(ids)) != len(ids):
-        raise PduError("a presentation context ID twice")
-    return AssociateRequest(
-        protocol_version=int.from_bytes(body[0:2], "big"),
-        called_ae_title=_title(body[4:20]),
-        calling_ae_title=_title(body[20:36]),
-        echoed=bytes(body[4:68]),
-        application_context=application_context,
-        contexts=tuple(contexts),
-        max_length=read_max_length(user.get(0x51, [])),
-        implementation=_implementation([*user.get(0x55, []), *user.get(0x52, [])]),
-        roles=dict(read_role(item) for item in user.get(0x54, [])),
-        identity=_identity(user.get(0x58, [])),
-    )
+def read_type(header: bytes | memoryview) -> PduType:
+    """The type of a PDU. Raises `PduError` for an unknown one."""
+    try:
+        return PduType(header[0])
+    except ValueError:
+        raise PduError(
+            f"a PDU of the unknown type 0x{header[0]:02X}", AbortReason.UNRECOGNIZED_PDU
+        ) from None
+
+
+def read_length(header: bytes | memoryview, kind: PduType, max_pdu: int) -> int:
+    """The length of a PDU's body once there is an association. Raises `PduError` if too long."""
+    length = int.from_bytes(header[2:6], "big")
+    if length > (max_pdu + _SLACK if kind is PduType.P_DATA else _SHORT):
+        raise PduError(f"a PDU of {length} bytes, more than was agreed")
+    return length
 
 
 def read_items(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """The items of a variable field: their types and contents (PS3.8 9.3.2)."""
     at = 0
     while at < len(data):
         if at + 4 > len(data):
@@ -114,24 +77,8 @@ def read_items(data: memoryview) -> Iterator[tuple[int, memoryview]]:
         at = end
 
 
-def _context(data: memoryview) -> ProposedContext:
-    if len(data) < 4:
-        raise PduError("a presentation context without an ID")
-    context_id = data[0]
-    if context_id % 2 == 0:
-        raise PduError("an even presentation context ID")
-    abstract, transfer = [], []
-    for kind, value in read_items(data[4:]):
-        if kind == 0x30:
-            abstract.append(read_uid(value))
-        elif kind == 0x40:
-            transfer.append(read_uid(value))
-    if len(abstract) != 1:
-        raise PduError("a presentation context without exactly one abstract syntax")
-    return ProposedContext(context_id, abstract[0], tuple(transfer))
-
-
 def read_max_length(items: Sequence[bytes]) -> int:
+    """The first maximum length sub-item (PS3.8 D.1.1); 0, for any length, also without one."""
     if not items:
         return 0
     length = int.from_bytes(items[0], "big") if len(items[0]) == 4 else -1
@@ -140,17 +87,8 @@ def read_max_length(items: Sequence[bytes]) -> int:
     return length
 
 
-def _implementation(names: Sequence[bytes]) -> str:
-    return next((name for name in (read_uid(data)[:64] for data in names) if name), "")
-
-
-def _identity(items: Sequence[bytes]) -> IdentityClaim | None:
-    if len(items) > 1:
-        raise PduError("a user identity twice")
-    return parse_identity(items[0]) if items else None
-
-
 def read_role(data: bytes) -> tuple[str, tuple[bool, bool]]:
+    """A role selection sub-item (PS3.7 D.3.3.4): SOP class, and whether SCU and SCP."""
     length = int.from_bytes(data[0:2], "big")
     if len(data) != length + 4:
         raise PduError("a role selection of the wrong length")
@@ -158,53 +96,13 @@ def read_role(data: bytes) -> tuple[str, tuple[bool, bool]]:
 
 
 def read_text(data: bytes | memoryview) -> str:
+    """Latin-1, so that nothing fails to decode."""
     return bytes(data).decode("latin-1")
 
 
 def read_uid(data: bytes | memoryview) -> str:
+    """A UID without the padding that it must not have."""
     return read_text(data).rstrip("\0 ")
-
-
-def _title(data: bytes | memoryview) -> str:
-    return read_text(data).strip(" \0")
-
-
-def encode_associate_accept(
-    request: AssociateRequest,
-    contexts: Sequence[ContextAnswer],
-    roles: Mapping[str, tuple[bool, bool]],
-    max_pdu: int,
-    *,
-    confirm_identity: bool = False,
-) -> bytes:
-    """An A-ASSOCIATE-AC (PS3.8 9.3.3). ``roles`` as accepted for the requestor."""
-    items = [_item(0x10, APPLICATION_CONTEXT.encode())]
-    items += [
-        _item(
-            0x21,
-            bytes((context.context_id, 0, context.result, 0))
-            + _item(0x40, context.transfer_syntax.encode("latin-1")),
-        )
-        for context in contexts
-    ]
-    user = [
-        _item(0x51, max_pdu.to_bytes(4, "big")),
-        _item(0x52, IMPLEMENTATION_CLASS_UID.encode()),
-    ]
-    for sop_class_uid, (scu, scp) in roles.items():
-        uid = sop_class_uid.encode("latin-1")
-        user.append(_item(0x54, len(uid).to_bytes(2, "big") + uid + bytes((scu, scp))))
-    user.append(_item(0x55, IMPLEMENTATION_VERSION_NAME.encode()))
-    if confirm_identity:  # PS3.7 Table D.3-15: types 1 and 2 are answered by an empty field
-        user.append(_item(0x59, bytes(2)))
-    items.append(_item(0x50, b"".join(user)))
-    fixed = b"\0\x01\0\0" + request.echoed
-    return encode_pdu(PduType.ASSOCIATE_AC, fixed + b"".join(items))
-
-
-def encode_associate_reject(result: int, source: int, reason: int) -> bytes:
-    """An A-ASSOCIATE-RJ (PS3.8 9.3.4)."""
-    return encode_pdu(PduType.ASSOCIATE_RJ, bytes((0, result, source, reason)))
 
 
 def encode_release_response() -> bytes:
@@ -232,11 +130,8 @@ def encode_data(context_id: int, data: bytes, max_length: int, *, is_command: bo
     return b"".join(pdus)
 
 
-def _item(kind: int, data: bytes) -> bytes:
-    return bytes((kind, 0)) + len(data).to_bytes(2, "big") + data
-
-
 def encode_pdu(kind: PduType, body: bytes) -> bytes:
+    """A PDU: header and body (PS3.8 9.3.1)."""
     return bytes((kind, 0)) + len(body).to_bytes(4, "big") + body
 
 

@@ -18,6 +18,7 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import build_context
 
 from tests.dimse.raw_peer import command
+from tuipacs.dimse.acceptor.pdus import encode_associate_accept, parse_associate_request
 from tuipacs.dimse.contract import Answer, Command, Reply
 from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.messages import (
@@ -25,13 +26,7 @@ from tuipacs.dimse.messages import (
     comment_text,
     encode_answer,
 )
-from tuipacs.dimse.pdu import (
-    ContextAnswer,
-    data_values,
-    encode_associate_accept,
-    encode_data,
-    parse_associate_request,
-)
+from tuipacs.dimse.pdu import ContextAnswer, data_values, encode_data
 
 CT, ELE, BIG = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 

@@ -13,8 +13,9 @@ from pynetdicom.presentation import PresentationContext
 
 from tests.dimse.raw_peer import APPLICATION_CONTEXT, CT, EXPLICIT, IMPLICIT, item
 from tuipacs.dicom.implementation import IMPLEMENTATION_CLASS_UID
+from tuipacs.dimse.acceptor.pdus import parse_associate_request
 from tuipacs.dimse.faults import PduError
-from tuipacs.dimse.pdu import ContextAnswer, ProposedContext, parse_associate_request
+from tuipacs.dimse.pdu import ContextAnswer, ProposedContext
 from tuipacs.dimse.requestor.negotiation import (
     Accept,
     Proposal,

@@ -14,6 +14,13 @@ from tuipacs.dimse.acceptor.conversation import Conversation
 from tuipacs.dimse.acceptor.dismissal import Dismissal
 from tuipacs.dimse.acceptor.engine import Engine
 from tuipacs.dimse.acceptor.negotiation import Acceptance, Rejection, local_limit, negotiate
+from tuipacs.dimse.acceptor.pdus import (
+    MAX_REQUEST,
+    AssociateRequest,
+    encode_associate_accept,
+    encode_associate_reject,
+    parse_associate_request,
+)
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import AssociationInfo, Caller, TlsSource
 from tuipacs.dimse.faults import (
@@ -23,17 +30,7 @@ from tuipacs.dimse.faults import (
     PeerGoneError,
     PeerSlowError,
 )
-from tuipacs.dimse.pdu import (
-    BY_USER,
-    HEADER_SIZE,
-    MAX_REQUEST,
-    AssociateRequest,
-    PduType,
-    encode_abort,
-    encode_associate_accept,
-    encode_associate_reject,
-    parse_associate_request,
-)
+from tuipacs.dimse.pdu import BY_USER, HEADER_SIZE, PduType, encode_abort
 from tuipacs.dimse.tls import CLIENT_HELLO, HandshakeError
 from tuipacs.domain.admission import Admission
 

@@ -20,12 +20,12 @@ from tuipacs.dimse.pdu import (
     data_values,
     encode_abort,
     encode_release_response,
+    read_length,
+    read_type,
 )
 from tuipacs.domain.node import AssociationState
 
-_SLACK = 16  # bytes by which some senders miss the maximum length that they agreed to
 TELL_EVERY = 4 << 20  # bytes of one message after which the observer hears of it
-_SHORT_PDU = 1024  # bytes of what is no P-DATA
 
 
 class Conversation:
@@ -101,7 +101,7 @@ class Conversation:
                 unfinished = self._assembler.unfinished
                 return AssociationState.RELEASED, "inside an object" if unfinished else ""
             else:
-                return AssociationState.ABORTED, _abort_words(bytes(body))
+                return AssociationState.ABORTED, _abort_words(body)
 
     def _next_header(self) -> tuple[PduType, int]:
         until, words = self._patience()
@@ -117,20 +117,12 @@ class Conversation:
         if soon < until:
             until, words = soon, "sent no whole PDU in time"
         header = self._channel.read(HEADER_SIZE, until, words)
-        try:
-            kind = PduType(header[0])
-        except ValueError:
-            raise PduError(
-                f"a PDU of the unknown type 0x{header[0]:02X}", AbortReason.UNRECOGNIZED_PDU
-            ) from None
+        kind = read_type(header)
         if kind not in (PduType.P_DATA, PduType.RELEASE_RQ, PduType.ABORT):
             raise PduError(
                 f"an {kind.name} in the middle of an association", AbortReason.UNEXPECTED_PDU
             )
-        length = int.from_bytes(header[2:6], "big")
-        if length > (self._settings.max_pdu + _SLACK if kind is PduType.P_DATA else _SHORT_PDU):
-            raise PduError(f"a PDU of {length} bytes, more than was agreed")
-        return kind, length
+        return kind, read_length(header, kind, self._settings.max_pdu)
 
     def _patience(self) -> tuple[float, str]:
         """Until when the next PDU has to begin, and what to say if it does not."""
@@ -162,7 +154,8 @@ class Conversation:
         self._channel.send_last(data, self._settings.acse_timeout)
 
 
-def _abort_words(body: bytes) -> str:
+def _abort_words(body: memoryview) -> str:
+    """Short, for the incoming screen on 80 columns: codes (PS3.8 9.3.8), and no sentence."""
     if len(body) < 4:
         return "the peer aborted"
     return f"the peer aborted (source {body[2]}, reason {body[3]})"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tuipacs.dimse.acceptor.identity import Identified, IdentityRefusedError, judge_identity
+from tuipacs.dimse.acceptor.pdus import AssociateRequest
 from tuipacs.dimse.contract import (
     AcceptedContext,
     Admit,
@@ -14,7 +15,7 @@ from tuipacs.dimse.contract import (
     ListenerSettings,
     ServiceProvider,
 )
-from tuipacs.dimse.pdu import AssociateRequest, ContextAnswer, ProposedContext
+from tuipacs.dimse.pdu import ContextAnswer, ProposedContext
 from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT, name_of
 from tuipacs.domain.admission import Admission
 from tuipacs.domain.ae_title import strip_ae_title

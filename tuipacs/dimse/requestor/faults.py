@@ -79,7 +79,7 @@ def rejection(body: bytes) -> tuple[Failure, str]:
     )
 
 
-def abort_words(body: bytes) -> str:
+def abort_words(body: bytes | memoryview) -> str:
     """The body of an A-ABORT in words (PS3.8 9.3.8)."""
     if len(body) < 4:
         return "aborted the association"

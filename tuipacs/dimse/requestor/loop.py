@@ -22,6 +22,8 @@ from tuipacs.dimse.pdu import (
     encode_abort,
     encode_data,
     encode_release_response,
+    read_length,
+    read_type,
 )
 from tuipacs.dimse.requestor.answers import AnswerDataset, Received, Sent, checked
 from tuipacs.dimse.requestor.channel import RequestorChannel
@@ -34,10 +36,6 @@ from tuipacs.dimse.requestor.faults import (
 from tuipacs.dimse.requestor.negotiation import ACCEPTED, Accept, Proposal, encode_release_request
 from tuipacs.dimse.requestor.sending import BLOCK, DatasetSource, fragments, room_of
 from tuipacs.dimse.tls import handshake_words
-
-_SLACK = 16  # bytes by which some senders miss the maximum length that they agreed to
-_SHORT_PDU = 1024  # bytes of what is no P-DATA
-_FOREIGN = {b"HTTP": "HTTP", b"SSH-": "SSH", b"\x15\x03": "TLS: it wants TLS on this port"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,12 +180,11 @@ class Requestor:
 
     def _read_pdu(self, deadline: float, words: str) -> tuple[PduType, memoryview]:
         header = self._channel.read(HEADER_SIZE, deadline, words)
-        kind, length = kind_of(bytes(header)), int.from_bytes(header[2:6], "big")
-        if length > (self._settings.max_pdu + _SLACK if kind is PduType.P_DATA else _SHORT_PDU):
-            raise PduError(f"a PDU of {length} bytes, more than was agreed")
+        kind = read_type(header)
+        length = read_length(header, kind, self._settings.max_pdu)
         body = self._channel.read(length, deadline, words)
         if kind is PduType.ABORT:
-            raise AssociationFailedError(abort_words(bytes(body)), Failure.ABORTED)
+            raise AssociationFailedError(abort_words(body), Failure.ABORTED)
         return kind, body
 
     # -- the end
@@ -286,17 +283,7 @@ class Requestor:
             return None
         if pdu is None or pdu[0] != PduType.ABORT:
             return None
-        return AssociationFailedError(abort_words(bytes(pdu[HEADER_SIZE:])), Failure.ABORTED)
-
-
-def kind_of(header: bytes) -> PduType:
-    """The type of a PDU. Raises `PduError` for an unknown one, and says what it may be instead."""
-    try:
-        return PduType(header[0])
-    except ValueError:
-        other = next((what for start, what in _FOREIGN.items() if header.startswith(start)), "")
-        words = f"no DICOM but {other}" if other else f"a PDU of the unknown type 0x{header[0]:02X}"
-        raise PduError(words, AbortReason.UNRECOGNIZED_PDU) from None
+        return AssociationFailedError(abort_words(pdu[HEADER_SIZE:]), Failure.ABORTED)
 
 
 def unexpected(kind: PduType) -> PduError:

@@ -25,6 +25,7 @@ from pynetdicom.presentation import PresentationContext
 from tuipacs.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.pdu import (
+    FIXED_SIZE,
     ContextAnswer,
     PduType,
     ProposedContext,
@@ -39,7 +40,6 @@ from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT
 
 MAX_ACCEPT = 1 << 17  # bytes of an A-ASSOCIATE-AC; 128 contexts with roles take 25 kB
 ACCEPTED = 0
-_FIXED = 68  # bytes before the first variable item
 _NO_LIMIT_NAMED = 16384  # the maximum length item is mandatory; who forgets it gets short PDUs
 _RESULTS = {
     1: "refused by the user",
@@ -140,13 +140,13 @@ def parse_associate_accept(body: memoryview, proposal: Proposal) -> Accept:
 
     Items of kinds that are not known are skipped, as PS3.8 9.3.1 asks.
     """
-    if len(body) < _FIXED:
+    if len(body) < FIXED_SIZE:
         raise PduError("an association acceptance shorter than its fixed fields")
     if not int.from_bytes(body[0:2], "big") & 1:
         raise PduError("another version of the DICOM upper layer protocol")
     contexts: dict[int, ContextAnswer] = {}
     user: dict[int, list[bytes]] = {}
-    for kind, data in read_items(body[_FIXED:]):
+    for kind, data in read_items(body[FIXED_SIZE:]):
         if kind == 0x21:
             answer = _answer(data, proposal)
             if answer.context_id in contexts:

@@ -6,12 +6,19 @@ import socket
 import time
 from contextlib import suppress
 
-from tuipacs.dimse.faults import PduError, PeerGoneError, PeerSlowError
-from tuipacs.dimse.pdu import BY_PROVIDER, BY_USER, HEADER_SIZE, PduType, encode_abort
+from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError, PeerSlowError
+from tuipacs.dimse.pdu import (
+    BY_PROVIDER,
+    BY_USER,
+    HEADER_SIZE,
+    PduType,
+    encode_abort,
+    read_type,
+)
 from tuipacs.dimse.requestor.channel import RequestorChannel
 from tuipacs.dimse.requestor.connection import PeerTls, connect
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure, abort_words, rejection
-from tuipacs.dimse.requestor.loop import Requestor, RequestorSettings, kind_of, lost, unexpected
+from tuipacs.dimse.requestor.loop import Requestor, RequestorSettings, lost, unexpected
 from tuipacs.dimse.requestor.negotiation import (
     MAX_ACCEPT,
     Accept,
@@ -19,6 +26,8 @@ from tuipacs.dimse.requestor.negotiation import (
     encode_associate_request,
     parse_associate_accept,
 )
+
+_FOREIGN = {b"HTTP": "HTTP", b"SSH-": "SSH", b"\x15\x03": "TLS: it wants TLS on this port"}
 
 
 def associate(
@@ -65,7 +74,9 @@ def _negotiate(sock: socket.socket, proposal: Proposal, settings: RequestorSetti
 def _answer(channel: RequestorChannel, proposal: Proposal, timeout: float) -> Accept:
     deadline = time.monotonic() + timeout
     header = bytes(channel.read(HEADER_SIZE, deadline, ""))
-    kind, length = kind_of(header), int.from_bytes(header[2:6], "big")
+    if other := next((what for start, what in _FOREIGN.items() if header.startswith(start)), ""):
+        raise PduError(f"no DICOM but {other}", AbortReason.UNRECOGNIZED_PDU)
+    kind, length = read_type(header), int.from_bytes(header[2:6], "big")
     if kind not in (PduType.ASSOCIATE_AC, PduType.ASSOCIATE_RJ, PduType.ABORT):
         raise unexpected(kind)
     if length > MAX_ACCEPT:
@@ -76,4 +87,4 @@ def _answer(channel: RequestorChannel, proposal: Proposal, timeout: float) -> Ac
     if kind is PduType.ASSOCIATE_RJ:
         failure, words = rejection(bytes(body))
         raise AssociationFailedError(words, failure)
-    raise AssociationFailedError(abort_words(bytes(body)), Failure.ABORTED)
+    raise AssociationFailedError(abort_words(body), Failure.ABORTED)
