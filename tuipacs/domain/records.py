@@ -81,7 +81,7 @@ class PatientRecord(Struct, frozen=True, kw_only=True, rename=_KEYWORDS):
     latest_study_date: str
     modalities: tuple[str, ...]
     size_bytes: int
-    received_at: float  # seconds since the epoch, UTC; of the newest object
+    received_at: float  # seconds since the epoch, UTC; of the newest object, to the second
     flags: tuple[Flag, ...] = ()
 
 
@@ -107,7 +107,7 @@ class StudyRecord(Struct, frozen=True, kw_only=True, rename=_KEYWORDS):
     number_of_study_related_instances: int
     size_bytes: int
     first_received_at: float
-    received_at: float
+    received_at: float  # both to the second
     calling_ae_title: str  # of the newest object; empty when imported
     flags: tuple[Flag, ...] = ()
 
