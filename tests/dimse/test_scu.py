@@ -21,8 +21,9 @@ from tests.dimse.archive import eventually
 from tuipacs.dicom.part10 import read_part10
 from tuipacs.errors import InvalidObjectError, UnavailableError, UsageError
 from tuipacs.scu.c_echo import echo
-from tuipacs.scu.c_store import context_of, store_datasets, store_files
+from tuipacs.scu.c_store import store_datasets, store_files
 from tuipacs.scu.requestor import Context, Peer, open_association
+from tuipacs.scu.sources import context_of
 
 
 class Acceptor:

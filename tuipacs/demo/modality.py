@@ -11,8 +11,9 @@ from pydicom.dataset import Dataset
 
 from tuipacs.demo.synthetic import next_study
 from tuipacs.errors import UnavailableError
-from tuipacs.scu.c_store import StoreOutcome, context_of, store_datasets
+from tuipacs.scu.c_store import StoreOutcome, store_datasets
 from tuipacs.scu.requestor import Peer
+from tuipacs.scu.sources import context_of
 
 
 @dataclass(frozen=True)

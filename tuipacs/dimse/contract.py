@@ -116,6 +116,9 @@ class Outcome(StrEnum):
     OTHER = "other"
 
 
+PENDING = frozenset((0xFF00, 0xFF01))  # statuses after which more answers follow (PS3.7 C.1.3)
+
+
 @dataclass(frozen=True)
 class Answer:
     """A DIMSE status (PS3.7 C) and why, in at most 64 characters of ASCII without PHI.
@@ -132,7 +135,7 @@ class Answer:
     @property
     def is_pending(self) -> bool:
         """True if more answers to the same request follow."""
-        return self.status in (0xFF00, 0xFF01)
+        return self.status in PENDING
 
     @property
     def text(self) -> str:

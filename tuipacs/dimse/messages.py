@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tuipacs.dimse.contract import Answer, Command, Exchange
@@ -148,8 +148,13 @@ def encode_answer(command: Command, answer: Answer) -> bytes:
         elements.append((COMMENT, padded(comment_text(answer.comment), b" ")))
     if command.sop_instance_uid:
         elements.append((SOP_INSTANCE, padded(command.sop_instance_uid, b"\0")))
-    body = b"".join(encode_element(element, value) for element, value in elements if value)
-    return encode_element(0, len(body).to_bytes(4, "little")) + body
+    return encode_command((element, value) for element, value in elements if value)
+
+
+def encode_command(elements: Iterable[tuple[int, bytes]]) -> bytes:
+    """A command set: its group length, then the elements, which come in their order (PS3.7 6.3)."""
+    body = b"".join(_element(number, value) for number, value in elements)
+    return _element(0, len(body).to_bytes(4, "little")) + body
 
 
 def comment_text(text: str) -> str:
@@ -159,9 +164,10 @@ def comment_text(text: str) -> str:
 
 
 def padded(text: str, pad: bytes) -> bytes:
+    """A value of even length."""
     data = text.encode("latin-1")
     return data + pad if len(data) % 2 else data
 
 
-def encode_element(element: int, value: bytes) -> bytes:
-    return b"\0\0" + element.to_bytes(2, "little") + len(value).to_bytes(4, "little") + value
+def _element(number: int, value: bytes) -> bytes:
+    return b"\0\0" + number.to_bytes(2, "little") + len(value).to_bytes(4, "little") + value

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pydicom.uid import ImplicitVRLittleEndian
 
+from tuipacs.dimse.syntaxes import VERIFICATION
 from tuipacs.scu.requestor import Context, Peer, Response, open_association
-
-VERIFICATION = Context("1.2.840.10008.1.1", ImplicitVRLittleEndian)
 
 
 def echo(peer: Peer) -> Response:
     """One C-ECHO on an association of its own. Raises `UnavailableError` if none comes about."""
-    with open_association(peer, [VERIFICATION]) as association:
+    with open_association(peer, [Context(VERIFICATION, ImplicitVRLittleEndian)]) as association:
         return association.echo()

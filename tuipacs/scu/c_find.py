@@ -17,6 +17,7 @@ from tuipacs.dimse.contract import AcceptedContext
 from tuipacs.dimse.requestor.faults import AssociationFailedError
 from tuipacs.dimse.requestor.messages import C_FIND_RQ
 from tuipacs.dimse.requestor.sending import DatasetSource
+from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND
 from tuipacs.errors import InvalidObjectError
 from tuipacs.scu.requestor import (
     Association,
@@ -27,8 +28,7 @@ from tuipacs.scu.requestor import (
     response_of,
 )
 
-PATIENT_ROOT = "1.2.840.10008.5.1.4.1.2.1.1"
-STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_ROOT = STUDY_ROOT_FIND
 MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
 
 
@@ -83,8 +83,8 @@ class Matches:
 def find(peer: Peer, model: str, identifier: Dataset) -> Iterator[Matches]:
     """Ask for what matches ``identifier`` (with its level), on an association of its own.
 
-    ``model``: STUDY_ROOT, PATIENT_ROOT or MODALITY_WORKLIST. Leaving the block before the last
-    answer aborts the association: cancel and iterate on to be polite. Raises
+    ``model``: the SOP class of an information model, such as STUDY_ROOT. Leaving the block before
+    the last answer aborts the association: cancel and iterate on to be polite. Raises
     `AssociationFailedError`, an `UnavailableError`, if no association comes about.
     """
     contexts = [Context(model, ExplicitVRLittleEndian), Context(model, ImplicitVRLittleEndian)]

@@ -18,9 +18,7 @@ from tuipacs.scu.requestor import (
     Response,
     open_association,
 )
-from tuipacs.scu.sources import SourceObject, context_of, dataset_source, file_source, opened
-
-__all__ = ["context_of"]  # a dataset's, for `store_datasets`
+from tuipacs.scu.sources import SourceObject, dataset_source, file_source, opened
 
 WARNINGS = frozenset((0xB000, 0xB006, 0xB007))  # PS3.4 B.2.3: stored, with a remark
 

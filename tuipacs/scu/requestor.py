@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from tuipacs.dimse.contract import AcceptedContext
-from tuipacs.dimse.messages import C_ECHO_RQ, C_STORE_RQ
+from tuipacs.dimse.messages import C_ECHO_RQ, C_STORE_RQ, COMMENT
 from tuipacs.dimse.pdu import ProposedContext
 from tuipacs.dimse.requestor.answers import Received, Sent
 from tuipacs.dimse.requestor.connection import PeerTls
@@ -29,7 +29,6 @@ __all__ = ["PeerTls", "UserIdentity"]  # parts of a Peer
 
 MAX_CONTEXTS = 128  # PS3.8 9.3.2.2: odd identifiers from 1 to 255
 MAX_IDENTITY = 65535 - 6  # bytes of user and password together
-_ERROR_COMMENT = 0x0902
 
 
 @dataclass(frozen=True)
@@ -308,5 +307,5 @@ def _no_context(association: Association) -> AssociationFailedError:
 
 def response_of(received: Received) -> Response:
     """The status of an answer, and its Error Comment, clean."""
-    comment = received.command.elements.get(_ERROR_COMMENT, b"").decode("latin-1").strip(" \0")
+    comment = received.command.elements.get(COMMENT, b"").decode("latin-1").strip(" \0")
     return Response(received.status, clean(comment, limit=64))

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tuipacs.dimse.contract import AcceptedContext, Answer, Command, IsCancelled
+from tuipacs.dimse.contract import PENDING, AcceptedContext, Answer, Command, IsCancelled
 from tuipacs.dimse.faults import PduError
-from tuipacs.dimse.messages import RESPONSE
+from tuipacs.dimse.messages import RESPONSE, STATUS
 from tuipacs.dimse.requestor.messages import C_FIND_RQ
 
 MAX_IDENTIFIER = 1 << 20  # bytes of a dataset in an answer
-STATUS = 0x0900
-_PENDING = (0xFF00, 0xFF01)
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class Received:
     @property
     def is_pending(self) -> bool:
         """True if more answers to the same request follow (PS3.7 C.1.3)."""
-        return self.status in _PENDING
+        return self.status in PENDING
 
 
 class AnswerDataset:

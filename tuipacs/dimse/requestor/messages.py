@@ -11,7 +11,7 @@ from tuipacs.dimse.messages import (
     RESPONDED_TO,
     SOP_CLASS,
     SOP_INSTANCE,
-    encode_element,
+    encode_command,
     padded,
 )
 
@@ -46,12 +46,12 @@ def encode_request(
     if move_originator is not None:
         elements.append((_MOVE_ORIGINATOR, padded(move_originator[0], b" ")))
         elements.append((_MOVE_ORIGINATOR_ID, _us(move_originator[1])))
-    return _command_set(elements)
+    return encode_command(elements)
 
 
 def encode_cancel(message_id: int) -> bytes:
     """A C-CANCEL of the request with this message ID (PS3.7 9.3.2.3)."""
-    return _command_set(
+    return encode_command(
         [
             (FIELD, _us(C_CANCEL_RQ)),
             (RESPONDED_TO, _us(message_id)),
@@ -62,8 +62,3 @@ def encode_cancel(message_id: int) -> bytes:
 
 def _us(value: int) -> bytes:
     return value.to_bytes(2, "little")
-
-
-def _command_set(elements: list[tuple[int, bytes]]) -> bytes:
-    body = b"".join(encode_element(element, value) for element, value in elements)
-    return encode_element(0, len(body).to_bytes(4, "little")) + body
