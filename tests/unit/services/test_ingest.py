@@ -31,7 +31,8 @@ from tuipacs.errors import (
 )
 from tuipacs.index.database import Transaction
 from tuipacs.index.flags import flags_of
-from tuipacs.storage.local import LocalSpool, LocalStore
+from tuipacs.storage.local import LocalStore
+from tuipacs.storage.spool import LocalSpool
 
 TECHNOLOGIST = actor(Role.TECHNOLOGIST)
 
