@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.dimse.archive import Archive
+from tests.dimse.tls_site import Site
 
 MakeArchive = Callable[..., Archive]
 
@@ -33,3 +34,9 @@ def make_archive(tmp_path: Path) -> Iterator[MakeArchive]:
 def archive(make_archive: MakeArchive) -> Archive:
     """An archive that takes everything from everybody."""
     return make_archive()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site of this module's own: some replace its files."""
+    return Site(tmp_path_factory.mktemp("site"))

@@ -9,7 +9,17 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 
-from tests.dimse.raw_peer import APPLICATION_CONTEXT, element, item, p_data, pdu, us
+from tests.dimse.raw_peer import (
+    APPLICATION_CONTEXT,
+    Wire,
+    element,
+    item,
+    p_data,
+    pdu,
+    read_elements,
+    read_items,
+    us,
+)
 from tuipacs.dimse.requestor.loop import RequestorSettings
 from tuipacs.scu.requestor import Peer, PeerTls, UserIdentity
 
@@ -17,47 +27,25 @@ QUICK = RequestorSettings(connect_timeout=5, acse_timeout=5, dimse_timeout=5)
 IMPATIENT = RequestorSettings(connect_timeout=0.3, acse_timeout=0.3, dimse_timeout=0.3)
 
 
-class Call:
+class Call(Wire):
     """The acceptor's end of one connection."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self.socket = connection
+        super().__init__(connection)
         self.proposed: dict[int, tuple[str, list[str]]] = {}
         self.user: dict[int, list[bytes]] = {}
-
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
-
-    def read(self) -> tuple[int, bytes]:
-        """The next PDU's type and body; (0, b"") when the requestor has closed."""
-        header = self._exactly(6)
-        return (
-            (header[0], self._exactly(int.from_bytes(header[2:6], "big"))) if header else (0, b"")
-        )
-
-    def _exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            try:
-                part = self.socket.recv(size - len(data))
-            except ConnectionResetError:
-                return b""
-            if not part:
-                return b""
-            data += part
-        return data
 
     def request(self) -> None:
         """Read the A-ASSOCIATE-RQ."""
         kind, body = self.read()
         assert kind == 1
-        for item_kind, data in _items(body[68:]):
+        for item_kind, data in read_items(body[68:]):
             if item_kind == 0x20:
-                parts = list(_items(data[4:]))
+                parts = read_items(data[4:])
                 syntaxes = [value.decode() for sub, value in parts if sub == 0x40]
                 self.proposed[data[0]] = (dict(parts)[0x30].decode(), syntaxes)
             elif item_kind == 0x50:
-                for sub, value in _items(data):
+                for sub, value in read_items(data):
                     self.user.setdefault(sub, []).append(value)
 
     def accept(self, *, max_length: int = 16384, user: bytes = b"") -> None:
@@ -72,7 +60,7 @@ class Call:
         assert kind == 4, kind
         length = int.from_bytes(body[:4], "big")
         self.rest = body[4 + length :]
-        return body[4], _elements(body[6 : 4 + length])
+        return body[4], read_elements(body[6 : 4 + length])
 
     def dataset(self) -> bytes:
         """The dataset that follows a command."""
@@ -206,20 +194,3 @@ def response(
     if instance is not None:
         body += element(0x1000, instance.encode())
     return element(0, len(body).to_bytes(4, "little")) + body
-
-
-def _elements(data: bytes) -> dict[int, bytes]:
-    elements, at = {}, 0
-    while at < len(data):
-        size = int.from_bytes(data[at + 4 : at + 8], "little")
-        elements[int.from_bytes(data[at + 2 : at + 4], "little")] = data[at + 8 : at + 8 + size]
-        at += 8 + size
-    return elements
-
-
-def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at < len(data):
-        size = int.from_bytes(data[at + 2 : at + 4], "big")
-        yield data[at], data[at + 4 : at + 4 + size]
-        at += 4 + size

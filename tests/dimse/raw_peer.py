@@ -99,18 +99,11 @@ class Reply:
     has_confirmed: bool = False  # the user identity
 
 
-class RawPeer:
-    """One connection, from ``address``. Reads end with an error after five seconds."""
+class Wire:
+    """One end of a connection, PDU by PDU."""
 
-    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), 5, (address, 0))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def __enter__(self) -> RawPeer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
@@ -133,6 +126,20 @@ class RawPeer:
         if not header:
             return 0, b""
         return header[0], self._exactly(int.from_bytes(header[2:6], "big"))
+
+
+class RawPeer(Wire):
+    """One connection, from ``address``. Reads end with an error after five seconds."""
+
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        super().__init__(socket.create_connection(("127.0.0.1", port), 5, (address, 0)))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> RawPeer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
 
     def associate(self, *args: object, **kwargs: object) -> Reply:
         """Send an A-ASSOCIATE-RQ and read the answer."""
@@ -163,12 +170,7 @@ class RawPeer:
         """The next response's elements of group 0000."""
         kind, body = self.read()
         assert kind == 4, (kind, body)
-        data, elements, at = body[6:], {}, 0
-        while at < len(data):
-            size = int.from_bytes(data[at + 4 : at + 8], "little")
-            elements[int.from_bytes(data[at + 2 : at + 4], "little")] = data[at + 8 : at + 8 + size]
-            at += 8 + size
-        return elements
+        return read_elements(body[6:])
 
     def status(self) -> int:
         """The next response's status."""
@@ -200,12 +202,12 @@ class RawPeer:
 
 def _parse_accept(body: bytes) -> Reply:
     reply = Reply("accept")
-    for kind, data in _items(body[68:]):
+    for kind, data in read_items(body[68:]):
         if kind == 0x21:
-            syntax = dict(_items(data[4:]))[0x40].decode()
+            syntax = dict(read_items(data[4:]))[0x40].decode()
             reply.contexts[data[0]] = (data[2], syntax)
         elif kind == 0x50:
-            for sub_kind, sub in _items(data):
+            for sub_kind, sub in read_items(data):
                 if sub_kind == 0x51:
                     reply.max_length = int.from_bytes(sub, "big")
                 elif sub_kind == 0x59:
@@ -216,7 +218,18 @@ def _parse_accept(body: bytes) -> Reply:
     return reply
 
 
-def _items(data: bytes) -> list[tuple[int, bytes]]:
+def read_elements(data: bytes) -> dict[int, bytes]:
+    """The elements of a command set, by their number in group 0000."""
+    elements, at = {}, 0
+    while at < len(data):
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        elements[int.from_bytes(data[at + 2 : at + 4], "little")] = data[at + 8 : at + 8 + size]
+        at += 8 + size
+    return elements
+
+
+def read_items(data: bytes) -> list[tuple[int, bytes]]:
+    """The variable items of a PDU: their types and contents."""
     found, at = [], 0
     while at < len(data):
         size = int.from_bytes(data[at + 2 : at + 4], "big")

@@ -36,11 +36,6 @@ from tests.dimse.archive import ADMIN  # isort: skip
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return Site(tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture(scope="module")
 def archive(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
     """Mutual TLS, shared: tests look at the newest record only."""
     folder = tmp_path_factory.mktemp("tls") / "archive"

@@ -21,11 +21,6 @@ from tuipacs.dimse.tls import HandshakeError, server_context
 BOTH = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return Site(tmp_path_factory.mktemp("site"))
-
-
 def soon() -> float:
     return time.monotonic() + 10
 

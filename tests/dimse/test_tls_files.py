@@ -21,11 +21,6 @@ from tuipacs.domain.fingerprint import fingerprint
 from tuipacs.errors import ConfigError, TuipacsError
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return Site(tmp_path_factory.mktemp("site"))
-
-
 @pytest.fixture
 def files(site: Site, tmp_path: Path) -> TlsFiles:
     """Copies that may be damaged."""

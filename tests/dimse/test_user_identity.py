@@ -18,11 +18,6 @@ from tuipacs.schema.messages import NodeAddRequest, NodeRemoveRequest
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return Site(tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture(scope="module")
 def archive(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
     """CT1 has a certificate of its own, MR2 has none; STRICT has one and must name a user."""
     folder = tmp_path_factory.mktemp("tls") / "archive"
