@@ -75,7 +75,7 @@ def test_check_says_what_is_missing_and_ends_with_1_until_it_fits(
     result = cli.run("tls", "check")
     assert (result.code, f"chmod 600 {key}" in result.out) == (1, True)
     key.chmod(0o600)
-    assert {line["weight"] for line in cli.run("tls", "check", "--json").json} == {"ok"}
+    assert {line["verdict"] for line in cli.run("tls", "check", "--json").json} == {"ok"}
 
 
 def test_a_daemon_with_tls_from_start_to_a_replaced_certificate(

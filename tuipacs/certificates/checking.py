@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tuipacs.certificates.reading import (
     read_private_key,
 )
 from tuipacs.domain.system import CERTIFICATE_WARNING_DAYS
+from tuipacs.domain.verdict import Verdict
 from tuipacs.errors import TuipacsError
 
 WARN_SECONDS = CERTIFICATE_WARNING_DAYS * 86400.0
@@ -27,20 +27,12 @@ _LEAST_RSA = 2048
 _WEAK_HASHES = ("md5", "sha1")
 
 
-class Weight(StrEnum):
-    """What a finding means for who runs the archive."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
 @dataclass(frozen=True)
 class CertificateFinding:
     """One line: which part, how it is, in words, and what to do."""
 
     part: str  # "certificate", "key", "ca"
-    weight: Weight
+    verdict: Verdict
     words: str
     remedy: str = ""
 
@@ -64,14 +56,14 @@ def expiry_finding(
     if now < facts.not_before:
         begins = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(facts.not_before))
         return CertificateFinding(
-            part, Weight.FAIL, f"{who}: not valid before {begins}", "is the clock right?"
+            part, Verdict.FAIL, f"{who}: not valid before {begins}", "is the clock right?"
         )
     if left <= 0:
-        return CertificateFinding(part, Weight.FAIL, f"{who}: expired on {day}", remedy)
+        return CertificateFinding(part, Verdict.FAIL, f"{who}: expired on {day}", remedy)
     if left < WARN_SECONDS:
         words = f"{who}: expires in {int(left // 86400)} days, on {day}"
-        return CertificateFinding(part, Weight.WARN, words, remedy)
-    return CertificateFinding(part, Weight.OK, f"{who}: valid until {day}")
+        return CertificateFinding(part, Verdict.WARN, words, remedy)
+    return CertificateFinding(part, Verdict.OK, f"{who}: valid until {day}")
 
 
 def check_files(files: TlsFiles, now: float) -> Iterator[CertificateFinding]:
@@ -80,7 +72,7 @@ def check_files(files: TlsFiles, now: float) -> Iterator[CertificateFinding]:
         chain = read_certificates(files.certificate)
     except TuipacsError as error:
         chain = ()
-        yield CertificateFinding("certificate", Weight.FAIL, error.message, error.remedy)
+        yield CertificateFinding("certificate", Verdict.FAIL, error.message, error.remedy)
     if chain:
         yield from _own(chain, now)
     yield from _key(files.key, chain[0] if chain else None)
@@ -89,7 +81,7 @@ def check_files(files: TlsFiles, now: float) -> Iterator[CertificateFinding]:
         try:
             authorities = read_certificates(files.ca)
         except TuipacsError as error:
-            yield CertificateFinding("ca", Weight.FAIL, error.message, error.remedy)
+            yield CertificateFinding("ca", Verdict.FAIL, error.message, error.remedy)
         else:
             yield from _trusted(authorities, now)
     if chain:
@@ -99,61 +91,69 @@ def check_files(files: TlsFiles, now: float) -> Iterator[CertificateFinding]:
 def _own(chain: tuple[x509.Certificate, ...], now: float) -> Iterator[CertificateFinding]:
     facts = facts_of(chain[0])
     yield expiry_finding("certificate", facts, now, remedy="issue a new one, then replace both")
-    for weight, words, remedy in _faults(facts):
-        yield CertificateFinding("certificate", weight, words, remedy)
+    for verdict, words, remedy in _faults(facts):
+        yield CertificateFinding("certificate", verdict, words, remedy)
     for link in chain[1:]:
         between = facts_of(link)
         finding = expiry_finding("certificate", between, now, remedy="ask its issuer for a new one")
-        if finding.weight is not Weight.OK:
+        if finding.verdict is not Verdict.OK:
             yield finding
 
 
-def _faults(facts: CertificateFacts) -> Iterator[tuple[Weight, str, str]]:
+def _faults(facts: CertificateFacts) -> Iterator[tuple[Verdict, str, str]]:
     if facts.is_ca:
         yield (
-            Weight.WARN,
+            Verdict.WARN,
             "this is an authority's certificate: its key should not lie on a server",
             "issue one for the archive: tuipacs tls certificate NAME",
         )
     purposes = facts.purposes
     if purposes and not {"server", "any"} & set(purposes):
-        yield Weight.FAIL, "its extended key usage forbids it to be a TLS server's", "issue another"
+        yield (
+            Verdict.FAIL,
+            "its extended key usage forbids it to be a TLS server's",
+            "issue another",
+        )
     if purposes and not {"client", "any"} & set(purposes):
         yield (
-            Weight.WARN,
+            Verdict.WARN,
             "its extended key usage forbids it to call nodes that ask for a certificate",
             "issue one with clientAuth too",
         )
     if not facts.may_sign:
         yield (
-            Weight.FAIL,
+            Verdict.FAIL,
             "its key usage lacks digitalSignature, which ECDHE needs",
             "issue another",
         )
     if facts.signature in _WEAK_HASHES and not facts.self_issued:
-        yield Weight.FAIL, f"it is signed with {facts.signature}, which peers refuse", "another one"
+        yield (
+            Verdict.FAIL,
+            f"it is signed with {facts.signature}, which peers refuse",
+            "another one",
+        )
     kind, _, bits = facts.key.partition(" ")
     if kind == "RSA" and int(bits) < _LEAST_RSA:
-        yield Weight.FAIL, f"its key of {bits} bits is too short", "2048 at least"
+        yield Verdict.FAIL, f"its key of {bits} bits is too short", "2048 at least"
 
 
 def _key(path: Path, certificate: x509.Certificate | None) -> Iterator[CertificateFinding]:
     try:
         fault = key_file_fault(path)
         if fault:
-            yield CertificateFinding("key", Weight.FAIL, fault, f"chmod 600 {path}")
+            yield CertificateFinding("key", Verdict.FAIL, fault, f"chmod 600 {path}")
         key = read_private_key(path)
     except TuipacsError as error:
-        yield CertificateFinding("key", Weight.FAIL, error.message, error.remedy)
+        yield CertificateFinding("key", Verdict.FAIL, error.message, error.remedy)
         return
     if certificate is None:
         return
     if key.public_key() != certificate.public_key():
         yield CertificateFinding(
-            "key", Weight.FAIL, f"{path}: is not the key of the certificate", "which pair is it?"
+            "key", Verdict.FAIL, f"{path}: is not the key of the certificate", "which pair is it?"
         )
     elif not fault:
-        yield CertificateFinding("key", Weight.OK, f"{path}: belongs to the certificate, private")
+        yield CertificateFinding("key", Verdict.OK, f"{path}: belongs to the certificate, private")
 
 
 def _trusted(authorities: tuple[x509.Certificate, ...], now: float) -> Iterator[CertificateFinding]:
@@ -170,7 +170,7 @@ def _chain(
         if not _issued_by(link, issuer):
             yield CertificateFinding(
                 "chain",
-                Weight.FAIL,
+                Verdict.FAIL,
                 f"{facts_of(link).subject} is not signed by the next certificate of the file",
                 "first the archive's own, then each one's issuer",
             )
@@ -178,14 +178,14 @@ def _chain(
     last = chain[-1]
     facts = facts_of(last)
     if any(_issued_by(last, authority) for authority in authorities):
-        yield CertificateFinding("chain", Weight.OK, f"ends at {facts.issuer}, which is in tls.ca")
+        yield CertificateFinding("chain", Verdict.OK, f"ends at {facts.issuer}, which is in tls.ca")
     elif facts.self_issued:
         yield CertificateFinding(
-            "chain", Weight.OK, "self-signed: each peer has to trust it by name"
+            "chain", Verdict.OK, "self-signed: each peer has to trust it by name"
         )
     else:
         yield CertificateFinding(
-            "chain", Weight.OK, f"ends at {facts.issuer}: peers have to trust that authority"
+            "chain", Verdict.OK, f"ends at {facts.issuer}: peers have to trust that authority"
         )
 
 

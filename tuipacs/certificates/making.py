@@ -73,22 +73,11 @@ def make_authority(
     make_folder(folder)
     files = _free_names(folder, CA_NAME)
     key = _new_key(kind)
-    usage = x509.KeyUsage(
-        digital_signature=False,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=True,
-        crl_sign=True,
-        encipher_only=False,
-        decipher_only=False,
-    )
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     certificate = (
         _builder(subject, subject, key, now, now + dt.timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage, critical=True)
+        .add_extension(_usage(of_authority=True), critical=True)
         .add_extension(identifier, critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
@@ -117,22 +106,11 @@ def issue(folder: Path, wanted: Wanted, *, now: dt.datetime) -> MadeFiles:
     purposes = [ExtendedKeyUsageOID.CLIENT_AUTH]
     if not wanted.client_only:
         purposes.insert(0, ExtendedKeyUsageOID.SERVER_AUTH)
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
     end = min(now + dt.timedelta(days=wanted.days), authority.not_valid_after_utc)
     builder = (
         _builder(_name(wanted.name), authority.subject, key, now, end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
+        .add_extension(_usage(of_authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
@@ -219,6 +197,21 @@ def _new_key(kind: KeyKind) -> _Key:
     if kind is KeyKind.EC:
         return ec.generate_private_key(ec.SECP256R1())
     return rsa.generate_private_key(public_exponent=65537, key_size=3072)
+
+
+def _usage(*, of_authority: bool) -> x509.KeyUsage:
+    """An authority signs certificates and nothing else; the others sign, as ECDHE needs it."""
+    return x509.KeyUsage(
+        digital_signature=not of_authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=of_authority,
+        crl_sign=of_authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def _builder(

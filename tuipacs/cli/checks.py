@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from enum import StrEnum
 
 from msgspec import Struct
 
@@ -23,6 +22,7 @@ from tuipacs.cli.output import size
 from tuipacs.cli.state import is_archive
 from tuipacs.client.connection import Connection
 from tuipacs.domain.system import Health
+from tuipacs.domain.verdict import Verdict
 from tuipacs.errors import DaemonUnreachableError, TuipacsError
 from tuipacs.paths import ArchivePaths
 from tuipacs.schema import messages as m
@@ -50,14 +50,6 @@ _DECODERS = (
 _INSTALL = "install tuipacs again in a new environment"
 _FREE_WARNING = 2 << 30  # bytes
 _EARLIEST = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)  # no clock is right that shows less
-
-
-class Verdict(StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -196,10 +188,9 @@ def _tls(archive: ArchivePaths) -> Iterator[Finding]:
     if not findings:
         yield _finding("tls", "off: no certificate is named in [tls]")
     for found in findings:
-        verdict = Verdict(found.weight.value)
-        remedy = "" if verdict is Verdict.OK else found.remedy
+        remedy = "" if found.verdict is Verdict.OK else found.remedy
         detail = f"{found.part}: {found.words}"
-        yield Finding(check="tls", verdict=verdict, detail=detail, remedy=remedy)
+        yield Finding(check="tls", verdict=found.verdict, detail=detail, remedy=remedy)
 
 
 def _daemon(archive: ArchivePaths) -> Iterator[Finding]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from tuipacs.cli.checks import Verdict, run_checks
+from tuipacs.cli.checks import run_checks
 from tuipacs.cli.output import print_json, print_lines
 from tuipacs.cli.state import JsonOption, state_of
+from tuipacs.domain.verdict import Verdict
 
 
 def doctor(ctx: typer.Context, as_json: JsonOption = False) -> None:

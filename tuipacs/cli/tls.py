@@ -12,6 +12,7 @@ import typer
 from tuipacs.cli.output import moment, print_json, print_lines
 from tuipacs.cli.state import JsonOption, state_of
 from tuipacs.domain.safe_text import clean
+from tuipacs.domain.verdict import Verdict
 from tuipacs.errors import NotFoundError, TuipacsError
 
 if TYPE_CHECKING:
@@ -177,7 +178,6 @@ def check(ctx: typer.Context, as_json: JsonOption = False) -> None:
 
     Run it as the user that runs the daemon: who may read the key is part of it.
     """
-    from tuipacs.certificates.checking import Weight
     from tuipacs.config import load_config
 
     archive = state_of(ctx).archive
@@ -190,27 +190,27 @@ def check(ctx: typer.Context, as_json: JsonOption = False) -> None:
         print_json([vars(finding) for finding in findings])
     else:
         for finding in findings:
-            print_lines([f"{finding.weight.value:5} {finding.part:12} {finding.words}"])
-            if finding.remedy and finding.weight is not Weight.OK:
+            print_lines([f"{finding.verdict.value:5} {finding.part:12} {finding.words}"])
+            if finding.remedy and finding.verdict is not Verdict.OK:
                 print_lines([f"{'':18} {finding.remedy}"])
-    if any(finding.weight is Weight.FAIL for finding in findings):
+    if any(finding.verdict is Verdict.FAIL for finding in findings):
         raise typer.Exit(1)
 
 
 def check_settings(settings: TlsSettings, root: Path) -> list[CertificateFinding]:
     """All findings about the files of the settings; none when TLS is off."""
-    from tuipacs.certificates.checking import CertificateFinding, Weight, check_files
+    from tuipacs.certificates.checking import CertificateFinding, check_files
     from tuipacs.dimse.tls import files_of, server_context
 
     files = files_of(settings, root)
     if files is None:
         return []
     findings = list(check_files(files, time.time()))
-    if all(finding.weight is not Weight.FAIL for finding in findings):
+    if all(finding.verdict is not Verdict.FAIL for finding in findings):
         try:  # what the daemon will do has the last word
             server_context(files, require_certificate=settings.require_client_certificate)
         except TuipacsError as error:
             findings.append(
-                CertificateFinding("tls", Weight.FAIL, clean(error.message), error.remedy)
+                CertificateFinding("tls", Verdict.FAIL, clean(error.message), error.remedy)
             )
     return findings

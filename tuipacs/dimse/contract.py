@@ -144,11 +144,14 @@ class Answer:
         return f"{words}: {self.comment}" if self.comment else words
 
 
+USERNAME, PASSCODE = 1, 2  # kinds of `IdentityClaim` that can be checked
+
+
 @dataclass(frozen=True)
 class IdentityClaim:
     """A user identity as it came (PS3.7 D.3.3.7); hostile, and the passcode is nobody's to see.
 
-    ``kind`` 1: a user's name; 2: name and passcode; 3 to 5: tokens of other systems.
+    ``kind`` USERNAME: a user's name; PASSCODE: it and a passcode; 3 to 5: tokens of other systems.
     """
 
     kind: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tuipacs.dimse.contract import Caller, IdentityClaim
+from tuipacs.dimse.contract import PASSCODE, Caller, IdentityClaim
 from tuipacs.domain.actor import Origin
 from tuipacs.domain.admission import Admission
 from tuipacs.domain.clock import Clock
@@ -15,7 +15,6 @@ from tuipacs.services.authentication import Authentication
 from tuipacs.services.guard import Service, before_login
 
 _OPERATION = "identities.verify"
-_PASSCODE = 2  # type 2: user name and passcode
 _REFUSED = "user or password is wrong, or the account is disabled"
 
 
@@ -39,14 +38,14 @@ class Identities(Service):
         """
         origin = Origin(address=caller.address)
         name = _text(claim.primary).strip("\0 ")
-        if claim.kind == _PASSCODE:
+        if claim.kind == PASSCODE:
             account = self._authentication.check(name, _text(claim.secondary), origin, _OPERATION)
         elif admission.by_certificate:
             account = self._vouched(name, origin)
         else:
             raise AuthenticationError(_REFUSED)
         node = clean(caller.calling_ae_title, limit=40)
-        how = "name and passcode" if claim.kind == _PASSCODE else "name, vouched for by the node"
+        how = "name and passcode" if claim.kind == PASSCODE else "name, vouched for by the node"
         record = self._authentication.record(
             account.name,
             origin,
@@ -57,7 +56,7 @@ class Identities(Service):
         with self._index.write() as tx:
             if not users.same_login(users.account(tx, account.name), account):
                 raise AuthenticationError("the account was changed meanwhile")
-            if claim.kind == _PASSCODE:
+            if claim.kind == PASSCODE:
                 users.update_user(
                     tx,
                     account.key,

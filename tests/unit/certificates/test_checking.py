@@ -22,8 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.dimse.tls_site import Site, self_signed
-from tuipacs.certificates.checking import CertificateFinding, TlsFiles, Weight, check_files
+from tuipacs.certificates.checking import CertificateFinding, TlsFiles, check_files
 from tuipacs.certificates.reading import facts_of, read_certificates, read_private_key
+from tuipacs.domain.verdict import Verdict
 from tuipacs.errors import UsageError
 
 DAY = 86400.0
@@ -42,30 +43,30 @@ def check(files: TlsFiles, *, in_days: float = 0) -> list[CertificateFinding]:
     return list(check_files(files, now() + in_days * DAY))
 
 
-def faults(found: list[CertificateFinding], weight: Weight = Weight.FAIL) -> str:
-    return "\n".join(f.words for f in found if f.weight is weight)
+def faults(found: list[CertificateFinding], verdict: Verdict = Verdict.FAIL) -> str:
+    return "\n".join(f.words for f in found if f.verdict is verdict)
 
 
 def test_a_set_that_fits_has_no_fault_and_says_what_it_is(site: Site) -> None:
     found = check(site.files())
-    assert {finding.weight for finding in found} == {Weight.OK}
+    assert {finding.verdict for finding in found} == {Verdict.OK}
     assert [finding.part for finding in found] == ["certificate", "key", "ca", "chain"]
 
 
 @pytest.mark.parametrize(
-    ("in_days", "weight", "words"),
+    ("in_days", "verdict", "words"),
     [
-        (699, Weight.OK, "valid until"),
-        (701, Weight.WARN, "expires in 28 days"),
-        (731, Weight.FAIL, "expired on"),
-        (-1, Weight.FAIL, "not valid before"),
+        (699, Verdict.OK, "valid until"),
+        (701, Verdict.WARN, "expires in 28 days"),
+        (731, Verdict.FAIL, "expired on"),
+        (-1, Verdict.FAIL, "not valid before"),
     ],
 )
 def test_the_time_that_is_left_is_told_from_30_days_on(
-    site: Site, in_days: float, weight: Weight, words: str
+    site: Site, in_days: float, verdict: Verdict, words: str
 ) -> None:
     first = check(site.files(), in_days=in_days)[0]
-    assert first.weight is weight
+    assert first.verdict is verdict
     assert words in first.words
 
 
@@ -144,7 +145,7 @@ def test_each_fault_has_its_words(
 
 def test_an_authoritys_own_certificate_does_not_belong_on_a_server(site: Site) -> None:
     files = TlsFiles(site.ca, site.folder / "ca.key", site.ca)
-    assert "authority's certificate" in faults(check(files), Weight.WARN)
+    assert "authority's certificate" in faults(check(files), Verdict.WARN)
 
 
 def test_a_nodes_own_certificate_among_the_authorities_is_named_as_such(site: Site) -> None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tuipacs.dimse.contract import Caller, Identify, IdentityClaim
+from tuipacs.dimse.contract import PASSCODE, USERNAME, Caller, Identify, IdentityClaim
 from tuipacs.dimse.faults import PduError
 from tuipacs.domain.admission import Admission
 from tuipacs.errors import ThrottledError, TuipacsError, UnavailableError
 
-USERNAME, PASSCODE = 1, 2
 _KINDS = {3: "Kerberos", 4: "SAML", 5: "JWT"}
 _HEADER = 4  # type, whether an answer is wanted, length of the primary field
 
