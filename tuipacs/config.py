@@ -69,10 +69,15 @@ class DicomSettings:
         "Largest PDU we offer to receive, in bytes.",
     )
     acse_timeout: int = setting(
-        30, rules.whole(1, 3600), "Seconds to wait for an association request or release."
+        30,
+        rules.whole(1, 3600),
+        "Seconds from a connection to its whole association request, TLS included.",
     )
     dimse_timeout: int = setting(
-        60, rules.whole(1, 3600), "Seconds to wait for the rest of a DIMSE message."
+        60,
+        rules.whole(1, 3600),
+        "Seconds for one PDU, for the next 16 KiB of a message that has begun, and for a peer to"
+        " take an answer.",
     )
     idle_timeout: int = setting(
         60, rules.whole(1, 86400), "Seconds without a message until an association is aborted."
