@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from struct import Struct
 
 from tuipacs.dimse.faults import AbortReason, PduError
 
 HEADER_SIZE = 6
 FIXED_SIZE = 68  # bytes of an A-ASSOCIATE-RQ or -AC after its header, before the first item
 BY_USER, BY_PROVIDER = 0, 2  # who aborts (PS3.8 9.3.8)
-_ROOM = 16384  # for a peer that names no limit
+_LONGEST = 131072  # bytes of a PDU of ours, also for a peer that takes any length
+_NO_LIMIT_NAMED = 16384  # the maximum length item is mandatory; who forgets it gets short PDUs
+_BEFORE = 6  # bytes of a P-DATA-TF's body before the fragment
+_HEADER = Struct(">BxLLBB")  # PDU type and length, PDV length, context ID, message control header
 _SLACK = 16  # bytes by which some senders miss the maximum length that they agreed to
 _SHORT = 1024  # bytes of what is no P-DATA, once there is an association
 
@@ -78,9 +82,9 @@ def read_items(data: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def read_max_length(items: Sequence[bytes]) -> int:
-    """The first maximum length sub-item (PS3.8 D.1.1); 0, for any length, also without one."""
+    """The longest PDU body that the peer takes, 0 for any (PS3.8 D.1.1), of its sub-items."""
     if not items:
-        return 0
+        return _NO_LIMIT_NAMED
     length = int.from_bytes(items[0], "big") if len(items[0]) == 4 else -1
     if length < 0 or 0 < length < 16:  # a PDV's own header takes six bytes
         raise PduError("a maximum length that leaves no room for data")
@@ -115,19 +119,37 @@ def encode_abort(source: int, reason: AbortReason = AbortReason.NOT_SPECIFIED) -
     return encode_pdu(PduType.ABORT, bytes((0, 0, source, reason if source == BY_PROVIDER else 0)))
 
 
-def encode_data(context_id: int, data: bytes, max_length: int, *, is_command: bool) -> bytes:
-    """A command set or a dataset as P-DATA-TF PDUs of one PDV each (PS3.8 9.3.5, E).
+def room_of(max_length: int) -> int:
+    """Bytes of one fragment for a peer that takes PDU bodies of ``max_length``; 0 is any."""
+    longest = min(max_length or _LONGEST, _LONGEST)
+    return max(2, (longest - _BEFORE) // 2 * 2)
 
-    ``max_length``: the longest body that the peer takes, 0 for any.
+
+def fragments(
+    context_id: int, block: memoryview, room: int, *, is_last: bool, is_command: bool = False
+) -> Iterator[bytes | memoryview]:
+    """``block`` of a message as P-DATA-TF PDUs of one PDV of at most ``room`` bytes each.
+
+    Headers and data alternate; ``is_last``: the command set or dataset ends with this block
+    (PS3.8 9.3.5, E.2).
     """
-    room = max(2, ((max_length or _ROOM) - 6) // 2 * 2)
-    pdus = []
-    for at in range(0, len(data) or 1, room):
-        part = data[at : at + room]
-        header = is_command | (2 if at + room >= len(data) else 0)
-        pdv = (len(part) + 2).to_bytes(4, "big") + bytes((context_id, header))
-        pdus.append(encode_pdu(PduType.P_DATA, pdv + part))
-    return b"".join(pdus)
+    end = len(block)
+    at = 0
+    while end - at > room:
+        yield _HEADER.pack(PduType.P_DATA, room + _BEFORE, room + 2, context_id, is_command)
+        yield block[at : at + room]
+        at += room
+    size = end - at
+    control = is_command | (2 if is_last else 0)
+    yield _HEADER.pack(PduType.P_DATA, size + _BEFORE, size + 2, context_id, control)
+    yield block[at:]
+
+
+def encode_data(context_id: int, data: bytes, max_length: int, *, is_command: bool) -> bytes:
+    """A whole command set or dataset as P-DATA-TF PDUs; see `room_of` and `fragments`."""
+    whole = memoryview(data)
+    room = room_of(max_length)
+    return b"".join(fragments(context_id, whole, room, is_last=True, is_command=is_command))
 
 
 def encode_pdu(kind: PduType, body: bytes) -> bytes:

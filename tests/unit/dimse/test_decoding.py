@@ -17,7 +17,7 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import build_context
 
-from tests.dimse.raw_peer import command
+from tests.dimse.raw_peer import command, context_item, item
 from tuipacs.dimse.acceptor.pdus import encode_associate_accept, parse_associate_request
 from tuipacs.dimse.contract import Answer, Command, Reply
 from tuipacs.dimse.faults import PduError
@@ -60,6 +60,14 @@ def test_a_request_of_pynetdicom_is_read() -> None:
     assert [context.context_id for context in request.contexts] == [1, 3]
     assert request.max_length == 30000
     assert request.roles == {CT: (True, True)}
+
+
+def test_a_peer_that_names_no_maximum_length_gets_short_pdus() -> None:
+    """The item is mandatory; 0 in it means any length, its absence means nothing."""
+    proposed = context_item(1, CT, [ELE])
+    for user, longest in ((item(0x51, bytes(4)), 0), (b"", 16384)):
+        body = REQUEST[6:74] + proposed + item(0x50, user)
+        assert parse_associate_request(memoryview(body)).max_length == longest
 
 
 def test_pynetdicom_reads_our_acceptance() -> None:

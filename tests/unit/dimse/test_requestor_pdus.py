@@ -15,7 +15,7 @@ from tests.dimse.raw_peer import APPLICATION_CONTEXT, CT, EXPLICIT, IMPLICIT, it
 from tuipacs.dicom.implementation import IMPLEMENTATION_CLASS_UID
 from tuipacs.dimse.acceptor.pdus import parse_associate_request
 from tuipacs.dimse.faults import PduError
-from tuipacs.dimse.pdu import ContextAnswer, ProposedContext
+from tuipacs.dimse.pdu import ContextAnswer, ProposedContext, fragments, room_of
 from tuipacs.dimse.requestor.negotiation import (
     Accept,
     Proposal,
@@ -23,7 +23,6 @@ from tuipacs.dimse.requestor.negotiation import (
     encode_associate_request,
     parse_associate_accept,
 )
-from tuipacs.dimse.requestor.sending import fragments, room_of
 
 CONTEXTS = [ProposedContext(1, CT, (EXPLICIT,)), ProposedContext(3, CT, (IMPLICIT,))]
 PROPOSAL = Proposal(

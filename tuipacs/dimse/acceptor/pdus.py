@@ -39,7 +39,7 @@ class AssociateRequest:
     echoed: bytes  # both titles and the reserved field after them, 64 bytes as they came
     application_context: str
     contexts: tuple[ProposedContext, ...]
-    max_length: int = 0  # 0: unlimited
+    max_length: int = 0  # of a PDU body that it takes; 0: any
     implementation: str = ""  # version name, or the class UID of one that has no name (hostile)
     roles: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
     identity: IdentityClaim | None = None

@@ -22,8 +22,10 @@ from tuipacs.dimse.pdu import (
     encode_abort,
     encode_data,
     encode_release_response,
+    fragments,
     read_length,
     read_type,
+    room_of,
 )
 from tuipacs.dimse.requestor.answers import AnswerDataset, Received, Sent, checked
 from tuipacs.dimse.requestor.channel import RequestorChannel
@@ -34,7 +36,7 @@ from tuipacs.dimse.requestor.faults import (
     abort_words,
 )
 from tuipacs.dimse.requestor.negotiation import ACCEPTED, Accept, Proposal, encode_release_request
-from tuipacs.dimse.requestor.sending import BLOCK, DatasetSource, fragments, room_of
+from tuipacs.dimse.requestor.sending import BLOCK, DatasetSource
 from tuipacs.dimse.tls import handshake_words
 
 

@@ -40,7 +40,6 @@ from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT
 
 MAX_ACCEPT = 1 << 17  # bytes of an A-ASSOCIATE-AC; 128 contexts with roles take 25 kB
 ACCEPTED = 0
-_NO_LIMIT_NAMED = 16384  # the maximum length item is mandatory; who forgets it gets short PDUs
 _RESULTS = {
     1: "refused by the user",
     2: "refused without a reason",
@@ -155,10 +154,9 @@ def parse_associate_accept(body: memoryview, proposal: Proposal) -> Accept:
         elif kind == 0x50:
             for sub_kind, sub_data in read_items(data):
                 user.setdefault(sub_kind, []).append(bytes(sub_data))
-    lengths = user.get(0x51, [])
     return Accept(
         contexts=tuple(contexts.values()),
-        max_length=read_max_length(lengths) if lengths else _NO_LIMIT_NAMED,
+        max_length=read_max_length(user.get(0x51, [])),
         roles=_roles(user.get(0x54, []), proposal),
         version_name=read_text(user.get(0x55, [b""])[0]).strip(" \0"),
         identity_confirmed=0x59 in user,
