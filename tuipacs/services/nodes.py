@@ -42,11 +42,10 @@ class Nodes(Service):
         clock: Clock,
         *,
         unknown_callers: UnknownCallers = UnknownCallers.ECHO,
-        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(index, clock)
         self._strangers = _STRANGERS[unknown_callers]
-        self.on_change = on_change  # called after each commit, without arguments
+        self.on_change: Callable[[], None] = lambda: None  # called after each commit
         self._lock = threading.Lock()
         self._known: tuple[NodeRecord, ...] | None = None  # what the table holds; read on demand
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from enum import StrEnum
 
-from tuipacs.dimse.faults import AbortReason
+from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError
+from tuipacs.dimse.pdu import PduType
+from tuipacs.dimse.tls import handshake_words
 from tuipacs.errors import UnavailableError
 
 
@@ -88,3 +91,17 @@ def abort_words(body: bytes | memoryview) -> str:
         return "aborted the association (service user)"
     words = {int(key): text for key, text in _ABORTS.items()}.get(reason, f"reason {reason}")
     return f"aborted the association (service provider: {words})"
+
+
+def unexpected(kind: PduType) -> PduError:
+    """A PDU that is known, but not due now."""
+    return PduError(f"an unexpected {kind.name} PDU", AbortReason.UNEXPECTED_PDU)
+
+
+def lost(error: PeerGoneError) -> AssociationFailedError:
+    """The connection went; TLS alerts come this way too, late, as a peer may send them."""
+    if isinstance(error.__cause__, ssl.SSLError) and not isinstance(
+        error.__cause__, ssl.SSLEOFError
+    ):
+        return AssociationFailedError(handshake_words(error.__cause__), Failure.TLS)
+    return AssociationFailedError("closed the connection without a release", Failure.LOST)

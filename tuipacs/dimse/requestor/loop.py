@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -34,10 +33,11 @@ from tuipacs.dimse.requestor.faults import (
     Failure,
     SourceFailedError,
     abort_words,
+    lost,
+    unexpected,
 )
 from tuipacs.dimse.requestor.negotiation import ACCEPTED, Accept, Proposal, encode_release_request
 from tuipacs.dimse.requestor.sending import BLOCK, DatasetSource
-from tuipacs.dimse.tls import handshake_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,17 +286,3 @@ class Requestor:
         if pdu is None or pdu[0] != PduType.ABORT:
             return None
         return AssociationFailedError(abort_words(pdu[HEADER_SIZE:]), Failure.ABORTED)
-
-
-def unexpected(kind: PduType) -> PduError:
-    """A PDU that is known, but not due now."""
-    return PduError(f"an unexpected {kind.name} PDU", AbortReason.UNEXPECTED_PDU)
-
-
-def lost(error: PeerGoneError) -> AssociationFailedError:
-    """The connection went; TLS alerts come this way too, late, as a peer may send them."""
-    if isinstance(error.__cause__, ssl.SSLError) and not isinstance(
-        error.__cause__, ssl.SSLEOFError
-    ):
-        return AssociationFailedError(handshake_words(error.__cause__), Failure.TLS)
-    return AssociationFailedError("closed the connection without a release", Failure.LOST)

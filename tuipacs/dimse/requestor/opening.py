@@ -17,8 +17,15 @@ from tuipacs.dimse.pdu import (
 )
 from tuipacs.dimse.requestor.channel import RequestorChannel
 from tuipacs.dimse.requestor.connection import PeerTls, connect
-from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure, abort_words, rejection
-from tuipacs.dimse.requestor.loop import Requestor, RequestorSettings, lost, unexpected
+from tuipacs.dimse.requestor.faults import (
+    AssociationFailedError,
+    Failure,
+    abort_words,
+    lost,
+    rejection,
+    unexpected,
+)
+from tuipacs.dimse.requestor.loop import Requestor, RequestorSettings
 from tuipacs.dimse.requestor.negotiation import (
     MAX_ACCEPT,
     Accept,
