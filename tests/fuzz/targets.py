@@ -147,8 +147,9 @@ def associate_accept(data: bytes) -> None:
         accept = parse_associate_accept(memoryview(data), PROPOSAL)
     except PduError:
         return
-    proposed = {context.context_id for context in PROPOSAL.contexts}
-    assert {context.context_id for context in accept.contexts} <= proposed
+    proposed = {context.context_id: context for context in PROPOSAL.contexts}
+    for answer in accept.contexts:
+        assert answer.transfer_syntax in ("", *proposed[answer.context_id].transfer_syntaxes)
     assert accept.max_length == 0 or accept.max_length >= 16
 
 
