@@ -14,6 +14,7 @@ said, and why.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -81,11 +82,11 @@ PARTS: dict[str, Callable[[Path, Size], list[Measure]]] = {
 
 def run(parts: Sequence[str], size: Size, folder: Path | None) -> list[Measure]:
     """The parts one after the other, each in a folder of its own."""
-    measures = []
-    for part in parts:
-        with rig.scratch(folder) as scratch:
-            measures += PARTS[part](scratch, size)
-    return measures
+    with contextlib.ExitStack() as stack:
+        measures = []
+        for part in parts:
+            measures += PARTS[part](stack.enter_context(rig.scratch(folder)), size)
+        return measures
 
 
 def main() -> int:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -80,8 +79,7 @@ def measure(work: Work, names: Sequence[str], repeats: int, scratch: Path) -> Me
         rig.write_series(first, 1, 128)
     for _ in range(repeats):
         for name in names:
-            folder = scratch / "server"
-            folder.mkdir()
+            folder = rig.new_folder(scratch, "server")
             with SERVERS[name][1](folder, work.nagle) as server:
                 send(server, [first], work.nagle)
                 expect(server, 1)
@@ -93,34 +91,33 @@ def measure(work: Work, names: Sequence[str], repeats: int, scratch: Path) -> Me
                 spent = rig.cpu_seconds(pid) - before
                 expect(server, work.count + 1)
                 peak = rig.peak_mb(pid)
-            shutil.rmtree(folder)
             result.add(name, work.count / seconds, cpu_s=round(spent, 2), peak_mb=round(peak))
     return result
 
 
-def works(
-    scratch: Path, counts: dict[str, int], default_sender: int, four: bool
-) -> Iterator[tuple[Work, list[Path]]]:
-    """All that is sent, each with the folders to remove afterwards."""
+def _series(scratch: Path, count: int, rows: int) -> Path:
+    folder = rig.new_folder(scratch, "series")
+    rig.write_series(folder, count, rows)
+    return folder
+
+
+def works(scratch: Path, counts: dict[str, int], default_sender: int, four: bool) -> Iterator[Work]:
+    """All that is sent."""
     for name, rows in SIZES.items():
         if count := counts[name]:
-            files = [scratch / "one"]
-            rig.write_series(files[0], count, rows)
+            files = [_series(scratch, count, rows)]
             words = f"receive {count:,} {name}, one association"
-            yield Work(words, files, count, goals=[Goal(ORTHANC, 2)]), files
+            yield Work(words, files, count, goals=[Goal(ORTHANC, 2)])
     for name, rows in SIZES.items():
         if count := min(default_sender, counts[name]):
-            files = [scratch / "default"]
-            rig.write_series(files[0], count, rows)
+            files = [_series(scratch, count, rows)]
             words = f"receive {count:,} {name}, default sender (Nagle on)"
-            yield Work(words, files, count, nagle=True, goals=[Goal(ORTHANC, 20)]), files
+            yield Work(words, files, count, nagle=True, goals=[Goal(ORTHANC, 20)])
     for name, rows in SIZES.items():
         if four and (count := counts[name] // SENDERS):
-            files = [scratch / f"four{number}" for number in range(SENDERS)]
-            for folder in files:
-                rig.write_series(folder, count, rows)
+            files = [_series(scratch, count, rows) for _ in range(SENDERS)]
             words = f"receive {SENDERS} x {count:,} {name}, {SENDERS} associations at once"
-            yield Work(words, files, SENDERS * count, goals=[Goal(ORTHANC, 2)]), files
+            yield Work(words, files, SENDERS * count, goals=[Goal(ORTHANC, 2)])
 
 
 def run(
@@ -131,10 +128,8 @@ def run(
     if OURS not in names:  # nothing sends
         return []
     results = []
-    for work, folders in works(scratch, counts, default_sender, four):
+    for work in works(scratch, counts, default_sender, four):
         results.append(measure(work, names, repeats, scratch))
-        for folder in folders:
-            shutil.rmtree(folder)
     return results
 
 

@@ -82,13 +82,11 @@ def measure(
     runs = []
     for _ in range(repeats):
         for program, work in SENDERS.items():
-            place = scratch / "server"
-            place.mkdir()
+            place = rig.new_folder(scratch, "server")
             with storescp(place, False) as server:
                 os.sync()
                 seconds, further = work(server, folder)
                 expect(server, count)
-            shutil.rmtree(place)
             runs.append((program, seconds, further))
     return runs
 
