@@ -20,12 +20,14 @@ from tests.dimse.raw_peer import (
     us,
 )
 from tests.e2e.attacks import ABORTED, BEYOND, PATIENCE, Attack, End, closed, timed_out
+from tuipacs.dimse.acceptor.pdus import MAX_REQUEST
 
 SETTINGS = {"acse_timeout": 1, "dimse_timeout": 1, "idle_timeout": 2}
 
 
 STORE = command(0x0001, CT, dataset=True, instance="1.2")
 CANCEL = element(0x0100, us(0x0FFF)) + element(0x0120, us(9)) + element(0x0800, us(0x0101))
+LONGEST_REQUEST = b"\x01\0" + MAX_REQUEST.to_bytes(4, "big")  # its header alone
 NOT_IN_TIME = "sent no whole PDU in time"
 TOO_LITTLE = timed_out("sent too little of a message in 1 s")
 NO_REQUEST = timed_out("sent no request for 2 s")
@@ -104,7 +106,7 @@ ATTACKS = (
         closed("finished no TLS handshake in 1 s"),
         to_tls_port=True,
     ),
-    Attack("length FFFFFFFF", "the longest there may be", b"\x01\0\0\x10\0\0", NO_ASSOCIATION),
+    Attack("length FFFFFFFF", "the longest there may be", LONGEST_REQUEST, NO_ASSOCIATION),
     Attack(
         "one byte at a time",
         "too slowly",

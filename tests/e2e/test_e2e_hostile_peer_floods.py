@@ -9,13 +9,13 @@ import pytest
 
 from tests.dimse.raw_peer import RawPeer
 from tests.e2e.attacks import REJECTED, Victim, eventually, rejected, running_victim
+from tests.e2e.attacks_slow import LONGEST_REQUEST
 from tuipacs.domain.node import AssociationState
 from tuipacs.schema import operations
 from tuipacs.schema.messages import Empty
 
 MOST, MOST_OF_ONE_AE = 8, 4
 WAITING, WAITING_OF_ONE_ADDRESS = 128, 32  # caps that no setting changes
-LONGEST_REQUEST = b"\x01\0\0\x10\0\0"  # the header of an association request of 1 MiB
 MEMORY_SLACK = 64  # MiB: each connection has a buffer of 128 KiB
 
 
