@@ -78,11 +78,17 @@ class Transaction(Reader):
     ) -> None:
         super().__init__(database, connection)
         self.chain_end = chain_end
+        self._is_mixed = False
 
     @property
     def is_open(self) -> bool:
         """False once SQLite has rolled it back by itself, as it may when the disk fails."""
         return not self._connection.getautocommit()
+
+    @property
+    def is_sound(self) -> bool:
+        """False if it must not be committed: it is gone, or holds what a failed part left."""
+        return self.is_open and not self._is_mixed
 
     def insert(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> int:
         """Run an INSERT and return the row id."""
@@ -99,14 +105,17 @@ class Transaction(Reader):
         """What fails inside leaves nothing, and the rest of the transaction stands."""
         chain_end = self.chain_end
         self.execute("SAVEPOINT part")
+        self._is_mixed = True
         try:
             yield
+            self.execute("RELEASE part")
         except BaseException:
             self.chain_end = chain_end
             if self.is_open:
                 self.execute("ROLLBACK TO part; RELEASE part")
+                self._is_mixed = False
             raise
-        self.execute("RELEASE part")
+        self._is_mixed = False
 
 
 class Index:

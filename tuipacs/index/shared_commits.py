@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tuipacs.errors import StorageFailedError
 from tuipacs.index.disk_errors import storage_errors
 
 if TYPE_CHECKING:
@@ -19,17 +20,19 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 MOST = 64  # parts of one commit
+_FAILED = "the commit failed"
 
 
 class _Part:
     """The work of one thread, and what became of it."""
 
-    __slots__ = ("error", "result", "settled", "turn", "work")
+    __slots__ = ("error", "result", "settled", "turn", "unproven", "work")
 
     def __init__(self, work: Callable[[Transaction], Any]) -> None:
         self.work = work
         self.result: Any = None
         self.error: BaseException | None = None
+        self.unproven = StorageFailedError(_FAILED)  # made now: later there may be no memory
         self.settled = False
         self.turn = threading.Lock()  # held until it is settled, or has to lead
 
@@ -62,6 +65,7 @@ class SharedCommits:
 
     def _lead(self, own: _Part) -> None:
         group = [own]
+        committed = False
         try:
             with self._index.write() as tx:
                 # Only now: more may have come while another writer was at it.
@@ -72,20 +76,27 @@ class SharedCommits:
                 else:
                     for part in group:
                         self._run_part(tx, part)
+            committed = True
         except BaseException as error:  # noqa: BLE001 - raised by each of them
             for part in group:
                 if part.error is None:
                     part.error = _own_copy(error) if len(group) > 1 else error
         finally:
-            with self._gate:
-                del self._waiting[: len(group)]
-                self._is_led = bool(self._waiting)
-                heirs = self._waiting[:1]
-            for part in group:
-                part.settled = True
-            for part in (*group, *heirs):
-                if part is not own:
-                    part.turn.release()
+            if not committed:  # whatever happened on the way here: nothing counts as written
+                for part in group:
+                    part.error = part.error or part.unproven
+            self._settle(group, own)
+
+    def _settle(self, group: list[_Part], own: _Part) -> None:
+        with self._gate:
+            del self._waiting[: len(group)]
+            self._is_led = bool(self._waiting)
+            heirs = self._waiting[:1]
+        for part in group:
+            part.settled = True
+        for part in (*group, *heirs):
+            if part is not own:
+                part.turn.release()
 
     @staticmethod
     def _run_part(tx: Transaction, part: _Part) -> None:
@@ -94,12 +105,15 @@ class SharedCommits:
                 part.result = part.work(tx)
         except Exception as error:
             part.error = error
-            if not tx.is_open:  # the disk failed: nothing of the whole group is left
+            if not tx.is_sound:  # of the whole group nothing is left, or nothing may be kept
                 raise
 
 
 def _own_copy(error: BaseException) -> BaseException:
     """Each thread raises an exception of its own: a traceback belongs to one thread."""
-    copied = copy.copy(error)
+    try:
+        copied = copy.copy(error)
+    except Exception:  # noqa: BLE001 - an exception may demand any arguments; the cause tells
+        copied = StorageFailedError(_FAILED)
     copied.__cause__ = error
     return copied

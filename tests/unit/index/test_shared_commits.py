@@ -147,6 +147,74 @@ def test_a_broken_disk_is_told_to_each_by_our_name(parts: Parts) -> None:
     assert names(parts) == []
 
 
+class DemandingError(Exception):
+    """Cannot be copied by `copy.copy`, as any exception with such an argument."""
+
+    def __init__(self, message: str, *, delay: float) -> None:
+        super().__init__(message)
+        self.delay = delay
+
+
+def test_an_error_that_cannot_be_copied_fails_for_each_of_them(parts: Parts) -> None:
+    """Nobody is told of success for rows that were rolled back."""
+
+    def broken(tx: Transaction) -> None:
+        tx.execute("ROLLBACK")
+        raise DemandingError("gone", delay=1.0)
+
+    futures = together(parts, [node("A"), node("B"), broken, node("D")])
+    errors = [type(future.exception()) for future in futures]
+    assert errors == [
+        StorageFailedError,
+        StorageFailedError,
+        DemandingError,
+        StorageFailedError,
+    ]
+    assert names(parts) == operations(parts) == []
+    parts.index.share(node("E"))
+    assert names(parts) == operations(parts) == ["E"]
+
+
+class UncopyableError(Exception):
+    """What is raised while its copy is made is no `Exception`."""
+
+    def __reduce_ex__(self, protocol: Any) -> str:
+        raise KeyboardInterrupt
+
+
+def test_success_is_told_only_after_a_commit(parts: Parts) -> None:
+    """Even if telling the others of the failure fails."""
+
+    def broken(tx: Transaction) -> None:
+        tx.execute("ROLLBACK")
+        raise UncopyableError
+
+    futures = together(parts, [node("A"), node("B"), broken, node("D")])
+    assert all(future.exception() is not None for future in futures)
+    assert names(parts) == operations(parts) == []
+
+
+def test_a_part_that_cannot_be_undone_fails_for_each_of_them(parts: Parts) -> None:
+    """The savepoint is gone: what the part wrote must not be committed with the rest."""
+
+    def escaped(tx: Transaction) -> None:
+        node("half")(tx)
+        tx.execute("RELEASE part")
+        raise ValueError("a bug")
+
+    futures = together(parts, [node("A"), escaped, node("B")])
+    assert all(future.exception() is not None for future in futures)
+    assert names(parts) == operations(parts) == []
+    parts.index.share(node("C"))
+    assert names(parts) == operations(parts) == ["C"]
+
+
+def test_a_part_that_ended_its_own_savepoint_fails_for_each_of_them(parts: Parts) -> None:
+    futures = together(parts, [node("A"), sql("RELEASE part"), node("B")])
+    assert all(future.exception() is not None for future in futures)
+    assert names(parts) == operations(parts) == []
+
+
 def test_sharing_inside_a_write_is_an_error_and_no_deadlock(parts: Parts) -> None:
     with pytest.raises(apsw.SQLError), parts.index.write():
         parts.index.share(node("A"))
