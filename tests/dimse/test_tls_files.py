@@ -30,6 +30,12 @@ def files(site: Site, tmp_path: Path) -> TlsFiles:
     return copies
 
 
+def folder_instead(path: Path) -> None:
+    """What `mkdir` or a bind mount of a file that is not there leaves behind."""
+    path.unlink()
+    path.mkdir(mode=0o700)
+
+
 def put(site: Site, name: str, files: TlsFiles) -> None:
     """Put that certificate and its key in place, as an administrator does."""
     shutil.copy(site.folder / f"{name}.crt", files.certificate)
@@ -72,6 +78,9 @@ def test_an_authority_that_is_taken_out_lets_nobody_in_any_more(
         (lambda files: files.key.write_bytes(b""), "no private key that can be read"),
         (lambda files: files.key.chmod(0o644), "others can read this key, mode 0644"),
         (lambda files: files.ca.write_text("-----BEGIN CERTIFICATE-----\n"), "no certificate"),
+        (lambda files: folder_instead(files.certificate), "is no regular file"),
+        (lambda files: folder_instead(files.key), "is no regular file"),
+        (lambda files: folder_instead(files.ca), "is no regular file"),
     ],
 )
 def test_a_broken_new_file_leaves_the_old_ones_in_use_and_says_so(

@@ -22,13 +22,22 @@ def read_limited(path: Path) -> bytes:
         raise NotFoundError(f"{path}: there is no such file") from None
     except OSError as error:
         raise ForbiddenError(f"{path}: cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UsageError(f"{path}: is no regular file")
-        data = file.read(MAX_FILE_BYTES + 1)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # before `fdopen`: it takes no folder
+            raise _no_file(path)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ForbiddenError(f"{path}: cannot be read: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
     if len(data) > MAX_FILE_BYTES:
         raise UsageError(f"{path}: larger than {MAX_FILE_BYTES} bytes")
     return data
+
+
+def _no_file(path: Path) -> UsageError:
+    return UsageError(f"{path}: is no regular file", remedy="the file itself has to be there")
 
 
 def key_file_fault(path: Path) -> str:
@@ -43,6 +52,8 @@ def key_file_fault(path: Path) -> str:
         raise NotFoundError(f"{path}: there is no such file") from None
     except OSError as error:
         raise ForbiddenError(f"{path}: cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(state.st_mode):
+        raise _no_file(path)
     by_root = state.st_uid == 0 and os.geteuid() != 0
     if state.st_mode & (0o037 if by_root else 0o077):
         return f"{path}: others can read this key, mode {stat.S_IMODE(state.st_mode):04o}"
@@ -66,10 +77,14 @@ def write_new(path: Path, data: bytes) -> None:
         ) from None
     except OSError as error:
         raise ForbiddenError(f"{path}: cannot be written: {error.strerror}") from None
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        path.unlink()  # half a key is none, and its name would be taken
+        raise ForbiddenError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def make_folder(path: Path) -> None:

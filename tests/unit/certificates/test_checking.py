@@ -135,6 +135,9 @@ def short_key(site: Site) -> TlsFiles:
         (short_key, "1024 bits is too short"),
         (lambda site: TlsFiles(site.folder / "none", site.archive.key, site.ca), "no such file"),
         (lambda site: TlsFiles(site.archive.certificate, site.ca, site.ca), "no private key"),
+        (lambda site: TlsFiles(site.folder, site.archive.key, site.ca), "is no regular file"),
+        (lambda site: TlsFiles(site.archive.certificate, site.folder, site.ca), "no regular file"),
+        (lambda site: TlsFiles(site.archive.certificate, site.archive.key, site.folder), "regular"),
     ],
 )
 def test_each_fault_has_its_words(

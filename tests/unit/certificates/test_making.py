@@ -157,6 +157,15 @@ def test_a_pipe_in_place_of_a_file_keeps_nobody_waiting(tmp_path: Path) -> None:
         read_limited(tmp_path / "pipe")
 
 
+def test_a_folder_in_place_of_a_file_is_told_in_words(folder: Path) -> None:
+    with pytest.raises(UsageError, match="is no regular file"):
+        read_limited(folder)
+    with pytest.raises(UsageError, match="is no regular file"):
+        key_file_fault(folder)
+    with pytest.raises(UsageError, match="is no regular file"):
+        renewal_of(folder, now=NOW)
+
+
 @pytest.mark.parametrize(("mode", "is_private"), [(0o600, True), (0o400, True), (0o640, False)])
 def test_a_key_is_private_to_its_owner(tmp_path: Path, mode: int, is_private: bool) -> None:
     path = tmp_path / "key"
