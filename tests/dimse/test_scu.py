@@ -18,6 +18,7 @@ from pynetdicom import AE, evt
 from tests.builders import dataset_bytes, make_dataset, part10_bytes
 from tests.bundled import bundled_files
 from tests.dimse.archive import eventually
+from tests.ports import unused_port
 from tuipacs.dicom.part10 import read_part10
 from tuipacs.errors import InvalidObjectError, UnavailableError, UsageError
 from tuipacs.scu.c_echo import echo
@@ -198,9 +199,7 @@ def test_more_contexts_than_an_association_can_carry_are_refused() -> None:
 
 @contextlib.contextmanager
 def _storescp(folder: Path, *options: str) -> Iterator[Peer]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = unused_port()
     process = subprocess.Popen(
         ["storescp", "+B", "-od", str(folder), *options, str(port)],
         env=os.environ | {"TCP_NODELAY": "1"},

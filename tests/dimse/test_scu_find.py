@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.dimse.archive import Archive as OurArchive
 from tests.dimse.archive import eventually
 from tests.dimse.hostile_acceptor import QUICK, Call, accept, playing, response
 from tests.dimse.raw_peer import EXPLICIT, IMPLICIT, p_data, pdu
+from tests.ports import unused_port
 from tests.unit.find_rows import entry, put
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import InvalidObjectError, UnavailableError
@@ -234,9 +234,7 @@ def test_our_own_archive_is_understood(tmp_path: Path) -> None:
 
 @pytest.mark.dcmtk
 def test_dcmtks_worklist_answers_with_its_character_set(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = unused_port()
     folder = tmp_path / "WORKLIST"
     folder.mkdir()
     (folder / "lockfile").touch()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import socket
 import ssl
 import subprocess
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from tests.dimse.archive import ADMIN, eventually
 from tests.dimse.hostile_acceptor import IMPATIENT, Call, playing
 from tests.dimse.raw_peer import CT, EXPLICIT, IMPLICIT, VERIFICATION, item
 from tests.dimse.tls_site import PASSWORD, Site, secure_archive, self_signed, sha256
+from tests.ports import unused_port
 from tuipacs.certificates.making import MadeFiles
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.dimse.tls import ServerTls, client_context
@@ -223,9 +223,7 @@ def test_dcmtk_receives_over_tls_and_asks_for_our_certificate(
     certificate: Certificate, other: Certificate, tmp_path: Path
 ) -> None:
     """storescp requires a certificate of ours from an authority that it knows."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = unused_port()
     ours, theirs = other.files, certificate.files
     words = ["+tls", str(theirs.key), str(theirs.certificate), "+cf", str(ours.certificate), "-rc"]
     process = subprocess.Popen(

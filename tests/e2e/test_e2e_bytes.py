@@ -24,6 +24,7 @@ from tests.dimse.raw_peer import RawPeer, command
 from tests.e2e import hostile
 from tests.e2e.daemon_fixture import PATIENCE, ArchiveFactory
 from tests.e2e.proof import check_whole, dataset_of, export_all, run, sha256
+from tests.ports import unused_port
 
 TEST_FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -106,9 +107,7 @@ def test_every_sendable_file_comes_back_byte_for_byte(
 @contextmanager
 def storescp(folder: Path) -> Iterator[int]:
     """DCMTK's receiver, which writes what it hears bit for bit; its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = unused_port()
     folder.mkdir()
     receiver = subprocess.Popen(
         ["storescp", "-q", "+B", "+xa", "-pm", "+uf", "-od", str(folder), str(port)]

@@ -14,6 +14,8 @@ from typing import Any
 
 import httpx
 
+from tests.ports import unused_port
+
 PATIENCE = 20.0  # seconds to start
 
 
@@ -39,10 +41,7 @@ class Orthanc:
 @contextmanager
 def running_orthanc(folder: Path, settings: Mapping[str, object]) -> Iterator[Orthanc]:
     """Orthanc on an empty folder until the block ends."""
-    ports = []
-    for _ in range(2):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            ports.append(free.getsockname()[1])
+    ports = [unused_port(), unused_port()]
     standard = {
         "StorageDirectory": str(folder / "db"),
         "IndexDirectory": str(folder / "db"),
