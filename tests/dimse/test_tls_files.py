@@ -7,6 +7,7 @@ import logging
 import shutil
 import ssl
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,85 @@ def test_the_time_that_is_left_is_the_certificates_own(site: Site) -> None:
     left = ServerTls(site.files()).state.facts.not_after - dt.datetime.now(dt.UTC).timestamp()
     assert left == pytest.approx(730 * 86400, abs=3600)
     assert certificate.not_valid_after_utc > dt.datetime.now(dt.UTC)
+
+
+class Now:
+    """A clock that a test moves, in days from now."""
+
+    days = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.days * 86400
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "words"),
+    [
+        ("late", {"days": 30, "days_ago": 40}, "expired on"),
+        ("early", {"days_ago": -3}, "not valid before"),
+        ("ct1", None, "forbids it to be a TLS server's"),
+    ],
+)
+def test_a_pair_that_is_worse_than_the_one_in_use_is_not_taken(
+    site: Site, files: TlsFiles, name: str, wanted: dict[str, int] | None, words: str
+) -> None:
+    tls = ServerTls(files)
+    before = tls.context()
+    if wanted is not None:
+        site.issue(name, **wanted)
+    put(site, name, files)
+    assert tls.context() is before
+    assert tls.state.facts.sha256 == sha256(site.archive)
+    assert "the new TLS files are not used" in tls.state.problem
+    assert words in tls.state.problem
+    put(site, "mr2", files)
+    tls.refresh()
+    assert (tls.state.facts.sha256, tls.state.problem) == (sha256(site.mr2), "")
+
+
+def test_a_pair_that_came_early_is_taken_when_its_time_comes(site: Site, files: TlsFiles) -> None:
+    now = Now()
+    tls = ServerTls(files, now=now)
+    early = site.issue("soon-valid", days_ago=-3)
+    put(site, "soon-valid", files)
+    tls.refresh()
+    assert "not valid before" in tls.state.problem
+    now.days = 4
+    tls.refresh()
+    assert (tls.state.facts.sha256, tls.state.problem) == (sha256(early), "")
+
+
+def test_an_expired_pair_replaces_an_expired_one_and_is_no_secret(
+    site: Site, files: TlsFiles
+) -> None:
+    """It makes nothing worse, and callers that do not look at the time go on."""
+    now = Now()
+    tls = ServerTls(files, now=now)
+    now.days = 800
+    late = site.issue("later", days=30)
+    put(site, "later", files)
+    tls.refresh()
+    assert tls.state.facts.sha256 == sha256(late)
+    assert "expired on" in tls.state.problem
+
+
+def test_a_start_with_an_expired_certificate_is_loud(
+    site: Site, files: TlsFiles, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.issue("latest", days=30, days_ago=40)
+    put(site, "latest", files)
+    tls = ServerTls(files)
+    assert "expired on" in tls.state.problem
+    assert "HAS EXPIRED" in caplog.text
+    for _ in range(3):
+        tls.refresh()
+    assert caplog.text.count("expired on") == 1
+
+
+def test_no_start_with_a_certificate_that_servers_must_not_show(
+    site: Site, files: TlsFiles
+) -> None:
+    put(site, "ct1", files)
+    with pytest.raises(ConfigError, match="forbids it to be a TLS server's") as refused:
+        ServerTls(files)
+    assert "tuipacs tls certificate" in refused.value.remedy

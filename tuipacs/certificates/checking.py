@@ -25,6 +25,8 @@ from tuipacs.errors import TuipacsError
 WARN_SECONDS = CERTIFICATE_WARNING_DAYS * 86400.0
 _LEAST_RSA = 2048
 _WEAK_HASHES = ("md5", "sha1")
+_PAIR = "name in [tls] a NAME.crt and the NAME.key that was made with it"
+_ISSUE = "issue another: tuipacs tls certificate NAME --host HOST, or ask your authority for one"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class CertificateFinding:
     verdict: Verdict
     words: str
     remedy: str = ""
+    passes: bool = False  # it comes or goes with the clock alone
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,14 @@ def expiry_finding(
     if now < facts.not_before:
         begins = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(facts.not_before))
         return CertificateFinding(
-            part, Verdict.FAIL, f"{who}: not valid before {begins}", "is the clock right?"
+            part,
+            Verdict.FAIL,
+            f"{who}: not valid before {begins}",
+            "look at this machine's clock: date",
+            passes=True,
         )
     if left <= 0:
-        return CertificateFinding(part, Verdict.FAIL, f"{who}: expired on {day}", remedy)
+        return CertificateFinding(part, Verdict.FAIL, f"{who}: expired on {day}", remedy, True)
     if left < WARN_SECONDS:
         words = f"{who}: expires in {int(left // 86400)} days, on {day}"
         return CertificateFinding(part, Verdict.WARN, words, remedy)
@@ -88,6 +95,18 @@ def check_files(files: TlsFiles, now: float) -> Iterator[CertificateFinding]:
         yield from _chain(chain, authorities)
 
 
+def own_faults(files: TlsFiles, now: float) -> list[CertificateFinding]:
+    """Why the archive's own certificate and key cannot be shown to callers; none if they can.
+
+    What `check_files` finds about ``ca`` concerns single nodes, and is left out.
+    """
+    return [
+        finding
+        for finding in check_files(files, now)
+        if finding.verdict is Verdict.FAIL and not finding.part.startswith("ca")
+    ]
+
+
 def _own(chain: tuple[x509.Certificate, ...], now: float) -> Iterator[CertificateFinding]:
     facts = facts_of(chain[0])
     yield expiry_finding("certificate", facts, now, remedy="issue a new one, then replace both")
@@ -105,14 +124,14 @@ def _faults(facts: CertificateFacts) -> Iterator[tuple[Verdict, str, str]]:
         yield (
             Verdict.WARN,
             "this is an authority's certificate: its key should not lie on a server",
-            "issue one for the archive: tuipacs tls certificate NAME",
+            _ISSUE,
         )
     purposes = facts.purposes
     if purposes and not {"server", "any"} & set(purposes):
         yield (
             Verdict.FAIL,
             "its extended key usage forbids it to be a TLS server's",
-            "issue another",
+            _ISSUE,
         )
     if purposes and not {"client", "any"} & set(purposes):
         yield (
@@ -124,17 +143,17 @@ def _faults(facts: CertificateFacts) -> Iterator[tuple[Verdict, str, str]]:
         yield (
             Verdict.FAIL,
             "its key usage lacks digitalSignature, which ECDHE needs",
-            "issue another",
+            _ISSUE,
         )
     if facts.signature in _WEAK_HASHES and not facts.self_issued:
         yield (
             Verdict.FAIL,
             f"it is signed with {facts.signature}, which peers refuse",
-            "another one",
+            _ISSUE,
         )
     kind, _, bits = facts.key.partition(" ")
     if kind == "RSA" and int(bits) < _LEAST_RSA:
-        yield Verdict.FAIL, f"its key of {bits} bits is too short", "2048 at least"
+        yield Verdict.FAIL, f"its key of {bits} bits is too short (2048 at least)", _ISSUE
 
 
 def _key(path: Path, certificate: x509.Certificate | None) -> Iterator[CertificateFinding]:
@@ -150,7 +169,7 @@ def _key(path: Path, certificate: x509.Certificate | None) -> Iterator[Certifica
         return
     if key.public_key() != certificate.public_key():
         yield CertificateFinding(
-            "key", Verdict.FAIL, f"{path}: is not the key of the certificate", "which pair is it?"
+            "key", Verdict.FAIL, f"{path}: is not the key of the certificate", _PAIR
         )
     elif not fault:
         yield CertificateFinding("key", Verdict.OK, f"{path}: belongs to the certificate, private")

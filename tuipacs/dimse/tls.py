@@ -8,15 +8,17 @@ out of the list of trusted ones must not come back by a ticket.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuipacs.certificates.checking import WARN_SECONDS, TlsFiles
+from tuipacs.certificates.checking import WARN_SECONDS, TlsFiles, own_faults
 from tuipacs.certificates.files import key_file_fault
 from tuipacs.certificates.reading import (
     CertificateFacts,
@@ -35,6 +37,7 @@ CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"  # of TLS 1.2; those of 1.3 
 CLIENT_HELLO = 0x16  # the first byte of what a TLS client says (RFC 8446 5.1)
 _IGNORE_EOF = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # of OpenSSL 3
 _DAY = 86400
+_LOOK_AGAIN = 60.0  # seconds, at files whose time has not come or has gone
 MAX_SESSIONS = 256  # OpenSSL keeps those of TLS 1.2 unasked, 12 kB each; then a new context begins
 
 _HANDSHAKE_WORDS = {
@@ -160,7 +163,7 @@ def _load_own(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
             words = f"{key} is not the key of {certificate}"
         else:
             words = f"{certificate} cannot be used (PEM is needed): {_reason(error)}"
-        raise ConfigError(words, remedy="tuipacs tls check") from None
+        raise ConfigError(words, remedy="what is wrong, part by part: tuipacs tls check") from None
     except OSError as error:
         raise ConfigError(f"{certificate}: cannot be read: {error.strerror}") from None
 
@@ -182,8 +185,10 @@ def _load_trusted(context: ssl.SSLContext, ca: Path) -> None:
 class ServerTls:
     """The listener's context, made anew when one of its files is another. Thread-safe.
 
-    Files that cannot be used leave the context as it is, and are told in the log (once) and in
-    `state`. Raises at the start what `server_context` raises.
+    Files that cannot be used, or are worse than those in use (expired, not valid yet, not for
+    servers), leave the context as it is, and are told in the log (once) and in `state`.
+    At the start `server_context` may raise, and a certificate that no server may show is a
+    `ConfigError`; one whose time has gone or not come is used, and told.
     """
 
     def __init__(
@@ -192,15 +197,20 @@ class ServerTls:
         *,
         require_certificate: bool = True,
         max_sessions: int = MAX_SESSIONS,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._max_sessions = max_sessions
         self._reminded_on = 0  # day since the epoch
         self._files = files
         self._require = require_certificate
+        self._now = now
+        self._look_again = math.inf  # when, though no file changed
         self._lock = threading.Lock()
         self._seen = self._look()
-        self._context = server_context(files, require_certificate=require_certificate)
-        self._state = TlsState(facts_of(read_certificates(files.certificate)[0]))
+        self._context, self._state = self._read(in_use=None)
+        if self._state.problem:
+            log.error("%s", clean(self._state.problem))
+        self._remind()
 
     @property
     def state(self) -> TlsState:
@@ -219,26 +229,41 @@ class ServerTls:
             self._remind()
             seen = self._look()
             crowded = self._context.session_stats()["number"] > self._max_sessions
-            if seen == self._seen and not crowded:
+            if seen == self._seen and not crowded and self._now() < self._look_again:
                 return
-            self._seen = seen
+            changed, self._seen = seen != self._seen, seen
+            before = self._state
             try:
-                context = server_context(self._files, require_certificate=self._require)
-                facts = facts_of(read_certificates(self._files.certificate)[0])
+                self._context, self._state = self._read(in_use=before.facts)
             except TuipacsError as error:
                 words = f"the new TLS files are not used: {error.message}"
-                if words != self._state.problem:
+                self._state = TlsState(before.facts, words)
+                if self._state != before:
                     log.error("%s (the ones before stay in use)", clean(words))
-                self._state = TlsState(self._state.facts, words)
                 return
-            if not crowded:
+            if changed or self._state != before:
+                facts = self._state.facts
                 day = time.strftime("%Y-%m-%d", time.gmtime(facts.not_after))
                 log.info("TLS files read again: certificate %s until %s", facts.sha256[:12], day)
-            self._context, self._state = context, TlsState(facts)
+
+    def _read(self, in_use: CertificateFacts | None) -> tuple[ssl.SSLContext, TlsState]:
+        """The files as they are now; raises if callers are better off with what is in use."""
+        self._look_again = math.inf
+        context = server_context(self._files, require_certificate=self._require)
+        facts = facts_of(read_certificates(self._files.certificate)[0])
+        now = self._now()
+        faults = own_faults(self._files, now)
+        if any(fault.passes for fault in faults):
+            self._look_again = now + _LOOK_AGAIN
+        is_better = in_use is not None and in_use.not_before <= now < in_use.not_after
+        for fault in faults:
+            if is_better or not fault.passes:
+                raise ConfigError(fault.words, remedy=fault.remedy)
+        return context, TlsState(facts, faults[0].words if faults else "")
 
     def _remind(self) -> None:
         """Once a day in the log, from 30 days before the certificate expires."""
-        now = time.time()
+        now = self._now()
         left, today = self._state.facts.not_after - now, int(now // _DAY)
         if left < WARN_SECONDS and today != self._reminded_on:
             self._reminded_on = today
