@@ -88,7 +88,7 @@ def read_identifier(
         else:
             key = BY_TAG.get(tag)
             if key is None or _ORDER.index(key.level) > _ORDER.index(level):
-                _check_not_below(tag, raw, level)
+                _check_not_below(tag, key, raw, elements, level)
                 unsupported = True
                 text = ""
             else:
@@ -145,11 +145,18 @@ def _level(elements: _Elements, model: FindModel) -> Level:
     return level
 
 
-def _check_not_below(tag: int, raw: bytes, level: Level) -> None:
-    """A unique key of a lower level with a value: to pass over it would answer far too much."""
-    for lower in _ORDER[_ORDER.index(level) + 1 :]:
-        if tag == UNIQUE_KEYS[lower] and raw.strip(b" \0"):
-            raise QueryModelError(f"{_named(tag)} is below the level")
+def _check_not_below(
+    tag: int, key: FindKey | None, raw: bytes, elements: _Elements, level: Level
+) -> None:
+    """A key of a lower level with a condition: to pass over it would answer far too much.
+
+    An asker that overlooks 0xFF01 would take all studies for those with the Modality it named.
+    """
+    is_unique = any(tag == UNIQUE_KEYS[lower] for lower in _ORDER[_ORDER.index(level) + 1 :])
+    if is_unique and not raw.strip(b" \0"):
+        return
+    if is_unique or (key and _condition(tag, key.vr, raw, elements)[0] is not None):
+        raise QueryModelError(f"{_named(tag)} is below the level")
 
 
 def _check_above(asked: list[AskedKey], model: FindModel, level: Level) -> None:

@@ -119,12 +119,13 @@ UNIQUE_KEYS = MappingProxyType(
 _P, _S, _R, _I = Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE
 
 KEYS = (
-    # A study keeps its patient's attributes as its own objects have them (docs/adr/0004).
+    # A study keeps its patient's attributes as its own objects have them (docs/adr/0004). A CS is
+    # split into its values also where one is allowed: senders write HEAD\NECK.
     FindKey(0x00100010, "PatientName", "PN", _P, "s.patient_name"),
     FindKey(PATIENT_ID_TAG, "PatientID", "LO", _P, "p.patient_id"),
     FindKey(0x00100021, "IssuerOfPatientID", "LO", _P, "p.issuer_of_patient_id"),
     FindKey(0x00100030, "PatientBirthDate", "DA", _P, "s.patient_birth_date"),
-    FindKey(0x00100040, "PatientSex", "CS", _P, "s.patient_sex"),
+    FindKey(0x00100040, "PatientSex", "CS", _P, "s.patient_sex", Held.VALUES),
     FindKey(0x00101000, "OtherPatientIDs", "LO", _P, "p.other_patient_ids", Held.VALUES),
     FindKey(0x00104000, "PatientComments", "LT", _P, "p.patient_comments"),
     FindKey(0x00201200, "NumberOfPatientRelatedStudies", "IS", _P, "p.studies", Held.COUNT),
@@ -156,7 +157,7 @@ KEYS = (
     FindKey(SERIES_UID_TAG, "SeriesInstanceUID", "UI", _R, "r.series_instance_uid"),
     FindKey(0x00080021, "SeriesDate", "DA", _R, "r.series_date"),
     FindKey(0x00080031, "SeriesTime", "TM", _R, "r.series_time"),
-    FindKey(0x00080060, "Modality", "CS", _R, "r.modality"),
+    FindKey(0x00080060, "Modality", "CS", _R, "r.modality", Held.VALUES),
     FindKey(0x00080070, "Manufacturer", "LO", _R, "r.manufacturer"),
     FindKey(0x00080080, "InstitutionName", "LO", _R, "r.institution_name"),
     FindKey(0x00081010, "StationName", "SH", _R, "r.station_name"),
@@ -167,11 +168,11 @@ KEYS = (
     ),
     FindKey(0x00081070, "OperatorsName", "PN", _R, "r.operators_name", Held.VALUES),
     FindKey(0x00081090, "ManufacturerModelName", "LO", _R, "r.manufacturer_model_name"),
-    FindKey(0x00180015, "BodyPartExamined", "CS", _R, "r.body_part_examined"),
+    FindKey(0x00180015, "BodyPartExamined", "CS", _R, "r.body_part_examined", Held.VALUES),
     FindKey(0x00181030, "ProtocolName", "LO", _R, "r.protocol_name"),
     FindKey(0x00200011, "SeriesNumber", "IS", _R, "r.series_number"),
     FindKey(0x00200052, "FrameOfReferenceUID", "UI", _R, "r.frame_of_reference_uid"),
-    FindKey(0x00200060, "Laterality", "CS", _R, "r.laterality"),
+    FindKey(0x00200060, "Laterality", "CS", _R, "r.laterality", Held.VALUES),
     FindKey(0x00201209, "NumberOfSeriesRelatedInstances", "IS", _R, "r.instances", Held.COUNT),
     FindKey(
         0x00400244,
@@ -200,7 +201,14 @@ KEYS = (
     FindKey(0x00083002, "AvailableTransferSyntaxUID", "UI", _I, "i.transfer_syntax_uid"),
     FindKey(0x00200012, "AcquisitionNumber", "IS", _I, "i.acquisition_number"),
     FindKey(0x00200013, "InstanceNumber", "IS", _I, "i.instance_number"),
-    FindKey(0x00280004, "PhotometricInterpretation", "CS", _I, "i.photometric_interpretation"),
+    FindKey(
+        0x00280004,
+        "PhotometricInterpretation",
+        "CS",
+        _I,
+        "i.photometric_interpretation",
+        Held.VALUES,
+    ),
     FindKey(0x00280008, "NumberOfFrames", "IS", _I, "i.number_of_frames", Held.INTEGER),
     FindKey(0x00280010, "Rows", "US", _I, "i.rows", Held.INTEGER),
     FindKey(0x00280011, "Columns", "US", _I, "i.columns", Held.INTEGER),

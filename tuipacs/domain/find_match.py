@@ -202,7 +202,9 @@ def condition_of(vr: str, text: str) -> Condition | None:
         return None
     if vr == "UI":
         uids = frozenset(uid.strip("\0 ") for uid in text.split("\\")) - {""}
-        return OneOf(uids) if uids else None
+        if not uids:  # no list, and to take it for no condition would answer everything
+            raise InvalidQueryError("is a list without a UID")
+        return OneOf(uids)
     if vr in WILDCARD_VRS and not text.strip("*"):
         return None
     if vr == "PN":
@@ -239,7 +241,9 @@ class AnyOf:
 
 def _any_of(parts: list[str]) -> Condition | None:
     values = [part for part in dict.fromkeys(parts) if part]
-    if not values or any(not value.strip("*") for value in values):
+    if not values:
+        raise InvalidQueryError("is a list without a value")
+    if any(not value.strip("*") for value in values):
         return None
     if not any("*" in value or "?" in value for value in values):
         return OneOf(frozenset(values))

@@ -108,9 +108,20 @@ def _with_name(charset: bytes, name: bytes) -> bytes:
 
 def test_unsupported_keys_are_noted_and_group_lengths_are_none() -> None:
     assert not read(b"\x08\x00\x00\x00UL\x04\x00\x08\0\0\0" + identifier(PatientID="")).unsupported
-    assert read(identifier(PatientID="", Modality="CT")).unsupported
+    assert read(identifier(PatientID="", Modality="")).unsupported
+    assert read(identifier(PatientID="", Modality="*", SeriesDate="", Rows=None)).unsupported
+    assert read(identifier(PatientID="", ImageComments="X")).unsupported
     assert read(identifier(RequestAttributesSequence=[])).unsupported
     assert not read(identifier("SERIES", StudyInstanceUID="1.2", Modality="CT")).unsupported
+
+
+@pytest.mark.parametrize(
+    "keys", [{"Modality": "CT"}, {"SeriesDate": "20240101"}, {"Rows": 512}, {"ImageType": "A\\B"}]
+)
+def test_a_condition_below_the_level_is_refused(keys: dict[str, object]) -> None:
+    """An asker that overlooks 0xFF01 would see each study as a CT."""
+    with pytest.raises(QueryModelError, match="is below the level"):
+        read(identifier(PatientID="", **keys))
 
 
 def test_a_condition_on_what_is_the_same_for_all_is_decided_at_once() -> None:

@@ -84,7 +84,14 @@ def test_wildcards_are_letters_in_a_uid() -> None:
 def test_a_list_of_uids_takes_any_of_them_and_no_part_of_one() -> None:
     found = ask("UI", "1.2.3\\1.2.4\0\\", "1.2.3", "1.2.4", "1.2", "1.2.34", "1.2.3\\1.2.4")
     assert found == ["1.2.3", "1.2.4"]
-    assert condition_of("UI", "\\\\") is None
+
+
+@pytest.mark.parametrize("vr", ["UI", "CS"])
+def test_a_list_without_a_value_is_no_question(vr: str) -> None:
+    """Taken for an empty key it would match everything."""
+    for text in ("\\", "\\\\", " \\ "):
+        with pytest.raises(InvalidQueryError):
+            condition_of(vr, text)
 
 
 @pytest.mark.parametrize("vr", ["DA", "TM", "IS", "DS"])

@@ -39,6 +39,7 @@ NAMES = [
     "",
 ]
 TEXTS = ["", "A", "A B", "50%", "50 ML", "A_B", "AXB", "a", "Ä", "A\\B", "AB*", "?"]
+PATIENT_IDS = ["", *(f"{text}P1" for text in TEXTS), "^", "=", "^=^", "\u0301", "P1", "P^1", "P 1"]
 DATES = ["", "20240131", "2024.01.31", "20240201", "20231231", "99999999", "2024", " 20240131"]
 TIMES = ["", "10", "1030", "10:30:30", "103000.5", "2359", "256161", " noon", "zzz"]
 
@@ -48,7 +49,7 @@ def studies() -> Iterator[Arrival]:
         yield entry(
             study_instance_uid=f"1.2.{n}",
             patient_name=NAMES[n % len(NAMES)],
-            patient_id=f"{TEXTS[n % 12]}P{n % 7}" if n % 12 else "",
+            patient_id=PATIENT_IDS[n % len(PATIENT_IDS)],
             accession_number=TEXTS[n % 12],
             study_id=TEXTS[(n + 3) % 12],
             study_description=TEXTS[(n + 5) % 12],
@@ -95,12 +96,11 @@ def _texts(draw: st.DrawFn, values: list[str]) -> str:
     return text
 
 
-_PATIENT_IDS = [f"{text}P1" for text in TEXTS]
 _RANGES = [*DATES[:-1], "-20240131", "20240131-", "20240131-20240201", "2024.01.31-2024.12.31"]
 ASKED = {
     "PatientName": _texts(NAMES),
     "ReferringPhysicianName": _texts(NAMES),
-    "PatientID": _texts(_PATIENT_IDS),
+    "PatientID": _texts(PATIENT_IDS),
     "AccessionNumber": _texts(TEXTS),
     "StudyID": _texts(TEXTS),
     "StudyDescription": _texts(TEXTS),
@@ -136,6 +136,30 @@ def test_indexes_lose_no_match_and_let_nothing_else_through(
         ]
         assert len(rows) >= 60
         assert found(reader, asked) == expected
+
+
+def test_a_patient_id_that_folds_to_nothing_is_found(index: Index) -> None:
+    with index.read() as reader:
+        for text in ("^", "=", "^=^", "\u0301"):
+            assert {row[0] for row in found(reader, query(PatientID=text))} == {text}
+            assert len(found(reader, query(PatientID=f"{text[0]}*"))) > 0
+        assert ("^",) in found(reader, query(PatientID="?"))
+
+
+def test_any_value_of_a_code_string_may_match(index: Index) -> None:
+    """Senders put several values where the standard has one."""
+    put(index, [entry(study_instance_uid="7.1", body_part_examined="HEAD\\NECK", modality="CT")])
+    with index.read() as reader:
+        for asked, count in {"NECK": 1, "HEAD": 1, "N?CK": 1, "HEA": 0, "HEAD\\NECK": 1}.items():
+            keys = query(Level.SERIES, StudyInstanceUID="7.1", BodyPartExamined=asked)
+            assert len(found(reader, keys)) == count, asked
+
+
+def test_a_long_list_is_no_deeper_for_sqlite(index: Index) -> None:
+    uids = "\\".join(f"1.2.840.{n}" for n in range(1500))
+    with index.read() as reader:
+        assert found(reader, query(SOPClassesInStudy=uids)) == []
+        assert len(found(reader, query(SOPClassesInStudy=f"1.2.3\\{uids}"))) == 1
 
 
 def test_a_mark_that_changes_its_place_hides_no_name(index: Index) -> None:
