@@ -108,6 +108,30 @@ def test_a_stranger_stores_nothing_even_on_an_old_association(make_archive: Make
     assert "lacks dicom-store" in archive.audited("dicom-store")
 
 
+def test_who_is_removed_while_the_object_comes_stores_nothing(
+    make_archive: MakeArchive, tmp_path: Path
+) -> None:
+    """Slow objects take hours: what counts is what the node may do when the last byte is there."""
+    archive = make_archive(ingest=_ingest, unknown=UnknownCallers.ECHO)
+    key = archive.know("PEER")
+    dataset = make_dataset(Rows=256, Columns=256)
+    dataset.PixelData = bytes(2 * 256 * 256)
+    data = dataset_bytes(dataset)
+    with RawPeer(archive.port) as peer:
+        peer.associate([CT_CONTEXT])
+        peer.send(p_data(3, 3, command(1, CT, dataset=True, instance=dataset.SOPInstanceUID)))
+        for start in range(0, len(data) - 100, 50_000):
+            peer.send(p_data(3, 0, data[: len(data) - 100][start : start + 50_000]))
+        eventually(lambda: list(tmp_path.rglob("*.part")))
+        archive.nodes.remove(ADMIN, NodeRemoveRequest(key=key))
+        peer.send(p_data(3, 2, data[-100:]))
+        assert peer.status() == 0x0124
+        assert peer.read()[0] == 7  # and the association ends
+    assert stored(archive) == {}
+    assert "lacks dicom-store" in archive.audited("dicom-store")
+    assert not list(tmp_path.rglob("objects/*/*"))
+
+
 def test_a_peer_that_vanishes_in_the_middle_of_an_object_leaves_nothing(
     real: Archive, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 from tuipacs.dimse.contract import (
     Answer,
     AssociationInfo,
+    Caller,
     Exchange,
     IsCancelled,
     Outcome,
@@ -84,19 +85,21 @@ class StoreProvider:
         try:
             # Asked anew for each request: a node that was removed a moment ago is a stranger now.
             actor = self._nodes.admit(caller).actor
-            return _Storing(self._ingest, actor, self._ingest.receive(actor, announced))
+            reception = self._ingest.receive(actor, announced)
         except TuipacsError as error:
             return Reply(refusal(error))
+        return _Storing(self._nodes, self._ingest, caller, reception)
 
 
 class _Storing:
     """One object on its way in."""
 
-    __slots__ = ("_actor", "_ingest", "_reception")
+    __slots__ = ("_caller", "_ingest", "_nodes", "_reception")
 
-    def __init__(self, ingest: Store, actor: Actor, reception: Reception) -> None:
+    def __init__(self, nodes: Nodes, ingest: Store, caller: Caller, reception: Reception) -> None:
+        self._nodes = nodes
         self._ingest = ingest
-        self._actor = actor
+        self._caller = caller
         self._reception = reception
 
     def write(self, fragment: memoryview) -> None:
@@ -104,9 +107,13 @@ class _Storing:
 
     def finish(self, is_cancelled: IsCancelled) -> Answer:
         try:
-            return _SUCCESS[self._ingest.store(self._actor, self._reception)]
+            # And asked again: the object may have been an hour on its way.
+            actor = self._nodes.admit(self._caller).actor
+            return _SUCCESS[self._ingest.store(actor, self._reception)]
         except TuipacsError as error:
             return refusal(error)
+        finally:
+            self._reception.discard()  # whoever may not store any more did not get to it
 
     def discard(self) -> None:
         self._reception.discard()
