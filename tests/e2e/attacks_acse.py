@@ -77,6 +77,12 @@ def _release_and_reset(peer: RawPeer) -> None:
     peer.socket.close()
 
 
+def _crowded(number: int) -> bytes:
+    """A context of 64 kB: 16,000 transfer syntaxes without a UID."""
+    abstract = item(0x30, VERIFICATION.encode())
+    return item(0x20, bytes((number, 0, 0, 0)) + abstract + item(0x40, b"") * 16_000)
+
+
 def _uid(uid: str, *, transfer: bool = False) -> bytes:
     """A request with this abstract or transfer syntax beside a good context."""
     strange = (3, CT, [uid]) if transfer else (3, uid, [IMPLICIT])
@@ -217,7 +223,31 @@ ATTACKS = (
         "0 or 1,000 syntaxes",
         "1,000 transfer syntaxes",
         associate_rq([ECHO_CONTEXT, (3, CT, SYNTAXES)]),
+        turned_away("more than 100 transfer syntaxes"),
+    ),
+    Attack(
+        "0 or 1,000 syntaxes",
+        "100 transfer syntaxes",
+        associate_rq([ECHO_CONTEXT, (3, CT, [*SYNTAXES[:99], EXPLICIT])]),
         accepted({1: 0, 3: 0}),
+    ),
+    Attack(
+        "0 or 1,000 syntaxes",
+        "112,000 empty transfer syntaxes",
+        associate_rq([], items=b"".join(_crowded(number) for number in range(1, 14, 2))),
+        turned_away("an empty transfer syntax"),
+    ),
+    Attack(
+        "0 or 1,000 syntaxes",
+        "11,000 items of unknown types",
+        associate_rq(items=item(0x77, b"") * 11_000),
+        turned_away("more than 10000 items"),
+    ),
+    Attack(
+        "0 or 1,000 syntaxes",
+        "16,000 empty items of user information",
+        associate_rq(user=item(0x56, b"") * 16_000),
+        turned_away("more than 1000 items of user information"),
     ),
     Attack(
         "0 or 1,000 syntaxes",
@@ -241,22 +271,24 @@ ATTACKS = (
         for name, uid in (
             ("of 65 characters", "1." + "2" * 63),
             ("of 60,000 characters", "1." + "2" * 59_998),
-            ("empty", ""),
             ("with a path", "../../etc/passwd"),
             ("with ESC", "1.2\x1b[2J"),
         )
     ),
+    Attack(
+        "UIDs too long, with letters, empty",
+        "transfer syntax of 60,000 characters",
+        _uid("1." + "2" * 59_998, transfer=True),
+        accepted({1: 0, 3: 4}),
+    ),
     *(
         Attack(
             "UIDs too long, with letters, empty",
-            f"transfer syntax {name}",
-            _uid(uid, transfer=True),
-            accepted({1: 0, 3: 4}),
+            f"an empty {kind} syntax",
+            _uid("", transfer=kind == "transfer"),
+            turned_away(f"an empty {kind} syntax"),
         )
-        for name, uid in (
-            ("of 60,000 characters", "1." + "2" * 59_998),
-            ("empty", ""),
-        )
+        for kind in ("abstract", "transfer")
     ),
     Attack(
         "UIDs too long, with letters, empty",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tuipacs.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -24,6 +24,9 @@ from tuipacs.dimse.pdu import (
 from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT
 
 MAX_REQUEST = 512 << 10  # bytes of an A-ASSOCIATE-RQ; 128 contexts of 40 syntaxes take 150 kB
+MAX_ITEMS = 10_000  # of a whole request; those 128 contexts have 5,400. Reading costs by the item
+MAX_USER_ITEMS = 1_000  # of user information: three kinds for each of 128 contexts are 384
+MAX_SYNTAXES = 100  # transfer syntaxes of a context: twice as many as the standard has
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,14 @@ def parse_associate_request(body: memoryview) -> AssociateRequest:
     contexts: list[ProposedContext] = []
     application_context = ""
     user: dict[int, list[bytes]] = {}
-    for kind, data in read_items(body[FIXED_SIZE:]):
+    items = _Items()
+    for kind, data in items.read(body[FIXED_SIZE:]):
         if kind == 0x10:
             application_context = application_context or read_uid(data)
         elif kind == 0x20:
-            contexts.append(_context(data))
+            contexts.append(_context(data, items))
         elif kind == 0x50:
-            for sub_kind, sub_data in read_items(data):
+            for sub_kind, sub_data in items.read_user(data):
                 user.setdefault(sub_kind, []).append(bytes(sub_data))
     if not contexts:
         raise PduError("an association request with no presentation context")
@@ -79,21 +83,54 @@ def parse_associate_request(body: memoryview) -> AssociateRequest:
     )
 
 
-def _context(data: memoryview) -> ProposedContext:
+class _Items:
+    """Counts the items of one request, on all levels. Raises `PduError` for too many."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._of_user = 0
+
+    def read(self, data: memoryview) -> Iterator[tuple[int, memoryview]]:
+        for item in read_items(data):
+            self._count += 1
+            if self._count > MAX_ITEMS:
+                raise PduError(f"an association request of more than {MAX_ITEMS} items")
+            yield item
+
+    def read_user(self, data: memoryview) -> Iterator[tuple[int, memoryview]]:
+        for item in self.read(data):
+            self._of_user += 1
+            if self._of_user > MAX_USER_ITEMS:
+                raise PduError(f"more than {MAX_USER_ITEMS} items of user information")
+            yield item
+
+
+def _context(data: memoryview, items: _Items) -> ProposedContext:
     if len(data) < 4:
         raise PduError("a presentation context without an ID")
     context_id = data[0]
     if context_id % 2 == 0:
         raise PduError("an even presentation context ID")
     abstract, transfer = [], []
-    for kind, value in read_items(data[4:]):
+    for kind, value in items.read(data[4:]):
         if kind == 0x30:
-            abstract.append(read_uid(value))
+            abstract.append(_syntax(value, "abstract"))
         elif kind == 0x40:
-            transfer.append(read_uid(value))
+            if len(transfer) == MAX_SYNTAXES:
+                raise PduError(
+                    f"a presentation context of more than {MAX_SYNTAXES} transfer syntaxes"
+                )
+            transfer.append(_syntax(value, "transfer"))
     if len(abstract) != 1:
         raise PduError("a presentation context without exactly one abstract syntax")
     return ProposedContext(context_id, abstract[0], tuple(transfer))
+
+
+def _syntax(value: memoryview, kind: str) -> str:
+    uid = read_uid(value)
+    if not uid:
+        raise PduError(f"an empty {kind} syntax")
+    return uid
 
 
 def _implementation(names: Sequence[bytes]) -> str:
