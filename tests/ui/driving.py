@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import os
 import time
@@ -43,6 +44,8 @@ class FakeLauncher(Launcher):
         self.refusal: TuipacsError | None = None
         self.comes_up = True
         self.last_words = ""
+        self.begun = 0
+        self.gate: asyncio.Event | None = None  # while set and not open, nothing is made
 
     @property
     def exists(self) -> bool:
@@ -52,6 +55,9 @@ class FakeLauncher(Launcher):
         return "Another program listens there." if port in self.taken_ports else ""
 
     async def initialise(self, new: NewArchive) -> None:
+        self.begun += 1
+        if self.gate is not None:
+            await self.gate.wait()
         if self.refusal is not None:
             raise self.refusal
         self.made, self.is_there = new, True

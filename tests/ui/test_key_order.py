@@ -58,3 +58,21 @@ async def test_a_key_that_opens_another_screen_makes_the_later_ones_wait_again()
 
 def test_a_screen_that_knows_nothing_of_this_gets_its_keys_at_once() -> None:
     assert not KeyOrder().must_wait(Screen())
+
+
+async def test_a_screen_that_never_settles_gets_its_keys_after_a_while() -> None:
+    """Whatever keeps it from settling, somebody has to be able to leave it."""
+    order, screen, seen = KeyOrder(longest_wait=0.0), Coming(), list[str]()
+
+    async def handle(event: events.Key) -> None:
+        if order.must_wait(screen):
+            order.hold(event)
+        else:
+            seen.append(event.key)
+
+    order.hold(key("a"))
+    order.hold(key("b"))
+    assert await order.release(screen, handle)
+    assert seen == ["a", "b"]
+    assert not order.must_wait(screen), "the keys after them do not wait either"
+    assert order.must_wait(Coming()), "another one gets its own time"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests.ui.fake_archive import PASSWORD, FakeArchive
 from tuipacs.errors import UnavailableError
 from tuipacs.paths import ArchivePaths
 from tuipacs.schema.messages import LoginRequest
-from tuipacs.ui.launcher import Launcher
+from tuipacs.ui.launcher import Launcher, NewArchive
 from tuipacs.ui.screens.first_run import (
     FirstRunScreen,
     check_ae_title,
@@ -230,6 +231,58 @@ async def test_what_the_archive_says_against_the_first_run_is_shown() -> None:
         type_ahead(app, "tab", "tab", "tab", "admin", "tab", "password12345678", "tab")
         type_ahead(app, "password12345678", "enter")
         await until(pilot, lambda: "this password is too common" in screen_text(app))
+
+
+async def test_a_refused_first_run_can_be_corrected_and_left_with_the_keys() -> None:
+    """The button that was pressed is out of use meanwhile; the keys must not go with it."""
+    archive = FakeArchive(0)
+    launcher = FakeLauncher(archive, exists=False)
+    launcher.refusal = UnavailableError("the folder is not empty", remedy="take another one")
+    app = program(archive, launcher=launcher)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, FirstRunScreen) and app.screen.focused)
+        sentence = "a long sentence 1"
+        type_ahead(app, "tab", "tab", "tab", "admin", "tab", sentence, "tab", sentence, "tab")
+        type_ahead(app, "enter")
+        words = "the folder is not empty. take another one"
+        await until(pilot, lambda: words in " ".join(screen_text(app).split()))
+        pressed = app.screen.query_one("#ok", Button)
+        assert app.screen.focused is pressed
+        launcher.refusal = None
+        await until(pilot, lambda: not pressed.has_class("-active"))  # until then it takes no other
+        type_ahead(app, "tab", "tab", "ctrl+u", "OTHER", *["tab"] * 6, "enter")
+        await until(pilot, lambda: launcher.made is not None)
+        assert launcher.made is not None
+        assert launcher.made.ae_title == "OTHER"
+
+
+async def test_an_archive_is_not_made_twice_by_two_enters() -> None:
+    """The second one would stop the first half way, and then find its folder taken."""
+    archive = FakeArchive(0)
+    launcher = FakeLauncher(archive, exists=False)
+    launcher.gate = asyncio.Event()
+    app = program(archive, launcher=launcher)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, FirstRunScreen) and app.screen.focused)
+        sentence = "a long sentence 1"
+        type_ahead(app, "tab", "tab", "tab", "admin", "tab", sentence, "tab", sentence)
+        type_ahead(app, "enter")
+        await until(pilot, lambda: launcher.begun)
+        type_ahead(app, "enter")
+        await pilot.pause(0.1)
+        launcher.gate.set()
+        await until(pilot, lambda: isinstance(app.screen, LoginScreen))
+        assert launcher.begun == 1
+
+
+async def test_what_init_says_is_told_in_sentences(tmp_path: Path) -> None:
+    """A message and its remedy stand on two lines in the command's own words."""
+    (tmp_path / "photo.jpg").touch()
+    new = NewArchive("ARCH", 11112, "echo", "admin", "a long sentence 1")
+    with pytest.raises(UnavailableError) as caught:
+        await Launcher(ArchivePaths(tmp_path)).initialise(new)
+    said = caught.value.message
+    assert said == f"the folder {tmp_path} is not empty. an archive needs a folder of its own"
 
 
 async def test_a_daemon_that_cannot_start_says_why_and_can_be_tried_again() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from rich.cells import cell_len, set_cell_size
 
 from tuipacs.domain.records import Flag
+from tuipacs.errors import TuipacsError
 
 ELLIPSIS = "…"
 FLAG_MARK = "⚑"
@@ -163,6 +164,11 @@ def modalities(values: Iterable[str]) -> str:
 def percent(part: float, whole: float) -> str:
     """``41%``; a dash when there is no whole."""
     return f"{100 * part / whole:.0f}%" if whole > 0 else NONE
+
+
+def error_words(error: TuipacsError) -> str:
+    """An error and its remedy, as sentences in a row."""
+    return ". ".join(part.rstrip(".") for part in (error.message, error.remedy) if part)
 
 
 def window_value(value: float) -> str:

@@ -11,6 +11,7 @@ letters after it would be deleted instead of those before. It joins the letters'
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -19,7 +20,7 @@ from textual.binding import Binding
 from textual.screen import Screen
 from textual.widgets import Button, Input
 
-LONGEST_WAIT = 1.0  # seconds that keys wait for a screen
+LONGEST_WAIT = 3.0  # seconds that keys wait for a screen
 POLL = 0.02  # seconds
 
 _EDITING = {
@@ -69,15 +70,20 @@ def early_edit_key(screen: Screen[Any], key: str) -> bool:
 class KeyOrder:
     """Holds keys while the screen they are meant for is being made."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_wait: float = LONGEST_WAIT) -> None:
+        self._longest_wait = longest_wait
         self._held: list[events.Key] = []
         self._since = 0.0
+        self._given_up: weakref.ref[Screen[Any]] | None = None  # waited for long enough
 
     def must_wait(self, screen: Screen[Any]) -> bool:
         """Whether a key that comes now has to wait."""
+        return bool(self._held) or not self._takes_keys(screen)
+
+    def _takes_keys(self, screen: Screen[Any]) -> bool:
         if not isinstance(screen, Settles) or screen.is_settled:
-            return bool(self._held)
-        return not self._held or time.monotonic() - self._since < LONGEST_WAIT
+            return True
+        return self._given_up is not None and self._given_up() is screen
 
     def hold(self, event: events.Key) -> bool:
         """Keep a key; True when it is the first one, so that someone must look after it."""
@@ -90,10 +96,15 @@ class KeyOrder:
     async def release(
         self, screen: Screen[Any], handle: Callable[[events.Key], Awaitable[None]]
     ) -> bool:
-        """Hand the keys out if the screen is there; False when they still have to wait."""
-        late = time.monotonic() - self._since >= LONGEST_WAIT
-        if isinstance(screen, Settles) and not screen.is_settled and not late:
-            return False
+        """Hand the keys out if the screen is there; False when they still have to wait.
+
+        A screen that does not come gets them all the same in the end, and all later ones at once:
+        whatever is wrong with it, one must be able to leave it.
+        """
+        if not self._takes_keys(screen):
+            if time.monotonic() - self._since < self._longest_wait:
+                return False
+            self._given_up = weakref.ref(screen)
         held, self._held = self._held, []
         for event in held:
             await handle(event)

@@ -84,7 +84,8 @@ class Launcher:
         _, said = await process.communicate(new.password.encode() + b"\n")
         if process.returncode != 0:
             lines = [line.strip() for line in said.decode(errors="replace").splitlines()]
-            message = " ".join(line for line in lines if line)[-400:]
+            # A message and its remedy stand on lines of their own.
+            message = ". ".join(line.removeprefix("tuipacs: ") for line in lines if line)[-400:]
             raise UnavailableError(message or f"tuipacs init failed ({process.returncode})")
 
     def start(self) -> None:

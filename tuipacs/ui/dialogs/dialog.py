@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
+from tuipacs.ui.form import Form
 from tuipacs.ui.widgets.push_button import PushButton
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-class Dialog(ModalScreen[Result | None], Generic[Result]):
+class Dialog(Form, ModalScreen[Result | None], Generic[Result]):
     """Subclasses give `heading`, `compose_form` and `buttons`; None is the answer of esc."""
 
     BINDINGS = [
@@ -63,11 +64,6 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
     """
 
     heading = ""
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether it can take keys: it is there, and something has the focus."""
-        return self.focused is not None
 
     @property
     def tui(self) -> TuipacsApp:

@@ -13,6 +13,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
+from tuipacs.ui.form import Form
 from tuipacs.ui.screens.start import LOGO
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-class CardScreen(Screen[Result | None], Generic[Result]):
+class CardScreen(Form, Screen[Result | None], Generic[Result]):
     """Nothing of the archive shows through, and no key acts but in the card."""
 
     DEFAULT_CSS = """
@@ -56,13 +57,10 @@ class CardScreen(Screen[Result | None], Generic[Result]):
         Binding("shift+tab", "app.focus_previous", show=False, priority=True),
     ]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
+    is_busy = False
+    _focused_before: Widget | None = None
     title_words = ""
     subtitle_words = ""
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether it can take keys: it is there, and something has the focus."""
-        return self.focused is not None
 
     @property
     def tui(self) -> TuipacsApp:
@@ -99,11 +97,16 @@ class CardScreen(Screen[Result | None], Generic[Result]):
         error.remove_class("-quiet")
 
     def busy(self, is_busy: bool) -> None:
-        """While the answer is being judged nothing can be pressed."""
+        """While the answer is being judged nothing can be pressed; the focus comes back after."""
+        if is_busy:
+            self._focused_before = self.focused
+        self.is_busy = is_busy
         for button in self.query(Button):
             button.disabled = is_busy
         if is_busy:
             self.tell("one moment …")
+        elif self.focused is None:
+            self.set_focus(self._focused_before)
 
     def tell(self, words: str) -> None:
         """Say what is being done, where errors stand too."""

@@ -10,6 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Input
 
 from tuipacs.errors import TuipacsError
+from tuipacs.ui.format import error_words
 from tuipacs.ui.launcher import Launcher, NewArchive
 from tuipacs.ui.screens.card import CardScreen, label
 from tuipacs.ui.widgets.choices import Choice, Choices
@@ -108,6 +109,8 @@ class FirstRunScreen(CardScreen[bool]):
         return check_port(port) or self._launcher.port_trouble(int(port))
 
     def _begin(self) -> None:
+        if self.is_busy:
+            return  # enter was pressed twice
         checks = (
             ("ae-title", check_ae_title(self._value("ae-title"))),
             ("port", self._check_port()),
@@ -139,6 +142,6 @@ class FirstRunScreen(CardScreen[bool]):
             await self._launcher.initialise(new)
         except TuipacsError as error:
             self.busy(False)
-            self.complain(error.message)
+            self.complain(error_words(error))
         else:
             self.dismiss(True)

@@ -13,6 +13,7 @@ from tuipacs.errors import AuthenticationError, SessionLockedError, ThrottledErr
 from tuipacs.schema import operations as op
 from tuipacs.schema.messages import PasswordRequest
 from tuipacs.ui.desk import Desk
+from tuipacs.ui.format import error_words
 from tuipacs.ui.screens.card import CardScreen, label
 from tuipacs.ui.widgets.push_button import PushButton
 
@@ -59,6 +60,8 @@ class LockScreen(CardScreen[str]):
         self.dismiss("logout")
 
     def _begin(self) -> None:
+        if self.is_busy:
+            return  # enter was pressed twice
         self.busy(True)
         self.unlock(self.query_one("#password", Input).value)
 
@@ -74,7 +77,7 @@ class LockScreen(CardScreen[str]):
         except AuthenticationError as error:
             self._failed(f"{error.message}. Log out if the session is over.")
         except TuipacsError as error:
-            self._failed(error.message)
+            self._failed(error_words(error))
         else:
             self.dismiss("unlocked")
 

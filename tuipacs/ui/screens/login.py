@@ -15,6 +15,7 @@ from tuipacs.errors import ThrottledError, TuipacsError
 from tuipacs.schema import operations as op
 from tuipacs.schema.messages import LoginRequest
 from tuipacs.ui.desk import Desk
+from tuipacs.ui.format import error_words
 from tuipacs.ui.screens.card import CardScreen, label
 from tuipacs.ui.widgets.push_button import PushButton
 
@@ -64,6 +65,8 @@ class LoginScreen(CardScreen[Session]):
             self._begin()
 
     def _begin(self) -> None:
+        if self.is_busy:
+            return  # enter was pressed twice
         user = self.query_one("#user", Input).value.strip()
         if not user:
             self.complain("Who are you? The user name is empty.")
@@ -87,7 +90,7 @@ class LoginScreen(CardScreen[Session]):
         except ThrottledError as error:
             self._failed(f"{error.message} and try again")
         except TuipacsError as error:
-            self._failed(". ".join(part for part in (error.message, error.remedy) if part))
+            self._failed(error_words(error))
         else:
             self.dismiss(session)
 
