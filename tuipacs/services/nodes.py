@@ -25,6 +25,7 @@ from tuipacs.schema.messages import Empty, NodeAddRequest, NodeList, NodeRemoveR
 from tuipacs.services.guard import Service, about, before_login, guarded
 
 MAX_DESCRIPTION = 200  # characters
+ANOTHER_CERTIFICATE = "this node is bound to another certificate than the one shown"
 
 _STRANGERS = {
     UnknownCallers.ECHO: frozenset({NodeService.ECHO}),
@@ -207,7 +208,7 @@ def _proof_fault(node: NodeRecord, is_tls: bool, certificate_sha256: str) -> str
         return "this node is bound to a certificate, and the caller showed none"
     if certificate_sha256 != node.certificate_sha256:
         shown = short_fingerprint(certificate_sha256)
-        return f"this node is bound to another certificate than the one shown (SHA-256 {shown})"
+        return f"{ANOTHER_CERTIFICATE} (SHA-256 {shown})"
     return ""
 
 
