@@ -110,13 +110,19 @@ class Archive:
             command_seconds=config.security.command_session_hours * 3600.0,
         )
         self._ingest = Ingest(index, clock, store, quarantine, self.wakeups)
-        board = IncomingBoard(Alerts(index, clock), clock, self.wakeups.incoming)
+        verification = Verification(index, clock)
+        board = IncomingBoard(
+            Alerts(index, clock),
+            clock,
+            self.wakeups.incoming,
+            flushes=(verification.flush, authentication.flush),
+        )
         nodes = Nodes(index, clock, unknown_callers=UnknownCallers(config.dicom.unknown_callers))
         self._listener = Listener(
             _listener_settings(config),
             admit=nodes.admit,
             providers=(
-                EchoProvider(nodes, Verification(index, clock)),
+                EchoProvider(nodes, verification),
                 StoreProvider(nodes, self._ingest, config.dicom.refuse_sop_classes),
                 FindProvider(nodes, Query(index, clock), config.dicom.ae_title),
             ),

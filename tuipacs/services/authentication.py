@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 from tuipacs.domain.actor import ActorKind, Origin
 from tuipacs.domain.audit import AuditEvent, AuditOutcome, AuditRecord, new_record
 from tuipacs.domain.clock import Clock
-from tuipacs.errors import AuthenticationError, ThrottledError
+from tuipacs.errors import AuthenticationError, ThrottledError, TuipacsError
 from tuipacs.index import audit, users
 from tuipacs.index.database import Index
 from tuipacs.index.users import Account
 from tuipacs.services.password_hash import PasswordHasher
-from tuipacs.services.repeats import Repeats
+from tuipacs.services.repeats import EVERYONE_ELSE, Repeats, Report
 from tuipacs.services.throttle import Throttle
+
+log = logging.getLogger(__name__)
+
+_EVERYONE = ("", "", "", "sessions.login", "refused")
 
 
 class Authentication:
@@ -71,16 +76,38 @@ class Authentication:
 
     def refused(self, name: str, origin: Origin, operation: str, reason: str) -> None:
         """Record what may be tried a thousand times a minute: once a minute, with the number."""
-        source = origin.unix_user or origin.address
-        earlier = self._repeats.report((name, f"{source} {operation}"), self._clock())
-        if earlier is None:
-            return
-        detail = f"{reason}; {earlier} more since the record before" if earlier else reason
-        with self._index.write() as tx:
-            audit.append(
-                tx,
-                self.record(name, origin, operation, outcome=AuditOutcome.REFUSED, detail=detail),
-            )
+        report = self._repeats.report(
+            (name, origin.unix_user, origin.address, operation, reason), self._clock()
+        )
+        if report is not None:
+            self._tell(report, self._refusal(name, origin, operation, reason, report))
+
+    def flush(self) -> None:
+        """Write the numbers of minutes that have ended. Call this now and then; never raises."""
+        for report in self._repeats.due(self._clock()):
+            name, unix_user, address, operation, reason = report.key or _EVERYONE
+            origin = Origin(unix_user=unix_user, address=address)
+            try:
+                self._tell(report, self._refusal(name, origin, operation, reason, report))
+            except TuipacsError as error:
+                log.error("the number of refused logins waits for the audit log: %s", error.code)
+
+    def _refusal(
+        self, name: str, origin: Origin, operation: str, reason: str, report: Report
+    ) -> AuditRecord:
+        of_whom = " of users too many to tell apart" if report.key == EVERYONE_ELSE else ""
+        more = f"; {report.earlier} more{of_whom} since the record before" if report.earlier else ""
+        return self.record(
+            name, origin, operation, outcome=AuditOutcome.REFUSED, detail=f"{reason}{more}"
+        )
+
+    def _tell(self, report: Report, record: AuditRecord) -> None:
+        try:
+            with self._index.write() as tx:
+                audit.append(tx, record)
+        except TuipacsError:
+            self._repeats.give_back(report.key, report.earlier, self._clock())
+            raise
 
     def forgive(self, name: str) -> None:
         """Lift the delay of an account."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tuipacs.dimse.contract import Answer, Caller, Outcome
@@ -69,12 +69,21 @@ class _Row:
 
 
 class IncomingBoard:
-    """The listener's observer. ``on_change`` is told after each change; it must return at once."""
+    """The listener's observer. ``on_change`` is told after each change; it must return at once.
+
+    ``flushes`` write what others counted in minutes that have ended; they must not raise.
+    """
 
     def __init__(
-        self, alerts: Alerts, clock: Clock, on_change: Callable[[], None] = lambda: None
+        self,
+        alerts: Alerts,
+        clock: Clock,
+        on_change: Callable[[], None] = lambda: None,
+        *,
+        flushes: Sequence[Callable[[], None]] = (),
     ) -> None:
         self._alerts = alerts
+        self._flushes = (alerts.flush, *flushes)
         self._clock = clock
         self.on_change = on_change
         self._lock = threading.Lock()
@@ -113,7 +122,9 @@ class IncomingBoard:
                 row.times += 1
             row.ended_at, row.reason = now, reason
             self._keep(self._refused, row)
-        self._alerts.rejected(caller.calling_ae_title, caller.address, reason)
+        self._alerts.rejected(
+            caller.calling_ae_title, caller.address, reason, caller.certificate_sha256
+        )
         self._tell()
 
     def receiving(self, key: int, size: int) -> None:
@@ -151,7 +162,8 @@ class IncomingBoard:
 
     def tick(self) -> None:
         """Called about twice a second: tell what was held back."""
-        self._alerts.flush()
+        for flush in self._flushes:
+            flush()
         if self._untold:
             self._tell()
 

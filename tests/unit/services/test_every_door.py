@@ -46,6 +46,7 @@ BEFORE_LOGIN = {
     "alerts.rejected",  # the listener reports, nobody asks
     "alerts.offended",
     "alerts.flush",
+    "verification.flush",
     "ingest.recover",  # at start, before anyone is answered
     "identities.verify",  # tells whose user stands behind a peer; lends no right
     "nodes.admit",  # tells who a peer is

@@ -19,7 +19,6 @@ from tuipacs.schema.messages import Empty
 from tuipacs.services.alerts import Alerts
 from tuipacs.services.incoming import Incoming
 from tuipacs.services.incoming_board import KEPT, WITH_CONTEXTS, IncomingBoard
-from tuipacs.services.repeats import EVERYONE_ELSE, Repeats
 from tuipacs.services.verification import Verification
 
 SUCCESS = Answer(0, "Success", outcome=Outcome.STORED)
@@ -127,7 +126,7 @@ def test_the_same_refusal_within_a_minute_is_one_line(
     clock.now += 61
     board.tick()
     assert audited(index)[0] == (
-        "repeated within a minute (999 more that have no record of their own)"
+        "not known; repeated within a minute (999 more that have no record of their own)"
     )
     board.tick()
     assert len(audited(index)) == 3
@@ -212,7 +211,9 @@ def test_a_refusal_counts_on_while_the_log_cannot_be_written(tmp_path: Path, clo
     assert audited(index) == []
     clock.now += 61
     alerts.flush()
-    assert audited(index) == ["repeated within a minute (1 more that have no record of their own)"]
+    assert audited(index) == [
+        "not known; repeated within a minute (1 more that have no record of their own)"
+    ]
     index.close()
 
 
@@ -253,11 +254,3 @@ def test_echo_needs_its_right(index: Index, clock: Clock) -> None:
             Actor(kind=ActorKind.PEER, name="X", permissions=frozenset())
         )
     assert audited(index) == ["lacks dicom-echo"]
-
-
-def test_repeats_tell_kinds_apart_up_to_a_limit() -> None:
-    repeats = Repeats(window=10, limit=2)
-    assert [repeats.report((name, ""), 0.0) for name in "aabbcd"] == [0, None, 0, None, 0, None]
-    assert sorted(repeats.due(10.0)) == [(EVERYONE_ELSE, 1), (("a", ""), 1), (("b", ""), 1)]
-    assert repeats.due(11.0) == []
-    assert repeats.report(("c", ""), 11.0) == 0
