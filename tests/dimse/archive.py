@@ -128,6 +128,7 @@ class Archive:
             ],
             observer=self.board,
             on_thread_end=self.index.close,
+            expects=self.nodes.expects,
             **doors(self.index),
         )
         self.nodes.on_change = self.listener.recheck

@@ -30,6 +30,8 @@ def test_above_a_cap_the_rejection_is_transient_and_ends_with_a_release(
     make_archive: MakeArchive, caps: dict[str, int], calling: list[bytes], words: str
 ) -> None:
     archive = make_archive(**caps)
+    for title in set(calling):
+        archive.know(title.decode())
     with ExitStack() as stack:
         peers = [stack.enter_context(RawPeer(archive.port)) for _ in calling]
         for peer, title in zip(peers[:2], calling, strict=False):

@@ -166,6 +166,12 @@ class Admit(Protocol):
     def __call__(self, caller: Caller) -> Admission: ...
 
 
+class Expects(Protocol):
+    """Whether calls of known nodes come from an address. For each connection in a crowd; quick."""
+
+    def __call__(self, address: str) -> bool: ...
+
+
 class Identify(Protocol):
     """Checks a claim of type 1 or 2 from a known node over TLS, once an association.
 

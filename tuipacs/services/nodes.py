@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -18,13 +20,16 @@ from tuipacs.domain.network import check_node_address, match_length
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import NODE_RIGHTS, NodeService, Permission
 from tuipacs.domain.safe_text import clean
-from tuipacs.errors import ConflictError, NotFoundError, UsageError
+from tuipacs.errors import ConflictError, NotFoundError, TuipacsError, UsageError
 from tuipacs.index import nodes, users
 from tuipacs.index.database import Index
 from tuipacs.schema.messages import Empty, NodeAddRequest, NodeList, NodeRemoveRequest
 from tuipacs.services.guard import Service, about, before_login, guarded
 
+log = logging.getLogger(__name__)
+
 MAX_DESCRIPTION = 200  # characters
+_REMEMBERED = 1000  # callers; asked for each request, and seldom another one
 ANOTHER_CERTIFICATE = "this node is bound to another certificate than the one shown"
 
 _STRANGERS = {
@@ -32,6 +37,15 @@ _STRANGERS = {
     UnknownCallers.STORE: frozenset({NodeService.ECHO, NodeService.STORE}),
     UnknownCallers.REFUSE: frozenset[NodeService](),
 }
+
+
+@dataclass(frozen=True)
+class _Table:
+    """What the table holds, and what was concluded from it. Goes as a whole at each change."""
+
+    nodes: tuple[NodeRecord, ...]
+    admissions: dict[tuple[str, str, bool, str, str], Admission] = field(default_factory=dict)
+    expected: dict[str, bool] = field(default_factory=dict)  # by address
 
 
 class Nodes(Service):
@@ -47,8 +61,9 @@ class Nodes(Service):
         super().__init__(index, clock)
         self._strangers = _STRANGERS[unknown_callers]
         self.on_change: Callable[[], None] = lambda: None  # called after each commit
-        self._lock = threading.Lock()
-        self._known: tuple[NodeRecord, ...] | None = None  # what the table holds; read on demand
+        self._lock = threading.Lock()  # held for moments only, never over a transaction
+        self._changes = 0
+        self._table: _Table | None = None  # read on demand
 
     @guarded(
         Permission.VIEW_NODES,
@@ -57,7 +72,7 @@ class Nodes(Service):
     )
     def list(self, actor: Actor, request: Empty) -> NodeList:
         """All known nodes by AE title."""
-        return NodeList(nodes=self._nodes())
+        return NodeList(nodes=self._read_table().nodes)
 
     @guarded(Permission.MANAGE_NODES, AuditEvent.SECURITY_ALERT)  # 110128, Network Configuration
     def add(self, actor: Actor, request: NodeAddRequest) -> NodeRecord:
@@ -86,15 +101,14 @@ class Nodes(Service):
             require_identity=request.require_identity,
         )
         about(detail=f"node {_words(wanted)}: {', '.join(services)}")
-        with self._lock:
-            with self.transaction() as tx:
-                if nodes.node_exists(tx, ae_title, address):
-                    raise ConflictError(
-                        f"{ae_title} is known from {address or 'any address'} already"
-                    )
-                record = nodes.node(tx, nodes.add_node(tx, wanted))
-            self._known = None
-        self.on_change()
+        with self.transaction() as tx:
+            if nodes.node_exists(tx, ae_title, address):
+                raise ConflictError(
+                    f"{ae_title} is known from {address or 'any address'} already",
+                    remedy=f"remove it first: tuipacs node remove {ae_title}",
+                )
+            record = nodes.node(tx, nodes.add_node(tx, wanted))
+        self._changed()
         if record is None:
             raise AssertionError("a node vanished inside its own transaction")
         return record
@@ -102,15 +116,13 @@ class Nodes(Service):
     @guarded(Permission.MANAGE_NODES, AuditEvent.SECURITY_ALERT)
     def remove(self, actor: Actor, request: NodeRemoveRequest) -> Empty:
         """Forget a node; the listener ends its associations. Raises `NotFoundError`."""
-        with self._lock:
-            with self.transaction() as tx:
-                record = nodes.node(tx, request.key)
-                if record is None:
-                    raise NotFoundError("there is no such node")
-                about(detail=f"node {_words(record)}")
-                nodes.remove_node(tx, request.key)
-            self._known = None
-        self.on_change()
+        with self.transaction() as tx:
+            record = nodes.node(tx, request.key)
+            if record is None:
+                raise NotFoundError("there is no such node")
+            about(detail=f"node {_words(record)}")
+            nodes.remove_node(tx, request.key)
+        self._changed()
         return Empty()
 
     @before_login("it is what tells who a DICOM peer is; no right is used")
@@ -149,8 +161,41 @@ class Nodes(Service):
         without the proof that its node demands may do nothing at all. Of several nodes that fit,
         the one with the closest address counts.
         """
-        title = strip_ae_title(calling_ae_title)
-        titled = [node for node in self._nodes() if node.ae_title == title]
+        table = self._read_table()
+        who = (strip_ae_title(calling_ae_title), address, is_tls, certificate_sha256, user)
+        admission = table.admissions.get(who)
+        if admission is None:
+            if len(table.admissions) >= _REMEMBERED:
+                table.admissions.clear()
+            admission = table.admissions[who] = self._judge(table.nodes, *who)
+        return admission
+
+    @before_login("it is what tells who a DICOM peer is; no right is used")
+    def expects(self, address: str) -> bool:
+        """Whether a node that names its address or network may call from ``address``."""
+        try:
+            table = self._read_table()
+        except TuipacsError as error:
+            log.error("the nodes' addresses cannot be read: %s", error.code)
+            return False
+        expected = table.expected.get(address)
+        if expected is None:
+            if len(table.expected) >= _REMEMBERED:
+                table.expected.clear()
+            expected = any(match_length(node.address, address) > 0 for node in table.nodes)
+            table.expected[address] = expected
+        return expected
+
+    def _judge(
+        self,
+        known: tuple[NodeRecord, ...],
+        title: str,
+        address: str,
+        is_tls: bool,
+        certificate_sha256: str,
+        user: str,
+    ) -> Admission:
+        titled = [node for node in known if node.ae_title == title]
         best = max(titled, key=lambda node: match_length(node.address, address), default=None)
         if best is not None and match_length(best.address, address) >= 0:
             fault = _proof_fault(best, is_tls, certificate_sha256)
@@ -166,24 +211,38 @@ class Nodes(Service):
             return _admission(
                 title, address, frozenset(), reason=f"the calling AE title {ae_title_fault(title)}"
             )
-        reason = (
-            "the calling AE title is known, but not from this address"
-            if titled
-            else "the calling AE title is not a known node"
-        )
-        return _admission(title, address, self._strangers, reason=reason)
+        if not titled:
+            return _admission(
+                title, address, self._strangers, reason="the calling AE title is not a known node"
+            )
+        # Whatever strangers may do: what is stored under a node's name is taken for the node's.
+        reason = "the calling AE title is known, but not from this address"
+        open_to_it = self._strangers & {NodeService.ECHO}
+        if open_to_it != self._strangers:
+            reason += ": it may echo at most"
+        return _admission(title, address, open_to_it, reason=reason)
 
     def _is_enabled(self, user: str) -> bool:
         with self._index.read() as reader:
             account = users.account(reader, user)
         return account is not None and not account.disabled
 
-    def _nodes(self) -> tuple[NodeRecord, ...]:
+    def _changed(self) -> None:
         with self._lock:
-            if self._known is None:
-                with self._index.read() as reader:
-                    self._known = nodes.all_nodes(reader)
-            return self._known
+            self._changes += 1
+            self._table = None
+        self.on_change()
+
+    def _read_table(self) -> _Table:
+        table = self._table
+        if table is None:
+            before = self._changes
+            with self._index.read() as reader:
+                table = _Table(nodes.all_nodes(reader))
+            with self._lock:
+                if self._changes == before:  # else it may be older than the change
+                    self._table = table
+        return table
 
 
 def _words(node: NodeRecord) -> str:

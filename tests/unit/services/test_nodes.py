@@ -163,6 +163,45 @@ def test_a_wrong_address_is_said_and_gives_a_strangers_rights(nodes: Nodes) -> N
     assert "not from this address" in admission.reason
 
 
+@pytest.mark.parametrize("rule", list(UnknownCallers))
+def test_a_nodes_title_from_elsewhere_never_stores(index: Index, rule: UnknownCallers) -> None:
+    """Whatever strangers may do: what it stored would be taken for the node's."""
+    nodes = Nodes(index, lambda: 0.0, unknown_callers=rule)
+    add(nodes, "CT1", "192.0.2.1")
+    admission = nodes.peer("CT1", "192.0.2.2")
+    assert admission.services <= {ECHO}
+    assert not admission.known
+    assert admission.reason.startswith("the calling AE title is known, but not from this address")
+    assert ("it may echo at most" in admission.reason) == (rule is UnknownCallers.STORE)
+
+
+def test_the_addresses_that_nodes_name_are_expected(nodes: Nodes) -> None:
+    assert not nodes.expects("192.0.2.1")
+    key = add(nodes, "CT1", "192.0.2.0/24")
+    add(nodes, "CT2", "")
+    assert [nodes.expects(address) for address in ("192.0.2.1", "192.0.3.1", "2001:db8::1")] == [
+        True,
+        False,
+        False,
+    ]
+    nodes.remove(ADMIN, NodeRemoveRequest(key=key))
+    assert not nodes.expects("192.0.2.1")
+
+
+def test_what_is_remembered_of_callers_is_bounded_and_right(nodes: Nodes) -> None:
+    """Asked for each object; a flood of titles and addresses must not grow it."""
+    add(nodes, "CT1", "10.0.0.0/8", ECHO)
+    for number in range(2500):
+        assert not nodes.peer(f"T{number}", "192.0.2.1").known
+        assert nodes.expects(f"10.0.{number // 250}.{number % 250}")
+    table = nodes._table
+    assert table is not None
+    assert max(len(table.admissions), len(table.expected)) <= 1000
+    assert nodes.peer("CT1", "10.9.9.9").known
+    assert nodes.peer("CT1", "10.9.9.9") is nodes.peer("CT1 ", "10.9.9.9")
+    assert nodes.peer("CT1", "10.9.9.9", user="ada").actor.name == "CT1\\ada"
+
+
 def test_a_title_that_is_none_gets_nothing_at_all(index: Index) -> None:
     open_archive = Nodes(index, lambda: 0.0, unknown_callers=UnknownCallers.STORE)
     for title in ("", "A\\B", "\x1b[2J", "ÿ"):

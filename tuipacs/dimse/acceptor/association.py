@@ -62,6 +62,11 @@ class Association:
         self._peer_max_length = 0
         self._slot: Admission | None = None  # as whom it was claimed, while it is
 
+    @property
+    def has_slot(self) -> bool:
+        """True from its acceptance until its end begins; before and after it only waits."""
+        return self._slot is not None
+
     def dismiss(self, reason: str) -> None:
         """End it as soon as the request that is being received or served has its answer."""
         self._dismissal.ask(reason)

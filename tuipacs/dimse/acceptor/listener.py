@@ -8,7 +8,6 @@ import selectors
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
@@ -16,10 +15,12 @@ from tuipacs.dimse.acceptor.association import Association
 from tuipacs.dimse.acceptor.engine import Engine
 from tuipacs.dimse.acceptor.listening import listen
 from tuipacs.dimse.acceptor.slots import AssociationSlots
+from tuipacs.dimse.acceptor.waiting import too_many_waiting
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import (
     Admit,
     Caller,
+    Expects,
     Identify,
     ListenerSettings,
     Observer,
@@ -55,8 +56,10 @@ class Listener:
         on_thread_end: Callable[[], None] = lambda: None,
         tls: TlsSource | None = None,
         identify: Identify | None = None,
+        expects: Expects = lambda address: False,
     ) -> None:
         self._settings = settings
+        self._expects = expects
         self._admit = admit
         self._observer = observer
         self._on_thread_end = on_thread_end
@@ -229,15 +232,8 @@ class Listener:
             sock.close()
 
     def _too_many_waiting(self, address: str) -> str:
-        waiting = Counter(a.caller.address for a in self._snapshot() if a.info is None)
-        if waiting.total() >= self._settings.max_waiting:
-            return f"{self._settings.max_waiting} connections wait to associate"
-        if waiting[address] >= self._settings.max_waiting_per_address:
-            return (
-                f"{self._settings.max_waiting_per_address} connections of this address wait to"
-                " associate"
-            )
-        return ""
+        waiting = [a.caller.address for a in self._snapshot() if not a.has_slot]
+        return too_many_waiting(waiting, address, self._settings, self._expects)
 
     def _run(self, association: Association) -> None:
         try:

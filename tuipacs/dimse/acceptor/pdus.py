@@ -111,7 +111,8 @@ def _context(data: memoryview, items: _Items) -> ProposedContext:
     context_id = data[0]
     if context_id % 2 == 0:
         raise PduError("an even presentation context ID")
-    abstract, transfer = [], []
+    abstract: list[str] = []
+    transfer: list[str] = []
     for kind, value in items.read(data[4:]):
         if kind == 0x30:
             abstract.append(_syntax(value, "abstract"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 from collections import Counter
 
@@ -9,7 +10,14 @@ from tuipacs.dimse.contract import Caller, ListenerSettings
 from tuipacs.domain.admission import Admission
 from tuipacs.domain.permissions import NodeService
 
-_STRANGERS_SHARE = 4  # callers that may only echo get a quarter: they cannot block the nodes
+_IPV6_NETWORK = 64  # bits; whoever has one address of such a network has all of them
+
+
+def counted_address(address: str) -> str:
+    """What the caps count ``address`` (of `caller_address`) as."""
+    if ":" not in address:
+        return address
+    return str(ipaddress.IPv6Network((address, _IPV6_NETWORK), strict=False))
 
 
 class AssociationSlots:
@@ -20,7 +28,8 @@ class AssociationSlots:
         self._lock = threading.Lock()
         self._total = 0
         self._strangers = 0
-        self._by_title: Counter[str] = Counter()
+        # A title is a claim: a stranger's is not counted as the node's.
+        self._by_title: Counter[tuple[str, bool]] = Counter()
         self._by_address: Counter[str] = Counter()
 
     @property
@@ -31,17 +40,18 @@ class AssociationSlots:
     def claim(self, caller: Caller, admission: Admission) -> str:
         """Take a slot, or say in words which cap is reached."""
         settings = self._settings
+        title, address = _keys(caller, admission)
+        share = _strangers_share(admission, settings.max_associations)
         with self._lock:
             if self._total >= settings.max_associations:
                 return f"{settings.max_associations} associations are open, the most in all"
-            if self._by_title[caller.calling_ae_title] >= settings.max_associations_per_ae:
+            if self._by_title[title] >= settings.max_associations_per_ae:
                 return f"{settings.max_associations_per_ae} associations of this AE are open"
-            if self._by_address[caller.address] >= settings.max_associations_per_address:
+            if self._by_address[address] >= settings.max_associations_per_address:
                 return (
                     f"{settings.max_associations_per_address} associations of this address are open"
                 )
-            share = max(1, settings.max_associations // _STRANGERS_SHARE)
-            if _is_stranger(admission) and self._strangers >= share:
+            if not admission.known and self._strangers >= share:
                 return f"{share} associations of unknown callers are open"
             self._count(caller, admission, 1)
         return ""
@@ -52,16 +62,25 @@ class AssociationSlots:
             self._count(caller, admission, -1)
 
     def _count(self, caller: Caller, admission: Admission, step: int) -> None:
+        title, address = _keys(caller, admission)
         self._total += step
-        self._strangers += step * _is_stranger(admission)
-        for counter, key in (
-            (self._by_title, caller.calling_ae_title),
-            (self._by_address, caller.address),
-        ):
-            counter[key] += step
-            if not counter[key]:
-                del counter[key]
+        self._strangers += step * (not admission.known)
+        self._by_title[title] += step
+        if not self._by_title[title]:
+            del self._by_title[title]
+        self._by_address[address] += step
+        if not self._by_address[address]:
+            del self._by_address[address]
 
 
-def _is_stranger(admission: Admission) -> bool:
-    return not admission.known and NodeService.STORE not in admission.services
+def _keys(caller: Caller, admission: Admission) -> tuple[tuple[str, bool], str]:
+    return (caller.calling_ae_title, admission.known), counted_address(caller.address)
+
+
+def _strangers_share(admission: Admission, slots: int) -> int:
+    """How many of ``slots`` all strangers may have before this one: they cannot block the nodes.
+
+    A quarter if it may only echo, else all but a quarter.
+    """
+    quarter = max(1, slots // 4)
+    return quarter if NodeService.STORE not in admission.services else max(1, slots - quarter)
