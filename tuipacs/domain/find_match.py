@@ -201,10 +201,7 @@ def condition_of(vr: str, text: str) -> Condition | None:
     if not text:
         return None
     if vr == "UI":
-        uids = frozenset(uid.strip("\0 ") for uid in text.split("\\")) - {""}
-        if not uids:  # no list, and to take it for no condition would answer everything
-            raise InvalidQueryError("is a list without a UID")
-        return OneOf(uids)
+        return _uids(text)
     if vr in WILDCARD_VRS and not text.strip("*"):
         return None
     if vr == "PN":
@@ -226,6 +223,13 @@ def condition_of(vr: str, text: str) -> Condition | None:
         if vr in WILDCARD_VRS and ("*" in text or "?" in text)
         else OneOf(frozenset((text,)))
     )
+
+
+def _uids(text: str) -> Condition:
+    uids = frozenset(uid.strip("\0 ") for uid in text.split("\\")) - {""}
+    if not uids:  # to take it for no condition would answer everything
+        raise InvalidQueryError("is a list without a UID")
+    return OneOf(uids)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from tuipacs.domain.records import Flag
 from tuipacs.index import counters, search
 from tuipacs.index.database import Reader, Transaction
 from tuipacs.index.flags import BIT
-from tuipacs.index.places import Arrival, Place, known_place, new_place, sort_number
+from tuipacs.index.places import Arrival, Place, known_place, new_place
+from tuipacs.index.sorting import sort_number
 
 __all__ = ["Added", "Arrival", "add", "has_blob", "versions"]
 

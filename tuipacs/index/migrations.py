@@ -12,6 +12,7 @@ MIGRATIONS: tuple[str, ...] = (
     "0002_node_certificates.sql",
     "0003_find.sql",
     "0004_change_feed.sql",
+    "0005_study_patient.sql",
 )
 
 

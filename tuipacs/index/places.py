@@ -17,14 +17,14 @@ from tuipacs.domain.attributes import (
     IndexedAttributes,
     PatientAttributes,
     SeriesAttributes,
-    StudyAttributes,
 )
 from tuipacs.domain.blob import StoredBlob
 from tuipacs.domain.query import fold
 from tuipacs.domain.records import Flag
-from tuipacs.index import counters, search
+from tuipacs.index import counters, gaps, search
 from tuipacs.index.database import Transaction
 from tuipacs.index.flags import BIT
+from tuipacs.index.sorting import sort_date_of, sort_number
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Place(NamedTuple):
 
 _KNOWN_PLACE = (
     "SELECT p.id, p.modalities, p.received_at, st.id, st.modalities, st.received_at,"
-    " st.calling_ae_title, s.id, s.modality, st.sop_classes, p.patient_name, p.patient_birth_date,"
-    " p.patient_sex FROM series s CROSS JOIN study st ON st.id = s.study"
+    f" st.calling_ae_title, s.id, s.modality, st.sop_classes, {gaps.COLUMNS}"
+    " FROM series s CROSS JOIN study st ON st.id = s.study"
     " CROSS JOIN patient p ON p.id = st.patient"  # CROSS: in this order
     " WHERE s.series_instance_uid = ? AND st.study_instance_uid = ? AND p.identity = ?"
 )
@@ -76,7 +76,9 @@ def known_place(tx: Transaction, arrival: Arrival) -> Place | None:
     if row is None:
         return None
     _note_sop_class(tx, row[3], row[9], attributes.instance.sop_class_uid)
-    return Place._make((*row[:9], _flags_of_person(attributes.patient, row[10:])))
+    gaps.fill(tx, (row[0], row[3], row[7]), row[10:], attributes)
+    known_person = row[-len(gaps.PATIENT_FIELDS) :]
+    return Place._make((*row[:9], _flags_of_person(attributes.patient, known_person)))
 
 
 def new_place(tx: Transaction, arrival: Arrival) -> Place:
@@ -106,23 +108,14 @@ def identity_of(patient: PatientAttributes, study_instance_uid: str) -> str:
     return f"study {study_instance_uid}"
 
 
-def sort_date_of(study: StudyAttributes) -> str:
-    """Date and time as digits that sort; "" without a date (20240131, or 2024.01.31 of old)."""
-    date = study.study_date.replace(".", "")
-    if len(date) != 8 or not (date.isascii() and date.isdigit()):
-        return ""
-    return date + study.study_time.replace(":", "")
-
-
 def _flags_of_person(patient: PatientAttributes, known: Sequence[str]) -> int:
-    """What one object's patient attributes say against the ``known`` name, birth date and sex.
+    """What one object says against the ``known`` name, birth date and sex (the first three).
 
     Only this object's own mismatch: a study whose names agree is not under suspicion.
     """
     flags = 0 if patient.patient_id else BIT[Flag.NO_PATIENT_ID]
-    own = (patient.patient_name, patient.patient_birth_date, patient.patient_sex)
-    if own != tuple(known) and any(
-        old and new and fold(old) != fold(new) for old, new in zip(known, own, strict=True)
+    if gaps.contradicts(
+        known, (patient.patient_name, patient.patient_birth_date, patient.patient_sex)
     ):
         flags |= BIT[Flag.PATIENT_MISMATCH]
     return flags
@@ -134,11 +127,12 @@ def _patient(tx: Transaction, arrival: Arrival) -> tuple[int, int, str, float]:
     study = arrival.attributes.study
     identity = identity_of(patient, study.study_instance_uid)
     row = tx.one(
-        "SELECT id, modalities, received_at, patient_name, patient_birth_date, patient_sex"
+        f"SELECT id, modalities, received_at, {', '.join(gaps.PATIENT_FIELDS)}"
         " FROM patient WHERE identity = ?",
         (identity,),
     )
     if row is not None:
+        gaps.fill_patient(tx, row[0], row[3:], arrival.attributes)
         return row[0], _flags_of_person(patient, row[3:]), row[1], row[2]
     without_id = 0 if patient.patient_id else BIT[Flag.NO_PATIENT_ID]
     second = counters.to_the_second(arrival.at)
@@ -173,6 +167,14 @@ def _note_sop_class(tx: Transaction, study: int, known: str, sop_class_uid: str)
         tx.execute("UPDATE study SET sop_classes = ? WHERE id = ?", (classes, study))
 
 
+_INSERT_STUDY = (
+    "INSERT INTO study (patient, study_instance_uid, sort_name, sort_id, sort_date,"
+    " first_received_at, received_at, calling_ae_title, sop_classes, flags, modalities,"
+    f" {', '.join(gaps.STUDY_FIELDS)}) VALUES"
+    f" (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', {', '.join('?' * len(gaps.STUDY_FIELDS))})"
+)
+
+
 def _study(
     tx: Transaction, arrival: Arrival, patient: int, patient_flags: int
 ) -> tuple[int, int, str, str, float]:
@@ -180,13 +182,14 @@ def _study(
     study = arrival.attributes.study
     person = arrival.attributes.patient
     row = tx.one(
-        "SELECT id, modalities, calling_ae_title, received_at, sop_classes FROM study"
-        " WHERE study_instance_uid = ? AND patient = ?",
+        "SELECT id, modalities, calling_ae_title, received_at, sop_classes,"
+        f" {', '.join(gaps.STUDY_FIELDS)} FROM study WHERE study_instance_uid = ? AND patient = ?",
         (study.study_instance_uid, patient),
     )
     sop_class = arrival.attributes.instance.sop_class_uid
     if row is not None:
         _note_sop_class(tx, row[0], row[4], sop_class)
+        gaps.fill_study(tx, patient, row[0], row[5:], arrival.attributes)
         return row[0], patient_flags, *row[1:4]
     others = [
         other[0]
@@ -200,29 +203,10 @@ def _study(
     sort_date = sort_date_of(study)
     second = counters.to_the_second(arrival.at)
     key = tx.insert(
-        "INSERT INTO study (patient, study_instance_uid, patient_name, patient_birth_date,"
-        " patient_sex, study_date, study_time, accession_number, study_id, study_description,"
-        " referring_physician_name, name_of_physicians_reading_study, patient_age, patient_size,"
-        " patient_weight, admission_id, sort_name, sort_id, sort_date, first_received_at,"
-        " received_at, calling_ae_title, modalities, sop_classes, flags) VALUES"
-        " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?)",
+        _INSERT_STUDY,
         (
             patient,
             study.study_instance_uid,
-            person.patient_name,
-            person.patient_birth_date,
-            person.patient_sex,
-            study.study_date,
-            study.study_time,
-            study.accession_number,
-            study.study_id,
-            study.study_description,
-            study.referring_physician_name,
-            study.name_of_physicians_reading_study,
-            study.patient_age,
-            study.patient_size,
-            study.patient_weight,
-            study.admission_id,
             fold(person.patient_name),
             fold(person.patient_id),
             sort_date,
@@ -231,6 +215,7 @@ def _study(
             arrival.calling_ae_title,
             sop_class,
             flags,
+            *gaps.of_study(arrival.attributes),
         ),
     )
     found_by = search.searchable(person, study, arrival.calling_ae_title)
@@ -272,12 +257,3 @@ def _series(tx: Transaction, arrival: Arrival, patient: int, study: int) -> tupl
         (series.modality,),
     )
     return key, series.modality
-
-
-def sort_number(text: str) -> int:
-    """A sort key from an IS value; what is no number comes last."""
-    try:
-        value = int(text.split("\\")[0])
-    except ValueError:
-        return 1 << 31
-    return max(-(1 << 31), min(value, 1 << 31))

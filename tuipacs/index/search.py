@@ -31,7 +31,7 @@ _STATES = {flag.value: BIT[flag] for flag in Flag} | {"flagged": sum(BIT.values(
 
 @dataclass(frozen=True)
 class Searchable:
-    """The folded texts of one study."""
+    """The folded texts of one study; ``words`` are those that a bare word is looked for in."""
 
     name: str
     patient_id: str
@@ -40,6 +40,12 @@ class Searchable:
     referring: str
     calling_ae_title: str
     uid: str
+
+    @property
+    def words(self) -> str:
+        """Without the modalities, which follow."""
+        texts = (self.name, self.patient_id, self.accession_number, self.description)
+        return _BETWEEN.join((*texts, self.referring)) + _BETWEEN
 
 
 def searchable(
@@ -61,7 +67,6 @@ def insert(
     tx: Transaction, study: int, patient: int, at: float, sort_date: str, flags: int, of: Searchable
 ) -> None:
     """Make a new study findable; its modalities come with `set_modalities`."""
-    words = (of.name, of.patient_id, of.accession_number, of.description, of.referring)
     tx.execute(
         "INSERT INTO study_search (study, patient, received_at, sort_date, flags, modalities,"
         " words, name, patient_id, accession_number, description, calling_ae_title, uid)"
@@ -72,7 +77,7 @@ def insert(
             at,
             sort_date,
             flags,
-            _BETWEEN.join(words) + _BETWEEN,
+            of.words,
             of.name,
             of.patient_id,
             of.accession_number,
@@ -90,6 +95,23 @@ def set_modalities(tx: Transaction, study: int, modalities: str) -> None:
     tx.execute(
         "UPDATE study_search SET modalities = ?, words = ? WHERE study = ?",
         (folded, words.rpartition(_BETWEEN)[0] + _BETWEEN + folded, study),
+    )
+
+
+def set_texts(tx: Transaction, study: int, sort_date: str, of: Searchable) -> None:
+    """A study has another name, date, accession number, description or referring physician."""
+    words = tx.scalar("SELECT words FROM study_search WHERE study = ?", (study,))
+    tx.execute(
+        "UPDATE study_search SET sort_date = ?, words = ?, name = ?, accession_number = ?,"
+        " description = ? WHERE study = ?",
+        (
+            sort_date,
+            of.words + words.rpartition(_BETWEEN)[2],
+            of.name,
+            of.accession_number,
+            of.description,
+            study,
+        ),
     )
 
 

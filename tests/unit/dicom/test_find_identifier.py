@@ -109,7 +109,9 @@ def _with_name(charset: bytes, name: bytes) -> bytes:
 def test_unsupported_keys_are_noted_and_group_lengths_are_none() -> None:
     assert not read(b"\x08\x00\x00\x00UL\x04\x00\x08\0\0\0" + identifier(PatientID="")).unsupported
     assert read(identifier(PatientID="", Modality="")).unsupported
-    assert read(identifier(PatientID="", Modality="*", SeriesDate="", Rows=None)).unsupported
+    assert read(
+        identifier(PatientID="", SeriesDescription="*", SeriesDate="", Rows=None)
+    ).unsupported
     assert read(identifier(PatientID="", ImageComments="X")).unsupported
     assert read(identifier(RequestAttributesSequence=[])).unsupported
     assert not read(identifier("SERIES", StudyInstanceUID="1.2", Modality="CT")).unsupported
