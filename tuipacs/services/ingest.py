@@ -220,6 +220,7 @@ class Ingest(Service):
         with self._index.read() as reader:
             orphans = [key for key in self._store.recent() if not rows.has_blob(reader, key)]
         adopted = sum(self._adopt(key) for key in orphans)
+        self._store.settled()
         with self._index.read() as reader:
             self._wakeups.content(last_seq(reader))
         if orphans or swept:

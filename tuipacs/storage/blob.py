@@ -52,7 +52,11 @@ class BlobStore(Protocol):
         ...
 
     def open(self, key: str) -> BinaryIO:
-        """Open an object for reading. Raises `NotFoundError`."""
+        """Open an object for reading.
+
+        Raises `NotFoundError`, `StorageFailedError`, and `UnavailableError` if it may well be
+        readable in a moment.
+        """
         ...
 
     def path(self, key: str) -> Path:
@@ -66,12 +70,23 @@ class BlobStore(Protocol):
         """
         ...
 
+    def set_aside(self, key: str) -> None:
+        """Take an object that is damaged out of the way, without destroying what is left of it.
+
+        Under its key there is nothing then. A missing one is no error. Raises `StorageFailedError`.
+        """
+        ...
+
     def recent(self) -> Iterator[str]:
         """Keys of the objects young enough to have lost their row in a crash."""
         ...
 
     def sweep(self) -> int:
         """Remove what was never kept; return how many."""
+        ...
+
+    def settled(self) -> None:
+        """Nothing of the last crash is left: `recent` and `sweep` need not look as far back."""
         ...
 
     @property

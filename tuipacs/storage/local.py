@@ -2,7 +2,7 @@
 
 ``objects/VOLUME/NAME``: NAME is the second and 96 random bits, VOLUME a running number of at most
 ``VOLUME_FILES`` files, so a folder stays small, a new parent is rare, and a crash has touched the
-newest volumes only.
+newest volumes only. Where one slow object lies in an older one, ``objects/recent-from`` says so.
 The order is the promise (docs/adr/0003): ``.part`` (O_EXCL, 0600), fsync, rename, fsync folder.
 """
 
@@ -14,6 +14,7 @@ import secrets
 import stat
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -22,11 +23,16 @@ from tuipacs.errors import (
     NotFoundError,
     StorageFailedError,
     StorageFullError,
+    UnavailableError,
 )
-from tuipacs.storage.spool import PART, DiskErrors, LocalSpool
+from tuipacs.storage.spool import BUSY, PART, DiskErrors, LocalSpool
 
 VOLUME_FILES = 4096
 _RECENT_VOLUMES = 3
+_RECENT_FROM = "recent-from"  # a file with the number of the oldest volume to be looked at
+_DAMAGED = ".damaged"  # no key ends so: it is never taken for an object
+_NO_VOLUME = 1 << 24  # above all of them
+_LOOK_EVERY = 16 << 20  # bytes written by all until the free space is looked at again
 _KEY = re.compile(r"[0-9a-f]{6}/[0-9a-f]{32}")
 _VOLUME = re.compile(r"[0-9a-f]{6}")
 _MISSING = "the stored file of this object is missing"
@@ -54,7 +60,10 @@ class LocalStore:
         self._reserve = reserve
         self._volume_files = volume_files
         self._fsync = fsync
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards the place of the next object
+        self._room_lock = threading.Lock()
+        self._since_look = 0  # bytes; guarded by the lock above
+        self._begun = Counter[int]()  # objects on their way in, by volume; guarded by the first
         self._failure = ""
         with self.disk_errors("making the folder of the objects"):
             root.mkdir(mode=0o700, exist_ok=True)
@@ -62,6 +71,7 @@ class LocalStore:
             volumes = self._volumes()
             self._volume = volumes[-1] if volumes else 0
             self._files = self._count(self._volume) if volumes else volume_files
+            self._recent_from = self._read_recent_from()
 
     @property
     def failure(self) -> str:
@@ -84,7 +94,7 @@ class LocalStore:
                 f"the archive is read-only: {self._failure}",
                 remedy="check the disk, then restart the archive",
             )
-        self.check_room()
+        self.check_room(len(header))
         return LocalSpool(self, self._place(), header)
 
     def check_room(self, ahead: int = 0) -> None:
@@ -97,18 +107,68 @@ class LocalStore:
                 remedy="make room; storing goes on by itself",
             )
 
+    def claim(self, size: int) -> None:
+        """Before each write of ``size`` bytes: raise `StorageFullError` if it has no room.
+
+        The free space is looked at once for so many bytes of all objects together: each of many
+        could else take that much unseen.
+        """
+        with self._room_lock:
+            self._since_look += size
+            if self._since_look < _LOOK_EVERY:
+                return
+            self._since_look = 0
+        try:
+            self.check_room(size)
+        except BaseException:
+            with self._room_lock:
+                self._since_look = _LOOK_EVERY  # the next one has to look again
+            raise
+
     def _place(self) -> str:
         with self._lock:
             if self._files >= self._volume_files:
-                volume = self._volume + 1
-                with self.disk_errors("a new folder"):
-                    # It may be there: made when the disk was too full to note it durably.
-                    (self._root / f"{volume:06x}").mkdir(mode=0o700, exist_ok=True)
-                    self.sync_folder(self._root)
-                self._volume, self._files = volume, 0
+                self._begin_volume(self._volume + 1)
             self._files += 1
+            self._begun[self._volume] += 1
             # Seconds first: the index takes names that grow at its end, and not all over.
             return f"{self._volume:06x}/{int(time.time()):08x}{secrets.token_hex(12)}"
+
+    def _begin_volume(self, volume: int) -> None:
+        with self.disk_errors("a new folder"):
+            # One slow object may have begun many volumes ago: a start has to look there, too.
+            oldest = min(self._begun, default=volume)
+            if oldest < min(volume - 1, self._recent_from):
+                self._write_recent_from(oldest)
+            # It may be there: made when the disk was too full to note it durably.
+            (self._root / f"{volume:06x}").mkdir(mode=0o700, exist_ok=True)
+            self.sync_folder(self._root)
+        self._volume, self._files = volume, 0
+
+    def ended(self, key: str) -> None:
+        """The object of that key was kept or given up."""
+        volume = int(key[:6], 16)
+        with self._lock:
+            self._begun[volume] -= 1
+            if not self._begun[volume]:
+                del self._begun[volume]
+
+    def _write_recent_from(self, volume: int) -> None:
+        path = self._root / _RECENT_FROM
+        part = path.with_suffix(PART)
+        with part.open("w", encoding="ascii") as file:
+            file.write(f"{volume:06x}")
+            file.flush()
+            self.sync(file.fileno())
+        part.replace(path)  # durable with the new folder's name
+        self._recent_from = volume
+
+    def _read_recent_from(self) -> int:
+        try:
+            text = (self._root / _RECENT_FROM).read_bytes()
+        except FileNotFoundError:
+            return _NO_VOLUME
+        return int(text, 16) if re.fullmatch(rb"[0-9a-f]{6}", text) else 0
 
     def folder_and_file(self, key: str) -> tuple[str, str]:
         """The paths for the way in, which makes no `Path` for each object."""
@@ -135,11 +195,32 @@ class LocalStore:
         except FileNotFoundError:
             raise NotFoundError(_MISSING) from None
         except OSError as error:
-            raise StorageFailedError(f"opening a stored file failed: {error.strerror}") from error
+            words = f"opening a stored file failed: {error.strerror}"
+            if error.errno in BUSY:
+                raise UnavailableError(words) from error
+            raise StorageFailedError(words) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise StorageFailedError("opening a stored file failed: it is no plain file")
         return os.fdopen(descriptor, "rb")
+
+    def set_aside(self, key: str) -> None:
+        """Take a damaged object out of the way; its file stays beside, under another name."""
+        path = self.place_of(key)
+        aside = path.with_name(f"{path.name}{_DAMAGED}")
+        try:
+            if not os.path.lexists(path):
+                return
+            if os.path.lexists(aside):
+                raise StorageFailedError("setting a damaged file aside failed: one lies there")
+            path.rename(aside)
+            self.sync_folder(path.parent)
+        except FileNotFoundError:  # another was quicker
+            return
+        except OSError as error:
+            raise StorageFailedError(
+                f"setting a damaged file aside failed: {error.strerror}"
+            ) from error
 
     def remove(self, key: str) -> None:
         """Remove an object that no row names."""
@@ -152,7 +233,7 @@ class LocalStore:
 
     def recent(self) -> Iterator[str]:
         """Keys in the newest volumes; an object in flight at a crash cannot be elsewhere."""
-        for volume in self._volumes()[-_RECENT_VOLUMES:]:
+        for volume in self._recent_volumes():
             for path in sorted((self._root / f"{volume:06x}").iterdir()):
                 key = f"{volume:06x}/{path.name}"
                 if _KEY.fullmatch(key) and stat.S_ISREG(path.lstat().st_mode):
@@ -162,12 +243,23 @@ class LocalStore:
         """Remove the ``.part`` files of a crash."""
         parts = [
             path
-            for volume in self._volumes()[-_RECENT_VOLUMES:]
+            for volume in self._recent_volumes()
             for path in (self._root / f"{volume:06x}").glob(f"*{PART}")
         ]
         for path in parts:
             path.unlink(missing_ok=True)
         return len(parts)
+
+    def settled(self) -> None:
+        """`recent` and `sweep` have done their work: the next start looks at the newest again."""
+        with self._lock, self.disk_errors("a settled start"):
+            (self._root / _RECENT_FROM).unlink(missing_ok=True)
+            self._recent_from = _NO_VOLUME
+
+    def _recent_volumes(self) -> list[int]:
+        volumes = self._volumes()
+        newest = volumes[-_RECENT_VOLUMES:]
+        return [volume for volume in volumes if volume >= min(newest[0], self._recent_from)]
 
     def _volumes(self) -> list[int]:
         names = [path.name for path in self._root.iterdir() if _VOLUME.fullmatch(path.name)]

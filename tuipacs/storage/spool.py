@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 PART = ".part"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_BUSY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # says nothing about the disk, and passes
-_LOOK_EVERY = 16 << 20  # bytes written until the free space is looked at again
+BUSY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # says nothing about the disk, and passes
 _SMALL = 256 << 10  # bytes that are worth copying to save a system call
 _CHUNK = 1 << 20
 _PUSH_EVERY = 256 << 10  # bytes until the disk is told to begin: little is left for the fsync
@@ -46,7 +45,7 @@ class DiskErrors:
             return
         if error.errno in _FULL:
             raise StorageFullError("the disk is full") from error
-        if error.errno in _BUSY:
+        if error.errno in BUSY:
             raise UnavailableError(f"{self._what} failed: {error.strerror}") from error
         self._store.fail(f"{self._what}: {error.strerror}")
         raise StorageFailedError(f"{self._what} failed: {error.strerror}") from error
@@ -63,14 +62,18 @@ class LocalSpool:
         self._header = header
         self._hasher = hashlib.sha256()
         self._size = 0
-        self._looked_at = 0
         self._pushed = 0  # bytes of the dataset that are on their way to the disk
         self._is_headed = False
         self._closed = False
         self._renamed = False
-        with store.disk_errors("creating a file"):
-            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
-            self._descriptor = os.open(self._part, flags, 0o600)
+        self._ended = False
+        try:
+            with store.disk_errors("creating a file"):
+                flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+                self._descriptor = os.open(self._part, flags, 0o600)
+        except BaseException:
+            self._end()
+            raise
         if len(header) > _SMALL:
             try:
                 self._write_header()
@@ -94,9 +97,7 @@ class LocalSpool:
     def write(self, chunk: bytes | memoryview) -> None:
         """Append dataset bytes. One large object, too, leaves the reserve alone."""
         size = self._size + len(chunk)
-        if size - self._looked_at >= _LOOK_EVERY:
-            self._looked_at = size
-            self._store.check_room(len(chunk))
+        self._store.claim(len(chunk))
         if self._is_headed or len(chunk) > _SMALL:
             self._write_header()
             self._write(chunk)
@@ -152,6 +153,7 @@ class LocalSpool:
                 os.rename(self._part, self._final)  # noqa: PTH104 - a Path costs as much as the call
                 self._renamed = True
                 store.sync_folder(self._folder)
+            self._end()
         except BaseException:
             self.discard()
             raise
@@ -169,6 +171,12 @@ class LocalSpool:
             self._close()
         with contextlib.suppress(OSError):
             os.unlink(self._final if self._renamed else self._part)  # noqa: PTH108
+        self._end()
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self._store.ended(self._key)
 
     def _close(self) -> None:
         if not self._closed:

@@ -199,7 +199,7 @@ def test_too_many_open_files_do_not_stop_the_archive(tmp_path: Path, number: int
 
 
 def test_running_out_of_descriptors_for_real_passes(store: LocalStore) -> None:
-    keep(store, b"first")
+    kept = keep(store, b"first")
     held = []
     try:
         while True:
@@ -209,6 +209,9 @@ def test_running_out_of_descriptors_for_real_passes(store: LocalStore) -> None:
     except OSError:
         with pytest.raises(UnavailableError):
             store.spool(HEADER)
+        with pytest.raises(UnavailableError) as busy:
+            store.open(kept.key)
+        assert not isinstance(busy.value, StorageFailedError)  # says nothing about the object
     finally:
         for descriptor in held:
             os.close(descriptor)
@@ -290,6 +293,85 @@ def test_recovery_looks_at_the_newest_volumes_only(tmp_path: Path) -> None:
     assert sorted(store.recent()) == sorted(keys[2:])
 
 
+@pytest.mark.parametrize("others", [2, 3, 4, 40])
+def test_a_slow_object_is_swept_after_however_many_others(tmp_path: Path, others: int) -> None:
+    """It began, many volumes of others came and went, then the power was cut."""
+    root = tmp_path / "objects"
+    store = LocalStore(root, reserve=0, volume_files=1, fsync=NOTHING)
+    slow, slower = store.spool(HEADER), store.spool(HEADER)
+    slow.discard()
+    slower.write(b"half")
+    kept = [keep(store, bytes([i])).key for i in range(others)]
+    again = LocalStore(root, reserve=0, volume_files=1, fsync=NOTHING)
+    assert again.sweep() == 1
+    assert not list(root.rglob("*.part"))
+    again.settled()
+    assert names(root) == sorted(kept)
+    assert len(list(LocalStore(root, reserve=0, fsync=NOTHING).recent())) <= 3
+
+
+def test_a_slow_object_that_was_just_kept_is_found_in_its_old_volume(tmp_path: Path) -> None:
+    root = tmp_path / "objects"
+    store = LocalStore(root, reserve=0, volume_files=1, fsync=NOTHING)
+    keep(store, b"before it")
+    slow = store.spool(HEADER)
+    others = [keep(store, bytes([i])).key for i in range(20)]
+    key = slow.keep().key
+    again = LocalStore(root, reserve=0, volume_files=1, fsync=NOTHING)
+    assert list(again.recent()) == [key, *others]
+
+
+def test_how_far_back_a_start_has_to_look_is_durable_before_it_counts(tmp_path: Path) -> None:
+    fsyncs = Fsyncs()
+    store = LocalStore(tmp_path / "objects", reserve=0, volume_files=1, fsync=fsyncs)
+    slow = store.spool(HEADER)
+    keep(store, b"a")
+    before = len(fsyncs.calls)
+    fsyncs.fail_at[before + 1] = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(StorageFullError):
+        store.spool(HEADER)
+    assert not (tmp_path / "objects" / "000003").exists()
+    store.spool(HEADER).discard()
+    assert fsyncs.calls[before:] == ["file", "file", "folder"]
+    slow.discard()
+
+
+def test_without_slow_objects_nothing_has_to_be_noted(tmp_path: Path) -> None:
+    root = tmp_path / "objects"
+    store = LocalStore(root, reserve=0, volume_files=2, fsync=NOTHING)
+    kept = []
+    for number in range(20):
+        other = store.spool(HEADER)
+        kept.append(keep(store, bytes([number])).key)
+        other.discard()
+    assert names(root) == kept
+
+
+def test_a_note_that_cannot_be_read_makes_a_start_look_everywhere(tmp_path: Path) -> None:
+    root = tmp_path / "objects"
+    store = LocalStore(root, reserve=0, volume_files=1, fsync=NOTHING)
+    keys = [keep(store, bytes([i])).key for i in range(5)]
+    (root / "recent-from").write_bytes(b"\0\0")
+    again = LocalStore(root, reserve=0, volume_files=1, fsync=NOTHING)
+    assert list(again.recent()) == keys
+
+
+def test_what_is_set_aside_is_no_object_and_is_not_destroyed(
+    store: LocalStore, tmp_path: Path
+) -> None:
+    blob = keep(store, b"abc")
+    store.set_aside(blob.key)
+    store.set_aside(blob.key)  # by two at once
+    with pytest.raises(NotFoundError):
+        store.open(blob.key)
+    assert list(store.recent()) == []
+    assert names(tmp_path / "objects") == [f"{blob.key}.damaged"]
+    assert (tmp_path / "objects" / f"{blob.key}.damaged").read_bytes() == HEADER + b"abc"
+    (tmp_path / "objects" / blob.key).write_bytes(b"another")
+    with pytest.raises(StorageFailedError, match="one lies there"):
+        store.set_aside(blob.key)
+
+
 def test_many_threads_never_share_a_name(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "objects", reserve=0, volume_files=10, fsync=NOTHING)
     keys: list[str] = []
@@ -303,6 +385,7 @@ def test_many_threads_never_share_a_name(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(set(keys)) == 160
+    (tmp_path / "objects" / "recent-from").unlink(missing_ok=True)  # if one of them was slow
     assert names(tmp_path / "objects") == sorted(keys)
     assert all(len(list(v.iterdir())) == 10 for v in (tmp_path / "objects").iterdir())
 

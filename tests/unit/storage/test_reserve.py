@@ -45,3 +45,25 @@ def test_an_object_that_fits_above_the_reserve_is_kept(tmp_path: Path) -> None:
     spool = store.spool(HEADER)
     spool.write(memoryview(bytes(30 * MIB)))
     assert spool.keep().dataset_size == 30 * MIB
+
+
+def test_many_objects_at_once_leave_the_reserve_alone_too(tmp_path: Path) -> None:
+    """None of them writes enough for the free space to be looked at on its account."""
+    store = SmallDisk(tmp_path / "objects")
+    spools = [store.spool(HEADER) for _ in range(8)]
+    chunk = memoryview(bytes(MIB))
+    with pytest.raises(StorageFullError, match="reserve"):
+        for _ in range(12):
+            for spool in spools:
+                spool.write(chunk)
+    assert store.free()[0] >= 4 * MIB
+    refused = 0
+    for spool in spools:
+        try:
+            spool.write(chunk)
+        except StorageFullError:
+            refused += 1
+    assert refused == 8  # each of them hears of it, and not one in sixteen
+    for spool in spools:
+        spool.discard()
+    store.spool(HEADER).discard()
