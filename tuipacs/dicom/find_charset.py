@@ -30,9 +30,14 @@ _SINGLE = {  # single-byte code tables without code extensions (PS3.3 C.12.1.1.2
     "GB18030": "gb18030",
     "GBK": "gbk",
 }
-# ASCII with one multi-byte set (PS3.5 H to K): its codec, and its escape where that writes none.
+_KATAKANA = re.compile("([\uff61-\uff9f]+)")  # of a single byte in JIS X 0201
+# What may follow ASCII or JIS X 0201 in Japanese (PS3.5 H): JIS X 0208, and 0212 after it.
+_JAPANESE = {
+    ("ISO 2022 IR 87",): "iso2022_jp",
+    ("ISO 2022 IR 87", "ISO 2022 IR 159"): "iso2022_jp_1",
+}
+# ASCII with one multi-byte set (PS3.5 I to K): its codec, and its escape where that writes none.
 _EXTENDED = {
-    "ISO 2022 IR 87": ("iso2022_jp", b""),
     "ISO 2022 IR 149": ("euc_kr", b"\x1b$)C"),
     "ISO 2022 IR 58": ("gb2312", b"\x1b$)A"),
 }
@@ -67,21 +72,36 @@ def encodings_for(character_set: bytes) -> tuple[Encoding, ...]:
     if len(terms) == 1 and terms[0] in _SINGLE:
         codec = _SINGLE[terms[0]]
         found.append(Encoding(terms[0], lambda text, _is_name: text.encode(codec)))
+    elif terms[0] in ("", "ISO 2022 IR 6", "ISO 2022 IR 13") and tuple(terms[1:]) in _JAPANESE:
+        write = _japanese(_JAPANESE[tuple(terms[1:])], katakana=terms[0] == "ISO 2022 IR 13")
+        found.append(Encoding("\\".join(terms), _by_parts(write)))
     elif len(terms) == 2 and terms[0] in ("", "ISO 2022 IR 6") and terms[1] in _EXTENDED:
         codec, escape = _EXTENDED[terms[1]]
-        found.append(Encoding("\\".join(terms), _with_escapes(codec, escape)))
+        found.append(
+            Encoding("\\".join(terms), _by_parts(lambda part: escape + part.encode(codec)))
+        )
     found.append(Encoding(UTF_8, lambda text, _is_name: text.encode("utf_8", "replace")))
     return tuple(found)
 
 
-def _with_escapes(codec: str, escape: bytes) -> Callable[[str, bool], bytes]:
+def _by_parts(encode: Callable[[str], bytes]) -> Callable[[str, bool], bytes]:
     """Each part between delimiters by itself, for a delimiter brings the initial set back."""
 
     def write(text: str, is_name: bool) -> bytes:
         parts = (_DELIMITERS if is_name else _TEXT_DELIMITERS).split(text)
-        return b"".join(
-            part.encode("ascii") if part.isascii() else escape + part.encode(codec)
-            for part in parts
-        )
+        return b"".join(part.encode("ascii") if part.isascii() else encode(part) for part in parts)
 
     return write
+
+
+def _japanese(codec: str, *, katakana: bool) -> Callable[[str], bytes]:
+    """With ``katakana`` the initial set is JIS X 0201, and that is what it returns to."""
+    if not katakana:
+        return lambda part: part.encode(codec)
+
+    def encode(part: str) -> bytes:
+        runs = _KATAKANA.split(part)
+        runs_of_bytes = [run.encode("shift_jis" if n % 2 else codec) for n, run in enumerate(runs)]
+        return b"".join(runs_of_bytes).replace(b"\x1b(B", b"\x1b(J")
+
+    return encode

@@ -95,7 +95,17 @@ def test_a_value_too_long_for_its_element_loses_whole_values() -> None:
         ("\\ISO 2022 IR 87", "Müller", "ISO_IR 192"),
         ("\\ISO 2022 IR 87", "ﾔﾏﾀﾞ", "ISO_IR 192"),
         ("\\ISO 2022 IR 149", "Hong^Gildong=洪^吉洞=홍^길동", "\\ISO 2022 IR 149"),
-        ("ISO 2022 IR 13\\ISO 2022 IR 87", "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎", "ISO_IR 192"),
+        (
+            "ISO 2022 IR 13\\ISO 2022 IR 87",
+            "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう",
+            "ISO 2022 IR 13\\ISO 2022 IR 87",
+        ),
+        ("ISO 2022 IR 13\\ISO 2022 IR 87", "Müller", "ISO_IR 192"),
+        (
+            "\\ISO 2022 IR 87\\ISO 2022 IR 159",
+            "Yamada=丂田^太郎",
+            "\\ISO 2022 IR 87\\ISO 2022 IR 159",
+        ),
         ("nonsense", "Müller", "ISO_IR 192"),
     ],
 )
@@ -108,6 +118,18 @@ def test_texts_in_the_requests_character_set_if_it_can_say_them(
     assert (named if isinstance(named, str) else "\\".join(named)) == answered_in
     assert str(found.PatientName) == text
     assert found.StudyDescription == "x"
+
+
+def test_japanese_as_the_standard_writes_it() -> None:
+    """PS3.5 H.3.2: JIS X 0201 is where each part begins and ends."""
+    data = encode(
+        {"PatientName": "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう"},
+        charset=b"ISO 2022 IR 13\\ISO 2022 IR 87",
+    )
+    assert (
+        b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J^\x1b$BB@O:\x1b(J"
+        b"=\x1b$B$d$^$@\x1b(J^\x1b$B$?$m$&\x1b(J"
+    ) in data
 
 
 def test_simplified_chinese_by_code_extension() -> None:
@@ -139,6 +161,8 @@ _CHARSETS = st.sampled_from(
         "GB18030",
         "\\ISO 2022 IR 87",
         "\\ISO 2022 IR 149",
+        "ISO 2022 IR 13\\ISO 2022 IR 87",
+        "ISO 2022 IR 13\\ISO 2022 IR 87\\ISO 2022 IR 159",
     ]
 )
 
