@@ -218,7 +218,8 @@ def load_config(path: Path) -> Config:
         data = path.read_bytes()
     except FileNotFoundError:
         raise NotFoundError(
-            f"there is no archive in {path.parent}", remedy="make one with: tuipacs init"
+            f"there is no archive in {path.parent}",
+            remedy="make one with: tuipacs init --admin NAME",
         ) from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
@@ -236,7 +237,11 @@ def parse_config(text: str, file_name: str = "archive.toml") -> Config:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file_name}: not valid TOML: {error}") from None
+        twice = "Cannot declare" in str(error)
+        raise ConfigError(
+            f"{file_name}: not valid TOML: {error}",
+            remedy="a table stands there once: fill in the one that is there" if twice else "",
+        ) from None
     lines = _key_lines(text)
     mistakes: list[tuple[int, str]] = []
     origins: dict[str, str] = {}
@@ -252,6 +257,10 @@ def parse_config(text: str, file_name: str = "archive.toml") -> Config:
             tables[name] = _read_table(name, content, lines, mistakes, origins)
     if isinstance(tables.get("tls"), TlsSettings):
         mistakes += ((lines[("tls",)], words) for words in _tls_faults(tables["tls"]))
+        dicom = tables.get("dicom", DicomSettings())
+        if _is_port_taken_twice(dicom, tables["tls"]):
+            line = lines.get(("tls", "port"), lines[("tls",)])
+            mistakes.append((line, _PORT_TWICE))
     if mistakes:
         raise ConfigError(
             "\n".join(f"{file_name}: line {line}: {words}" for line, words in sorted(mistakes))
@@ -296,6 +305,15 @@ def _tls_faults(tls: TlsSettings) -> Iterator[str]:
             "tls.ca is needed to check callers' certificates (or tls.require_client_certificate ="
             " false: callers then need none)"
         )
+
+
+def _is_port_taken_twice(dicom: DicomSettings, tls: TlsSettings) -> bool:
+    return bool(tls.certificate) and not tls.only and 0 != tls.port == dicom.port
+
+
+_PORT_TWICE = (
+    "tls.port is dicom.port: two doors need two ports (2762 is usual for TLS; or tls.only = true)"
+)
 
 
 def _near(name: str, known: Mapping[str, object]) -> str:

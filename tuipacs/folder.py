@@ -35,9 +35,12 @@ def check_empty(paths: ArchivePaths) -> None:
     """Raise `ConflictError` unless the folder is free for a new archive."""
     if paths.exists:
         raise ConflictError(f"there is an archive in {paths.root} already")
-    if any(entry.name != paths.lock.name for entry in paths.root.iterdir()):
+    found = sorted(entry.name for entry in paths.root.iterdir() if entry.name != paths.lock.name)
+    if found:
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise ConflictError(
-            f"the folder {paths.root} is not empty", remedy="an archive needs a folder of its own"
+            f"the folder {paths.root} is not empty: {', '.join(found[:3])}{more}",
+            remedy="move that away, or choose another folder with --archive",
         )
 
 

@@ -40,7 +40,7 @@ class Site:
         self.folder = folder
         make_authority(folder, "Site", now=dt.datetime.now(dt.UTC), kind=KeyKind.EC)
         self.ca = folder / "ca.crt"
-        self.archive = self.issue("archive")
+        self.archive = self.issue("archive", hosts=("localhost",))
         self.ct1 = self.issue("ct1", client_only=True)
         self.mr2 = self.issue("mr2")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import signal
 import time
@@ -13,6 +14,7 @@ from tests.dimse.raw_peer import ECHO_CONTEXT
 from tests.dimse.tls_site import TlsPeer
 from tests.e2e.cli_harness import Cli, cli_on_running_archive
 from tests.e2e.daemon_fixture import ADMIN, RunningArchive
+from tuipacs.certificates.making import KeyKind, Wanted, issue
 from tuipacs.certificates.reading import certificate_sha256
 from tuipacs.dimse.tls import client_context
 from tuipacs.domain.node import AssociationState
@@ -75,7 +77,48 @@ def test_check_says_what_is_missing_and_ends_with_1_until_it_fits(
     result = cli.run("tls", "check")
     assert (result.code, f"chmod 600 {key}" in result.out) == (1, True)
     key.chmod(0o600)
-    assert {line["verdict"] for line in cli.run("tls", "check", "--json").json} == {"ok"}
+    found = cli.run("tls", "check", "--json").json
+    assert {line["verdict"] for line in found if line["check"] != "daemon"} == {"ok"}
+    assert found[0].keys() == cli.run("doctor", "--json").json[0].keys()
+
+
+def test_settings_that_the_daemon_has_not_read_are_told(
+    played: tuple[Cli, RunningArchive],
+) -> None:
+    """TLS was filled in above while it ran: everything looks right, and nobody listens."""
+    cli, _ = played
+    assert "restart needed: tls.certificate" in cli.run("status").out
+    assert cli.run("status", "--json").json["restart_needed"] == ["tls.certificate"]
+    assert "restart needed: tls.certificate" in cli.run("doctor").out
+    assert cli.run("tls", "check", "--json").json[-1]["check"] == "daemon"
+
+
+def test_a_renewal_of_the_archives_own_says_what_to_copy_where(
+    played: tuple[Cli, RunningArchive],
+) -> None:
+    cli, archive = played
+    folder = archive.paths.root / "tls"
+    new = cli.run("tls", "renew", str(folder / "archive.crt"))
+    assert "subject    archive\n" in new.out
+    assert f"{folder / 'archive.key'}\n" in new.out
+    new = cli.run("tls", "renew", str(folder / "ct1.crt"))
+    assert ("node remove" in new.out, "  cp " in new.out) == (True, False)
+
+
+def test_hints_are_for_what_the_certificate_is_for(played: tuple[Cli, RunningArchive]) -> None:
+    cli, archive = played
+    made = cli.run("tls", "certificate", "scp", "--ip", "192.0.2.1", "--key", "ec")
+    assert 'certificate = "tls/scp.crt"' in made.out
+    assert made.err == ""
+    made = cli.run("tls", "certificate", "mr1", "--client", "--key", "ec")
+    assert ("for this archive" in made.out, "node add" in made.out) == (False, True)
+    made = cli.run("tls", "certificate", "anyone", "--key", "ec")
+    assert "warning: it names no host" in made.err
+    kept = archive.paths.root / "kept.key"
+    (archive.paths.root / "tls" / "ca.key").rename(kept)
+    assert "tuipacs tls ca" in cli.run("tls", "certificate", "x").err
+    kept.rename(archive.paths.root / "tls" / "ca.key")
+    assert "[730] [default" not in cli.run("tls", "renew", "--help").out
 
 
 def test_a_daemon_with_tls_from_start_to_a_replaced_certificate(
@@ -90,7 +133,9 @@ def test_a_daemon_with_tls_from_start_to_a_replaced_certificate(
     assert archive.health.tls is not None
     assert archive.health.port == 0
     port = archive.health.tls.port
-    assert f":{port} with TLS only, receiving" in cli.run("status").out
+    status = cli.run("status").out
+    assert f":{port} with TLS only, receiving" in status
+    assert "restart needed" not in status
     doctor = cli.run("doctor").out
     assert f"{port}, TLS: takes connections" in doctor
     assert "tls          chain: ends at DICOM site CA" in doctor
@@ -101,6 +146,17 @@ def test_a_daemon_with_tls_from_start_to_a_replaced_certificate(
     assert f"by certificate {short}…" in added.out
     assert short in cli.run("node", "list", user=ADMIN).out
     assert cli.run("node", "add", "X", "--certificate", "abc", user=ADMIN).code == 2
+    again = cli.run("node", "add", "CT1", user=ADMIN)
+    assert "tuipacs node remove CT1" in again.err
+    shared = cli.run("node", "add", "CT2", "--certificate", str(folder / "ct1.crt"), user=ADMIN)
+    assert (shared.code, "CT1 is bound to the same certificate" in shared.err) == (0, True)
+    assert cli.run("node", "remove", "CT2", user=ADMIN).code == 0
+    authority = cli.run("node", "add", "X", "--certificate", str(folder / "ca.crt"), user=ADMIN)
+    assert (authority.code, "an authority's certificate" in authority.err) == (2, True)
+    now = dt.datetime.now(dt.UTC) - dt.timedelta(days=9)
+    late = issue(folder, Wanted(name="late", days=1, client_only=True, kind=KeyKind.EC), now=now)
+    added = cli.run("node", "add", "LATE", "--certificate", str(late.certificate), user=ADMIN)
+    assert (added.code, "is not valid now" in added.err) == (0, True)
 
     ct1 = client_context(
         folder / "ca.crt", certificate=folder / "ct1.crt", key=folder / "ct1.key", check_host=False

@@ -154,3 +154,35 @@ def test_every_command_explains_itself_in_the_c_locale(empty: Cli) -> None:
         result = empty.run(*words, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
         assert result.code == 0
         assert "\x1b" not in result.out
+
+
+@pytest.mark.parametrize("words", [("ca",), ("certificate", "ct1"), ("renew", "x.crt")])
+def test_no_certificate_makes_a_folder_that_init_would_refuse(
+    empty: Cli, words: tuple[str, ...]
+) -> None:
+    result = empty.run("tls", *words)
+    assert result.code == 1
+    assert "tuipacs init --admin NAME" in result.err
+    assert not empty.root.exists()
+
+
+def test_init_names_what_is_in_the_way(empty: Cli) -> None:
+    (empty.root / "holiday").mkdir(parents=True)
+    result = empty.init()
+    assert (result.code, "is not empty: holiday" in result.err) == (1, True)
+
+
+def test_commands_that_are_printed_are_for_the_archive_that_was_named(
+    empty: Cli, tmp_path: Path
+) -> None:
+    """As typed they would reach another archive, or none."""
+    named = str(tmp_path / "my archive")
+    for words in (("find",), ("status",), ("doctor",), ("tls", "ca")):
+        result = empty.run("--archive", named, *words)
+        told = f"tuipacs --archive '{named}' init --admin NAME"
+        assert told in result.out + result.err
+    made = empty.run(
+        "--archive", named, "init", "--admin", "boss", "--password-stdin", said=PASSWORD
+    )
+    assert f"start it with: tuipacs --archive '{named}' serve" in made.out
+    assert f"'{named}' serve" in empty.run("--archive", named, "status").err

@@ -20,11 +20,12 @@ from tuipacs.certificates.reading import (
 )
 from tuipacs.domain.system import CERTIFICATE_WARNING_DAYS
 from tuipacs.domain.verdict import Verdict
-from tuipacs.errors import TuipacsError
+from tuipacs.errors import NotFoundError, TuipacsError
 
 WARN_SECONDS = CERTIFICATE_WARNING_DAYS * 86400.0
 _LEAST_RSA = 2048
 _WEAK_HASHES = ("md5", "sha1")
+PATHS_BEGIN = "a path in [tls] that does not begin with / begins in the archive's folder"
 _PAIR = "name in [tls] a NAME.crt and the NAME.key that was made with it"
 _ISSUE = "issue another: tuipacs tls certificate NAME --host HOST, or ask your authority for one"
 
@@ -79,7 +80,7 @@ def check_files(files: TlsFiles, now: float) -> Iterator[CertificateFinding]:
         chain = read_certificates(files.certificate)
     except TuipacsError as error:
         chain = ()
-        yield CertificateFinding("certificate", Verdict.FAIL, error.message, error.remedy)
+        yield _unreadable("certificate", error)
     if chain:
         yield from _own(chain, now)
     yield from _key(files.key, chain[0] if chain else None)
@@ -88,11 +89,16 @@ def check_files(files: TlsFiles, now: float) -> Iterator[CertificateFinding]:
         try:
             authorities = read_certificates(files.ca)
         except TuipacsError as error:
-            yield CertificateFinding("ca", Verdict.FAIL, error.message, error.remedy)
+            yield _unreadable("ca", error)
         else:
             yield from _trusted(authorities, now)
     if chain:
         yield from _chain(chain, authorities)
+
+
+def _unreadable(part: str, error: TuipacsError) -> CertificateFinding:
+    remedy = error.remedy or (PATHS_BEGIN if isinstance(error, NotFoundError) else "")
+    return CertificateFinding(part, Verdict.FAIL, error.message, remedy)
 
 
 def own_faults(files: TlsFiles, now: float) -> list[CertificateFinding]:
@@ -109,7 +115,8 @@ def own_faults(files: TlsFiles, now: float) -> list[CertificateFinding]:
 
 def _own(chain: tuple[x509.Certificate, ...], now: float) -> Iterator[CertificateFinding]:
     facts = facts_of(chain[0])
-    yield expiry_finding("certificate", facts, now, remedy="issue a new one, then replace both")
+    remedy = "issue it again, then replace certificate and key: tuipacs tls renew FILE"
+    yield expiry_finding("certificate", facts, now, remedy=remedy)
     for verdict, words, remedy in _faults(facts):
         yield CertificateFinding("certificate", verdict, words, remedy)
     for link in chain[1:]:
@@ -139,6 +146,12 @@ def _faults(facts: CertificateFacts) -> Iterator[tuple[Verdict, str, str]]:
             "its extended key usage forbids it to call nodes that ask for a certificate",
             "issue one with clientAuth too",
         )
+    if not facts.names:
+        yield (
+            Verdict.WARN,
+            "it names no host and no address: callers that check the name refuse it",
+            _ISSUE,
+        )
     if not facts.may_sign:
         yield (
             Verdict.FAIL,
@@ -163,7 +176,7 @@ def _key(path: Path, certificate: x509.Certificate | None) -> Iterator[Certifica
             yield CertificateFinding("key", Verdict.FAIL, fault, f"chmod 600 {path}")
         key = read_private_key(path)
     except TuipacsError as error:
-        yield CertificateFinding("key", Verdict.FAIL, error.message, error.remedy)
+        yield _unreadable("key", error)
         return
     if certificate is None:
         return

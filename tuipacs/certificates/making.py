@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -21,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tuipacs.certificates.files import key_file_fault, make_folder, write_new
 from tuipacs.certificates.reading import facts_of, read_certificates, read_private_key
-from tuipacs.errors import ConflictError, ForbiddenError, UsageError
+from tuipacs.errors import ConflictError, ForbiddenError, NotFoundError, UsageError
 
 CA_DAYS = 3650
 CERTIFICATE_DAYS = 730  # modalities are not renewed by a robot; two years is what people keep up
@@ -51,7 +52,11 @@ class MadeFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A certificate to issue. ``hosts`` are DNS names; ``client_only``: for who only calls."""
+    """A certificate to issue. ``hosts`` are DNS names; ``client_only``: for who only calls.
+
+    The files have ``name``. ``subject`` (else the name) and ``others`` are those of a certificate
+    that is issued again.
+    """
 
     name: str
     hosts: tuple[str, ...] = ()
@@ -59,6 +64,8 @@ class Wanted:
     client_only: bool = False
     days: int = CERTIFICATE_DAYS
     kind: KeyKind = KeyKind.RSA
+    subject: x509.Name | None = None
+    others: tuple[x509.GeneralName, ...] = ()
 
 
 def make_authority(
@@ -108,7 +115,7 @@ def issue(folder: Path, wanted: Wanted, *, now: dt.datetime) -> MadeFiles:
         purposes.insert(0, ExtendedKeyUsageOID.SERVER_AUTH)
     end = min(now + dt.timedelta(days=wanted.days), authority.not_valid_after_utc)
     builder = (
-        _builder(_name(wanted.name), authority.subject, key, now, end)
+        _builder(wanted.subject or _name(wanted.name), authority.subject, key, now, end)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(of_authority=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
@@ -123,10 +130,13 @@ def issue(folder: Path, wanted: Wanted, *, now: dt.datetime) -> MadeFiles:
     return _write(files, builder.sign(authority_key, SHA256()), key)
 
 
-def renewal_of(old: Path, *, now: dt.datetime, days: int = CERTIFICATE_DAYS) -> Wanted:
-    """The same once more, for `issue`: names and use of ``old``, a new key, a name with the date.
+def renewal_of(
+    old: Path, folder: Path, *, now: dt.datetime, days: int = CERTIFICATE_DAYS
+) -> Wanted:
+    """The same once more, for `issue` in ``folder``: subject, names and use of ``old``.
 
-    Raises as `read_certificates`, and `UsageError` for an authority's own certificate.
+    The key is new, and the files' name has the date. Raises as `read_certificates`, `UsageError`
+    for an authority's own certificate, `ConflictError` for one that another authority issued.
     """
     certificate = read_certificates(old)[0]
     facts = facts_of(certificate)
@@ -135,11 +145,18 @@ def renewal_of(old: Path, *, now: dt.datetime, days: int = CERTIFICATE_DAYS) -> 
             "an authority is not renewed: every node has to be given the new one",
             remedy="tuipacs tls ca --folder DIR makes another",
         )
-    names = _alternatives_of(certificate)
+    authority, _ = _authority(folder, now)
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        raise ConflictError(
+            f"{old}: {facts.issuer} issued it, and not the authority in {folder}",
+            remedy="that authority has to issue it again; one by yours: tuipacs tls certificate",
+        ) from None
     return Wanted(
         name=f"{re.sub(r'-[0-9]{8}$', '', old.stem)}-{now:%Y%m%d}",
-        hosts=tuple(names.get_values_for_type(x509.DNSName)),
-        addresses=tuple(str(ip) for ip in names.get_values_for_type(x509.IPAddress)),
+        subject=certificate.subject,
+        others=tuple(_alternatives_of(certificate)),
         client_only=facts.purposes == ("client",),
         days=days,
         kind=KeyKind.EC if facts.key.startswith("EC") else KeyKind.RSA,
@@ -154,22 +171,35 @@ def _alternatives_of(certificate: x509.Certificate) -> x509.SubjectAlternativeNa
 
 
 def _authority(folder: Path, now: dt.datetime) -> tuple[x509.Certificate, _Key]:
-    fault = key_file_fault(folder / f"{CA_NAME}.key")
-    if fault:
-        raise ForbiddenError(fault, remedy=f"chmod 600 {folder / CA_NAME}.key")
-    certificate = read_certificates(folder / f"{CA_NAME}.crt")[0]
-    key = read_private_key(folder / f"{CA_NAME}.key")
+    try:
+        fault = key_file_fault(folder / f"{CA_NAME}.key")
+        if fault:
+            raise ForbiddenError(fault, remedy=f"chmod 600 {folder / CA_NAME}.key")
+        certificate = read_certificates(folder / f"{CA_NAME}.crt")[0]
+        key = read_private_key(folder / f"{CA_NAME}.key")
+    except NotFoundError as error:
+        raise NotFoundError(
+            error.message,
+            remedy="bring the authority's ca.crt and ca.key back there, or name their folder with"
+            " --folder; make one: tuipacs tls ca",
+        ) from None
     if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise UsageError("the authority's key is neither RSA nor EC")
     if key.public_key() != certificate.public_key():
-        raise ConflictError(f"{folder}: ca.crt and ca.key do not belong together")
+        raise ConflictError(
+            f"{folder}: ca.crt and ca.key do not belong together",
+            remedy="a ca.crt and the ca.key that was made with it are needed",
+        )
     if certificate.not_valid_after_utc <= now:
-        raise ConflictError(f"{folder / CA_NAME}.crt: the authority's certificate has expired")
+        raise ConflictError(
+            f"{folder / CA_NAME}.crt: the authority's certificate has expired",
+            remedy="make another: tuipacs tls ca --folder DIR, and give its ca.crt to all nodes",
+        )
     return certificate, key
 
 
 def _alternatives(wanted: Wanted) -> list[x509.GeneralName]:
-    names: list[x509.GeneralName] = []
+    names = list(wanted.others)
     for host in wanted.hosts:
         if not _HOST_NAME.fullmatch(host):
             raise UsageError("a --host is no DNS name", remedy="addresses go with --ip")

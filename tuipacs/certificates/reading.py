@@ -19,6 +19,7 @@ from tuipacs.domain.fingerprint import fingerprint
 from tuipacs.errors import UsageError
 
 MAX_CERTIFICATES = 1000  # in one file
+_PKCS7_DATA = bytes.fromhex("06092a864886f70d010701")
 _PEM = b"-----BEGIN "
 _PURPOSES = {
     ExtendedKeyUsageOID.SERVER_AUTH: "server",
@@ -56,7 +57,9 @@ def read_certificates(path: Path) -> tuple[x509.Certificate, ...]:
         else:
             found = (x509.load_der_x509_certificate(data),)
     except (ValueError, x509.InvalidVersion):
-        raise UsageError(f"{path}: holds no certificate that can be read") from None
+        raise UsageError(
+            f"{path}: holds no certificate that can be read", remedy=_certificate_remedy(path, data)
+        ) from None
     if len(found) > MAX_CERTIFICATES:
         raise UsageError(f"{path}: more than {MAX_CERTIFICATES} certificates")
     for number, certificate in enumerate(found, start=1):
@@ -84,7 +87,33 @@ def read_private_key(path: Path) -> PrivateKeyTypes:
             remedy="write it without one: openssl pkey -in OLD -out NEW",
         ) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise UsageError(f"{path}: holds no private key that can be read") from None
+        raise UsageError(
+            f"{path}: holds no private key that can be read", remedy=_key_remedy(path, data)
+        ) from None
+
+
+def _certificate_remedy(path: Path, data: bytes) -> str:
+    """What the file is instead, and how a certificate is got out of it."""
+    if b"CERTIFICATE REQUEST-----" in data:
+        return "it is a request: send it to the authority, and take what comes back"
+    if b"PRIVATE KEY-----" in data:
+        return "it is a private key: name the certificate that belongs to it (.crt, .pem)"
+    if _is_pkcs12(data):
+        return f"it is PKCS#12: openssl pkcs12 -in {path} -clcerts -nokeys -out NAME.crt"
+    return "it has to be PEM (-----BEGIN CERTIFICATE-----) or DER"
+
+
+def _key_remedy(path: Path, data: bytes) -> str:
+    if b"-----BEGIN CERTIFICATE-----" in data:
+        return "it is a certificate: name the key that belongs to it (.key)"
+    if _is_pkcs12(data):
+        return f"it is PKCS#12: openssl pkcs12 -in {path} -nocerts -nodes -out NAME.key"
+    return "it has to be PEM; from DER: openssl pkey -inform DER -in OLD -out NEW"
+
+
+def _is_pkcs12(data: bytes) -> bool:
+    """A PFX names the type of its content, PKCS#7 data, near its begin (RFC 7292 4)."""
+    return data[:1] == b"\x30" and _PKCS7_DATA in data[:64]
 
 
 def certificate_sha256(path: Path) -> str:

@@ -62,6 +62,8 @@ class _Root(TyperGroup):
             sys.stdout.flush()
         except TuipacsError as error:
             state = ctx.find_object(State)
+            if state is not None:
+                error.remedy = state.typed(error.remedy)
             fail(error, as_json=state is not None and state.as_json)
             raise typer.Exit(exit_code_of(error)) from None
         except BrokenPipeError:
@@ -122,7 +124,7 @@ def root(
     ] = False,
 ) -> None:
     """Without a command it opens the screens."""
-    ctx.obj = State(archive_paths(archive), graphics)
+    ctx.obj = State(archive_paths(archive), graphics, given=str(archive or ""))
     if ctx.invoked_subcommand is None:
         from tuipacs.ui.app import run
 

@@ -19,7 +19,8 @@ from msgspec import Struct
 
 from tuipacs import __version__
 from tuipacs.cli.output import size
-from tuipacs.cli.state import is_archive
+from tuipacs.cli.restart import RESTART, changed_settings, restart_words
+from tuipacs.cli.state import MAKE_IT, is_archive
 from tuipacs.client.connection import Connection
 from tuipacs.domain.system import Health
 from tuipacs.domain.verdict import Verdict
@@ -138,10 +139,15 @@ def _folder(archive: ArchivePaths) -> Iterator[Finding]:
     try:
         state = root.stat()
     except FileNotFoundError:
-        yield _warning("archive", f"{root} does not exist", "make it with: tuipacs init")
+        yield _warning("archive", f"{root} does not exist", MAKE_IT)
         return
     except OSError as error:
-        yield _finding("archive", f"{root}: {error.strerror}", True, "who owns this folder?")
+        yield _finding(
+            "archive",
+            f"{root}: {error.strerror}",
+            True,
+            "its owner has to give you access: ls -ld shows who that is",
+        )
         return
     mode = stat.S_IMODE(state.st_mode)
     yield _finding(
@@ -159,7 +165,7 @@ def _folder(archive: ArchivePaths) -> Iterator[Finding]:
     else:
         yield _finding("disk", detail)
     if not is_archive(archive):
-        yield _warning("archive", "holds no archive", "make one with: tuipacs init")
+        yield _warning("archive", "holds no archive", MAKE_IT)
 
 
 def _settings(archive: ArchivePaths) -> Iterator[Finding]:
@@ -188,9 +194,8 @@ def _tls(archive: ArchivePaths) -> Iterator[Finding]:
     if not findings:
         yield _finding("tls", "off: no certificate is named in [tls]")
     for found in findings:
-        remedy = "" if found.verdict is Verdict.OK else found.remedy
         detail = f"{found.part}: {found.words}"
-        yield Finding(check="tls", verdict=found.verdict, detail=detail, remedy=remedy)
+        yield Finding(check="tls", verdict=found.verdict, detail=detail, remedy=found.remedy)
 
 
 def _daemon(archive: ArchivePaths) -> Iterator[Finding]:
@@ -210,6 +215,8 @@ def _daemon(archive: ArchivePaths) -> Iterator[Finding]:
     )
     if health.version != __version__:
         yield _warning("daemon", f"is not {__version__} as this program", "restart the daemon")
+    if changed := changed_settings(archive, health):
+        yield _warning("daemon", restart_words(changed), RESTART)
     yield from _port(health)
 
 
@@ -230,7 +237,9 @@ def _port(health: Health) -> Iterator[Finding]:
             socket.create_connection((host, port), timeout=5).close()
         except OSError as error:
             words = f"{where}: {error.strerror or error}"
-            yield _finding("dicom", words, True, "is a firewall in it?")
+            yield _finding(
+                "dicom", words, True, "look for a firewall on this machine, and into daemon.log"
+            )
         else:
             yield _finding("dicom", f"{where}: takes connections")
 

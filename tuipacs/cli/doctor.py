@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typer
+from msgspec.structs import replace
 
 from tuipacs.cli.checks import run_checks
 from tuipacs.cli.output import print_json, print_lines
@@ -16,7 +17,11 @@ def doctor(ctx: typer.Context, as_json: JsonOption = False) -> None:
     Exit code 1 if a check fails; warnings do not count. No login is needed and no patient data is
     looked at.
     """
-    findings = run_checks(state_of(ctx).archive, ask_terminal=not as_json)
+    state = state_of(ctx)
+    findings = [
+        replace(finding, remedy=state.typed(finding.remedy))
+        for finding in run_checks(state.archive, ask_terminal=not as_json)
+    ]
     if as_json:
         print_json(findings)
     else:

@@ -45,7 +45,10 @@ def init(
     try:  # what the file would be refused for is refused here, in the same words
         config = parse_config(render(config))
     except ConfigError as error:
-        raise UsageError(_LINE.sub("", error.message)) from None
+        raise UsageError(
+            _LINE.sub("", error.message),
+            remedy="give another --ae-title, --port or --unknown-callers",
+        ) from None
     password = read_password(from_stdin=password_stdin, repeat=True)
     create_archive(archive, config, admin, password)
     print_lines(
@@ -53,6 +56,6 @@ def init(
             f"archive made in {archive.root}",
             f"AE title {dicom.ae_title}, port {dicom.port}, unknown callers: "
             f"{dicom.unknown_callers}",
-            "start it with: tuipacs serve (or just: tuipacs)",
+            state_of(ctx).typed("start it with: tuipacs serve"),
         ]
     )

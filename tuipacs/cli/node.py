@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tuipacs.cli.output import print_json, print_lines, print_table
+from tuipacs.cli.output import moment, note, print_json, print_lines, print_table
 from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
 from tuipacs.client.connection import Connection
@@ -51,17 +52,26 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Let an AE use this archive."""
+    own = _certificate_hash(certificate)
     request = m.NodeAddRequest(
         ae_title=ae_title,
         address=address,
         services=tuple(service or (NodeService.ECHO, NodeService.STORE)),
         description=description,
-        certificate_sha256=_certificate_hash(certificate),
+        certificate_sha256=own,
         require_tls=require_tls,
         require_identity=require_identity,
     )
     with connected(ctx) as connection:
+        others = [
+            each.ae_title
+            for each in connection.call(op.NODES, m.Empty()).nodes
+            if own and each.certificate_sha256 == own and each.ae_title != ae_title
+        ]
         node = connection.call(op.NODE_ADD, request)
+    if others:
+        note(f"warning: {', '.join(others)} is bound to the same certificate")
+        note("         right for one device with several AE titles; wrong for two devices")
     if as_json:
         print_json(node)
     else:
@@ -71,9 +81,7 @@ def add(
 def _certificate_hash(text: str) -> str:
     """Of a file if there is one of that name, else ``text`` has to be a hash itself."""
     if text and Path(text).is_file():
-        from tuipacs.certificates.reading import certificate_sha256
-
-        return certificate_sha256(Path(text))
+        return _of_file(Path(text))
     try:
         return check_fingerprint(text)
     except UsageError:
@@ -81,6 +89,23 @@ def _certificate_hash(text: str) -> str:
             f"--certificate {text}: neither a file nor a SHA-256 of 64 hexadecimal digits",
             remedy="tuipacs tls show FILE prints it",
         ) from None
+
+
+def _of_file(path: Path) -> str:
+    from tuipacs.certificates.reading import facts_of, read_certificates
+
+    facts = facts_of(read_certificates(path)[0])
+    if facts.is_ca:
+        raise UsageError(
+            f"{path} is an authority's certificate, and a node shows its own",
+            remedy="name the node's file. A device that really shows this one, because it signed"
+            f" it itself: --certificate {facts.sha256}",
+        )
+    now = time.time()
+    if not facts.not_before <= now < facts.not_after:
+        note(f"warning: {path} is not valid now: {moment(facts.not_before)}")
+        note(f"         to {moment(facts.not_after)}; the node is refused until it shows another")
+    return facts.sha256
 
 
 @app.command("list")

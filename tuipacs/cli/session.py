@@ -14,13 +14,14 @@ import msgspec
 import typer
 from msgspec import Struct
 
-from tuipacs.cli.state import State, state_of
+from tuipacs.cli.state import MAKE_IT, State, state_of
 from tuipacs.client.connection import Connection
 from tuipacs.domain.user import ClientKind, Session
 from tuipacs.errors import (
     AuthenticationError,
     DaemonUnreachableError,
     NotFoundError,
+    SessionLockedError,
     ThrottledError,
     UnavailableError,
     UsageError,
@@ -32,6 +33,8 @@ from tuipacs.schema import operations as op
 USER_VARIABLE = "TUIPACS_USER"
 PASSWORD_VARIABLE = "TUIPACS_PASSWORD"  # noqa: S105  the variable's name
 _REMEDY = f"set {USER_VARIABLE} and {PASSWORD_VARIABLE}, or run: tuipacs login"
+
+_FORGOTTEN = "try again; an administrator gives a new password: tuipacs user password NAME"
 
 
 class StoredLogin(Struct, frozen=True, kw_only=True):
@@ -70,7 +73,7 @@ def _check_running(connection: Connection, state: State) -> None:
             if not state.archive.exists:
                 raise NotFoundError(
                     f"there is no archive in {state.archive.root}",
-                    remedy="make one with: tuipacs init (or choose another with --archive)",
+                    remedy=f"{MAKE_IT} (or choose another with --archive)",
                 ) from None
         raise
 
@@ -112,7 +115,16 @@ def has_login(state: State) -> bool:
 
 
 def log_in(connection: Connection, user: str, password: str) -> Session:
-    """Make a session for commands. Raises `AuthenticationError`."""
+    """Make a session for commands. Raises `AuthenticationError`, with what helps."""
+    try:
+        return _log_in(connection, user, password)
+    except (ThrottledError, SessionLockedError):
+        raise
+    except AuthenticationError as error:
+        raise AuthenticationError(error.message, remedy=error.remedy or _FORGOTTEN) from None
+
+
+def _log_in(connection: Connection, user: str, password: str) -> Session:
     return connection.call(
         op.LOGIN,
         m.LoginRequest(

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
 from tuipacs.paths import ArchivePaths
+
+MAKE_IT = "make it with: tuipacs init --admin NAME"
+_COMMAND = re.compile(
+    r"\btuipacs (?=(?:audit|config|doctor|export|find|import|init|jobs|login|logout|node|serve|show"
+    r"|status|stop|tls|user)\b)"
+)
 
 
 @dataclass
@@ -17,6 +25,13 @@ class State:
     archive: ArchivePaths
     graphics: str = "auto"
     as_json: bool = False
+    given: str = ""  # what --archive was
+
+    def typed(self, text: str) -> str:
+        """``text`` with its commands as they have to be typed to reach this archive."""
+        if not self.given:
+            return text
+        return _COMMAND.sub(lambda _: f"tuipacs --archive {shlex.quote(self.given)} ", text)
 
 
 def is_archive(paths: ArchivePaths) -> bool:

@@ -11,8 +11,9 @@ import msgspec
 import typer
 
 from tuipacs.cli.output import moment, note, print_json, print_lines, size
+from tuipacs.cli.restart import RESTART, changed_settings, restart_words
 from tuipacs.cli.session import connected, has_login
-from tuipacs.cli.state import JsonOption, State, is_archive, state_of
+from tuipacs.cli.state import MAKE_IT, JsonOption, State, is_archive, state_of
 from tuipacs.client.connection import Connection
 from tuipacs.domain.system import CERTIFICATE_WARNING_DAYS, Health, SystemStatus, TlsHealth
 from tuipacs.errors import AuthenticationError, DaemonUnreachableError, ForbiddenError
@@ -35,12 +36,19 @@ def status(ctx: typer.Context, as_json: JsonOption = False) -> None:
         _not_running(state, error, as_json)
         raise typer.Exit(NOT_RUNNING) from None
     whole = _whole(ctx, state)
+    changed = changed_settings(state.archive, health)
     if as_json:
-        answer: dict[str, Any] = {"running": True, "archive": str(state.archive.root)}
+        answer: dict[str, Any] = {
+            "running": True,
+            "archive": str(state.archive.root),
+            "restart_needed": changed,
+        }
         answer |= msgspec.to_builtins(whole) if whole else {"health": msgspec.to_builtins(health)}
         print_json(answer)
         return
     print_lines(_health_lines(health))
+    if changed:
+        print_lines([f"RESTART    {restart_words(changed)}", f"           {state.typed(RESTART)}"])
     if whole:
         print_lines(_status_lines(whole))
 
@@ -64,7 +72,7 @@ def _not_running(state: State, error: DaemonUnreachableError, as_json: bool) -> 
         return
     note(f"tuipacs: {error.message}")
     note(f"archive    {state.archive.root}")
-    note(f"           {error.remedy if exists else 'make it with: tuipacs init'}")
+    note(f"           {state.typed(error.remedy if exists else MAKE_IT)}")
 
 
 def _health_lines(health: Health) -> Iterator[str]:

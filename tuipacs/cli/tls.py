@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuipacs.cli.output import moment, print_json, print_lines
-from tuipacs.cli.state import JsonOption, state_of
+from tuipacs.cli.output import moment, note, print_json, print_lines
+from tuipacs.cli.restart import RESTART, changed_settings, restart_words
+from tuipacs.cli.state import JsonOption, State, is_archive, state_of
+from tuipacs.client.connection import Connection
+from tuipacs.config_rules import as_toml
 from tuipacs.domain.safe_text import clean
 from tuipacs.domain.verdict import Verdict
 from tuipacs.errors import NotFoundError, TuipacsError
+from tuipacs.paths import ArchivePaths
+from tuipacs.schema import messages as m
+from tuipacs.schema import operations as op
 
 if TYPE_CHECKING:
-    from tuipacs.certificates.checking import CertificateFinding
+    from tuipacs.certificates.checking import CertificateFinding, TlsFiles
     from tuipacs.certificates.making import MadeFiles
     from tuipacs.certificates.reading import CertificateFacts
     from tuipacs.config import TlsSettings
@@ -46,7 +55,15 @@ KindOption = Annotated[
 
 
 def _folder(ctx: typer.Context, chosen: Path | None) -> Path:
-    return (chosen or state_of(ctx).archive.root / FOLDER).expanduser().absolute()
+    if chosen is not None:
+        return chosen.expanduser().absolute()
+    archive = state_of(ctx).archive
+    if not is_archive(archive):  # a folder with keys in it could not become one any more
+        raise NotFoundError(
+            f"there is no archive in {archive.root}",
+            remedy="make one first: tuipacs init --admin NAME (or say where with --folder)",
+        )
+    return (archive.root / FOLDER).absolute()
 
 
 @app.command("ca")
@@ -54,7 +71,7 @@ def ca(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="[NAME]")] = "DICOM site CA",
     folder: FolderOption = None,
-    days: Annotated[int, typer.Option(metavar="N", help="Valid for so many days [3650]")] = 3650,
+    days: Annotated[int, typer.Option(metavar="N", help="Valid for so many days")] = 3650,
     key: KindOption = "rsa",
     as_json: JsonOption = False,
 ) -> None:
@@ -88,7 +105,7 @@ def certificate(
         bool, typer.Option("--client", help="For a node that only calls, and is never called")
     ] = False,
     folder: FolderOption = None,
-    days: Annotated[int, typer.Option(metavar="N", help="Valid for so many days [730]")] = 730,
+    days: Annotated[int, typer.Option(metavar="N", help="Valid for so many days")] = 730,
     key: KindOption = "rsa",
     as_json: JsonOption = False,
 ) -> None:
@@ -104,11 +121,27 @@ def certificate(
         kind=KeyKind(key),
     )
     files = issue(_folder(ctx, folder), wanted, now=dt.datetime.now(dt.UTC))
-    _tell_made(
-        files,
-        (f"for a node: tuipacs node add AE_TITLE --certificate {files.certificate}",),
-        as_json,
-    )
+    if not (host or ip or client):
+        note("warning: it names no host and no address: callers that check the name refuse it")
+        note("         make it with --host and --ip; with --client for a node that only calls")
+    state = state_of(ctx)
+    words = [f"for a node: {_node_add(state, files)}"]
+    if not client:
+        words = ["for this archive:", *_setting_lines(state.archive.root, files), *words]
+    _tell_made(files, words, as_json)
+
+
+def _node_add(state: State, files: MadeFiles) -> str:
+    name = shlex.quote(str(files.certificate))
+    return state.typed(f"tuipacs node add AE_TITLE --certificate {name}")
+
+
+def _setting_lines(root: Path, files: MadeFiles) -> Iterator[str]:
+    """What [tls] of archive.toml has to say."""
+    yield f"  fill in the [tls] table that is in {root / 'archive.toml'}, and restart:"
+    for name, path in (("certificate", files.certificate), ("key", files.key)):
+        shown = path.relative_to(root) if path.is_relative_to(root) else path
+        yield f"  {name} = {as_toml(str(shown))}"
 
 
 @app.command("renew")
@@ -116,22 +149,44 @@ def renew(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The certificate that ends")],
     folder: FolderOption = None,
-    days: Annotated[int, typer.Option(metavar="N", help="Valid for so many days [730]")] = 730,
+    days: Annotated[int, typer.Option(metavar="N", help="Valid for so many days")] = 730,
     as_json: JsonOption = False,
 ) -> None:
     """Issue the same once more, with a new key: NAME-YYYYMMDD.crt and .key. Replaces nothing."""
     from tuipacs.certificates.making import issue, renewal_of
 
     now = dt.datetime.now(dt.UTC)
-    files = issue(_folder(ctx, folder), renewal_of(file, now=now, days=days), now=now)
-    words = (
-        "for this archive: name both in archive.toml, or copy them over the old ones",
-        "a node that is bound to the old one has to be added anew with this one",
-    )
+    place = _folder(ctx, folder)
+    files = issue(place, renewal_of(file, place, now=now, days=days), now=now)
+    state = state_of(ctx)
+    own = _own_files(state.archive)
+    if own is not None and file.resolve() == own.certificate.resolve():
+        words = [
+            "this archive shows the old one: put both in its place, no restart is needed:",
+            f"  cp {shlex.quote(str(files.key))} {shlex.quote(str(own.key))}",
+            f"  cp {shlex.quote(str(files.certificate))} {shlex.quote(str(own.certificate))}",
+        ]
+    else:
+        words = [
+            "give both files to the node. If it is bound to the old one:",
+            state.typed("  tuipacs node remove AE_TITLE"),
+            f"  {_node_add(state, files)}",
+        ]
     _tell_made(files, words, as_json)
 
 
-def _tell_made(files: MadeFiles, words: tuple[str, ...], as_json: bool) -> None:
+def _own_files(archive: ArchivePaths) -> TlsFiles | None:
+    """What [tls] names; None without, and for settings that cannot be read."""
+    from tuipacs.config import load_config
+    from tuipacs.dimse.tls import files_of
+
+    try:
+        return files_of(load_config(archive.config).tls, archive.root)
+    except TuipacsError:
+        return None
+
+
+def _tell_made(files: MadeFiles, words: Iterable[str], as_json: bool) -> None:
     from tuipacs.certificates.reading import facts_of, read_certificates
 
     facts = facts_of(read_certificates(files.certificate)[0])
@@ -180,21 +235,43 @@ def check(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """
     from tuipacs.config import load_config
 
-    archive = state_of(ctx).archive
+    state = state_of(ctx)
+    archive = state.archive
     findings = check_settings(load_config(archive.config).tls, archive.root)
     if not findings:
         raise NotFoundError(
             "TLS is off: [tls] certificate is empty", remedy="how to begin: docs/tls.md"
         )
-    if as_json:
-        print_json([vars(finding) for finding in findings])
+    findings += _restart(archive)
+    if as_json:  # the keys of `tuipacs doctor --json`
+        print_json(
+            [
+                {
+                    "check": finding.part,
+                    "verdict": finding.verdict,
+                    "detail": finding.words,
+                    "remedy": state.typed(finding.remedy),
+                }
+                for finding in findings
+            ]
+        )
     else:
         for finding in findings:
             print_lines([f"{finding.verdict.value:5} {finding.part:12} {finding.words}"])
-            if finding.remedy and finding.verdict is not Verdict.OK:
-                print_lines([f"{'':18} {finding.remedy}"])
+            if finding.remedy:
+                print_lines([f"{'':18} {state.typed(finding.remedy)}"])
     if any(finding.verdict is Verdict.FAIL for finding in findings):
         raise typer.Exit(1)
+
+
+def _restart(archive: ArchivePaths) -> Iterator[CertificateFinding]:
+    """Whether a daemon that runs knows the settings that were checked."""
+    from tuipacs.certificates.checking import CertificateFinding
+
+    with suppress(TuipacsError), closing(Connection(archive.socket, timeout=10)) as connection:
+        changed = changed_settings(archive, connection.call(op.HEALTH, m.Empty()))
+        if changed:
+            yield CertificateFinding("daemon", Verdict.WARN, restart_words(changed), RESTART)
 
 
 def check_settings(settings: TlsSettings, root: Path) -> list[CertificateFinding]:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuipacs.certificates.checking import WARN_SECONDS, TlsFiles, own_faults
+from tuipacs.certificates.checking import PATHS_BEGIN, WARN_SECONDS, TlsFiles, own_faults
 from tuipacs.certificates.files import key_file_fault
 from tuipacs.certificates.reading import (
     CertificateFacts,
@@ -29,7 +29,7 @@ from tuipacs.certificates.reading import (
 from tuipacs.config import TlsSettings
 from tuipacs.domain.fingerprint import fingerprint
 from tuipacs.domain.safe_text import clean
-from tuipacs.errors import ConfigError, TuipacsError
+from tuipacs.errors import ConfigError, NotFoundError, TuipacsError
 
 log = logging.getLogger(__name__)
 
@@ -93,9 +93,13 @@ def server_context(files: TlsFiles, *, require_certificate: bool = True) -> ssl.
     context = _context(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_SINGLE_ECDH_USE
     context.num_tickets = 0
-    _load_own(context, files.certificate, files.key)
+    try:
+        _load_own(context, files.certificate, files.key)
+        if files.ca is not None:
+            _load_trusted(context, files.ca)
+    except NotFoundError as error:
+        raise NotFoundError(error.message, remedy=PATHS_BEGIN) from None
     if files.ca is not None:
-        _load_trusted(context, files.ca)
         context.verify_mode = ssl.CERT_REQUIRED if require_certificate else ssl.CERT_OPTIONAL
     elif require_certificate:
         raise ConfigError(

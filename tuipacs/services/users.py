@@ -75,7 +75,10 @@ class Users(Service):
         phc = self._hasher.hash(request.password)
         with self.transaction() as tx:
             if users.account(tx, request.name) is not None:
-                raise ConflictError(f"there is an account {request.name} already")
+                raise ConflictError(
+                    f"there is an account {request.name} already",
+                    remedy="take another name, or see: tuipacs user list",
+                )
             key = users.add_user(tx, request.name, request.role, phc, self._clock())
             return users.user_record(tx, key)
 
@@ -144,4 +147,7 @@ def _existing(reader: Reader, name: str) -> Account:
 def _keep_an_admin(reader: Reader, account: Account) -> None:
     last = account.role is Role.ADMIN and not account.disabled
     if last and users.enabled_admins(reader) <= 1:
-        raise ConflictError("this is the last administrator who can log in")
+        raise ConflictError(
+            "this is the last administrator who can log in",
+            remedy="make another first: tuipacs user add NAME --role admin",
+        )

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -212,3 +213,51 @@ def test_what_is_no_certificate_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x").write_bytes(data)
     with pytest.raises(UsageError, match="holds no certificate"):
         read_certificates(tmp_path / "x")
+
+
+def pkcs12(site: Site) -> bytes:
+    key = read_private_key(site.archive.key)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    (certificate,) = read_certificates(site.archive.certificate)
+    return serialize_key_and_certificates(b"archive", key, certificate, None, NoEncryption())
+
+
+@pytest.mark.parametrize(
+    ("content", "of_certificate", "of_key"),
+    [
+        (pkcs12, "openssl pkcs12 -in", "openssl pkcs12 -in"),
+        (lambda site: site.archive.key.read_bytes(), "it is a private key", ""),
+        (lambda site: site.ca.read_bytes(), "", "it is a certificate"),
+        (lambda _: b"-----BEGIN CERTIFICATE REQUEST-----\n", "to the authority", "PEM"),
+        (lambda _: b"\x00garbage", "has to be PEM", "has to be PEM"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_with_the_way_out(
+    site: Site,
+    tmp_path: Path,
+    content: Callable[[Site], bytes],
+    of_certificate: str,
+    of_key: str,
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content(site))
+    if of_certificate:
+        with pytest.raises(UsageError) as refused:
+            read_certificates(path)
+        assert of_certificate in refused.value.remedy
+    if of_key:
+        with pytest.raises(UsageError) as refused:
+            read_private_key(path)
+        assert of_key in refused.value.remedy
+
+
+def test_no_fault_is_without_a_remedy(site: Site, tmp_path: Path) -> None:
+    none = tmp_path / "none"
+    found = check(TlsFiles(none, none, none)) + check(swap_key(site)) + check(client_only(site))
+    assert all(finding.remedy for finding in found if finding.verdict is not Verdict.OK)
+    assert "begins in the archive's folder" in found[0].remedy
+
+
+def test_a_certificate_without_names_is_a_warning(site: Site) -> None:
+    files = TlsFiles(site.mr2.certificate, site.mr2.key, site.ca)
+    assert "names no host and no address" in faults(check(files), Verdict.WARN)

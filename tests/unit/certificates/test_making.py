@@ -131,8 +131,9 @@ def test_nonsense_is_refused_before_anything_is_made(folder: Path, wanted: Wante
 
 
 def test_without_an_authority_nothing_is_issued(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError):
+    with pytest.raises(NotFoundError) as refused:
         issue(tmp_path, Wanted(name="ct1"), now=NOW)
+    assert "tuipacs tls ca" in refused.value.remedy
 
 
 def test_an_authority_that_has_expired_or_is_open_to_others_issues_nothing(folder: Path) -> None:
@@ -163,7 +164,7 @@ def test_a_folder_in_place_of_a_file_is_told_in_words(folder: Path) -> None:
     with pytest.raises(UsageError, match="is no regular file"):
         key_file_fault(folder)
     with pytest.raises(UsageError, match="is no regular file"):
-        renewal_of(folder, now=NOW)
+        renewal_of(folder, folder, now=NOW)
 
 
 @pytest.mark.parametrize(("mode", "is_private"), [(0o600, True), (0o400, True), (0o640, False)])
@@ -187,16 +188,27 @@ def test_a_renewal_is_the_same_with_a_new_key_and_a_dated_name(
     )
     old = issue(folder, wanted, now=NOW)
     later = NOW + dt.timedelta(days=700)
-    new = issue(folder, renewal_of(old.certificate, now=later), now=later)
+    new = issue(folder, renewal_of(old.certificate, folder, now=later), now=later)
     assert new.certificate.name == "ct1-20281021.crt"
     before, after = facts_of(read(old.certificate)), facts_of(read(new.certificate))
     assert (after.names, after.purposes, after.key) == (before.names, before.purposes, before.key)
+    assert after.subject == before.subject == "ct1"
     assert after.sha256 != before.sha256
     assert read_private_key(new.key).public_key() != read_private_key(old.key).public_key()
-    again = renewal_of(new.certificate, now=later + dt.timedelta(days=1))
+    again = renewal_of(new.certificate, folder, now=later + dt.timedelta(days=1))
     assert again.name == "ct1-20281022"
 
 
 def test_an_authority_is_not_renewed_behind_the_nodes_back(folder: Path) -> None:
     with pytest.raises(UsageError, match="not renewed"):
-        renewal_of(folder / "ca.crt", now=NOW)
+        renewal_of(folder / "ca.crt", folder, now=NOW)
+
+
+def test_what_another_authority_issued_is_not_renewed_as_if_it_were_ours(
+    folder: Path, tmp_path: Path
+) -> None:
+    """Even one of the same name: nodes that trust the other would refuse it."""
+    make_authority(tmp_path / "other", "Site CA", now=NOW, kind=KeyKind.EC)
+    foreign = issue(tmp_path / "other", Wanted(name="ct1", kind=KeyKind.EC), now=NOW)
+    with pytest.raises(ConflictError, match="not the authority in"):
+        renewal_of(foreign.certificate, folder, now=NOW)

@@ -150,3 +150,30 @@ def test_the_documentation_has_the_tables_that_the_code_makes() -> None:
     """After a change: paste what `tuipacs.config.reference()` returns into the page."""
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert reference().strip() in page
+
+
+TLS = "[tls]\ncertificate = 'a'\nkey = 'b'\nca = 'c'\n"
+
+
+def test_two_doors_need_two_ports() -> None:
+    words = refusal(f"[dicom]\nport = 2762\n{TLS}port = 2762\n")
+    assert "line 7: tls.port is dicom.port" in words
+    assert "line 3: tls.port is dicom.port" in refusal(f"[dicom]\nport = 2762\n{TLS}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[dicom]\nport = 2762\n",  # TLS is off
+        f"[dicom]\nport = 2762\n{TLS}only = true\n",
+        f"[dicom]\nport = 0\n{TLS}port = 0\n",  # two free ones
+    ],
+)
+def test_a_door_that_stays_shut_takes_no_port(text: str) -> None:
+    parse_config(text)
+
+
+def test_a_second_table_is_refused_with_what_to_do() -> None:
+    with pytest.raises(ConfigError, match="not valid TOML") as caught:
+        parse_config(render(Config()) + TLS)
+    assert "fill in the one that is there" in caught.value.remedy
