@@ -22,7 +22,7 @@ class Identities(Service):
     """Says which account stands behind a peer; every outcome is in the audit log (110114).
 
     The account lends no right to the node: it is named beside it. A wrong passcode slows down
-    further ones for this account and for this address, as at the login of people.
+    further ones from this address, and no login of a person.
     """
 
     def __init__(self, index: Index, clock: Clock, authentication: Authentication) -> None:
@@ -34,12 +34,15 @@ class Identities(Service):
         """The account's name. ``claim`` of type 1 or 2, from a known node over TLS.
 
         A name alone (type 1) is taken from a node whose own certificate has proven it. Raises
-        `AuthenticationError` (never saying which part was wrong) and `ThrottledError`.
+        `AuthenticationError` (never saying which part was wrong), `ThrottledError` and, when too
+        many are checked at once, `UnavailableError`.
         """
         origin = Origin(address=caller.address)
         name = _text(claim.primary).strip("\0 ")
         if claim.kind == PASSCODE:
-            account = self._authentication.check(name, _text(claim.secondary), origin, _OPERATION)
+            account = self._authentication.check_peer(
+                name, _text(claim.secondary), origin, _OPERATION
+            )
         elif admission.by_certificate:
             account = self._vouched(name, origin)
         else:
@@ -57,13 +60,7 @@ class Identities(Service):
             if not users.same_login(users.account(tx, account.name), account):
                 raise AuthenticationError("the account was changed meanwhile")
             if claim.kind == PASSCODE:
-                users.update_user(
-                    tx,
-                    account.key,
-                    last_login_at=self._clock(),
-                    failed_logins=0,
-                    blocked_until=None,
-                )
+                users.update_user(tx, account.key, last_login_at=self._clock())
             audit.append(tx, record)
         return account.name
 
