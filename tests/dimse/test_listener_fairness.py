@@ -6,9 +6,17 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.dimse.archive import Archive, eventually
+from tests.dimse.archive import ADMIN, Archive, eventually
 from tests.dimse.conftest import MakeArchive
-from tests.dimse.raw_peer import RawPeer
+from tests.dimse.raw_peer import (
+    CT,
+    CT_CONTEXT,
+    ECHO_CONTEXT,
+    VERIFICATION,
+    RawPeer,
+    command,
+    p_data,
+)
 from tuipacs.dimse.acceptor.slots import AssociationSlots
 from tuipacs.dimse.acceptor.waiting import too_many_waiting
 from tuipacs.dimse.contract import Caller, ListenerSettings
@@ -16,6 +24,7 @@ from tuipacs.domain.actor import Actor, ActorKind
 from tuipacs.domain.admission import Admission, UnknownCallers
 from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import NodeService
+from tuipacs.schema.messages import NodeRemoveRequest
 
 MODALITY = "127.0.0.7"
 
@@ -125,3 +134,46 @@ def test_slots_come_back_when_their_associations_end(archive: Archive) -> None:
         with RawPeer(archive.port, address) as peer:
             assert peer.associate(calling=b"CT1").kind == "accept"
     eventually(lambda: not archive.listener.associations_open)
+
+
+def test_a_stranger_has_to_wait_after_each_answer_and_a_node_has_not(
+    make_archive: MakeArchive,
+) -> None:
+    archive = make_archive(unknown=UnknownCallers.ECHO, stranger_pause=60.0)
+    archive.know("CT1", address=MODALITY)
+    with RawPeer(archive.port) as stranger, RawPeer(archive.port, MODALITY) as modality:
+        assert stranger.associate(calling=b"CT1").kind == "accept"
+        assert modality.associate([ECHO_CONTEXT, CT_CONTEXT], calling=b"CT1").kind == "accept"
+        assert stranger.echo() == 0
+        stranger.request(1, command(0x0030, VERIFICATION, dataset=False))
+        assert [modality.echo() for _ in range(50)] == [0] * 50
+        assert modality.store(b"x") == 0
+        stranger.socket.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            stranger.read()
+        stranger.socket.settimeout(5)
+        assert archive.listener.drain(5) == 0
+        assert stranger.read() == (7, bytes(4))
+
+
+def test_what_a_stranger_may_store_is_taken_without_a_pause(make_archive: MakeArchive) -> None:
+    archive = make_archive(unknown=UnknownCallers.STORE, stranger_pause=60.0)
+    with RawPeer(archive.port) as stranger:
+        stranger.associate([CT_CONTEXT])
+        assert [stranger.store(b"x") for _ in range(5)] == [0] * 5
+
+
+def test_a_removed_node_in_the_middle_of_an_object_is_cut_after_a_time_of_grace(
+    make_archive: MakeArchive,
+) -> None:
+    archive = make_archive(unknown=UnknownCallers.ECHO, dismissal_grace=0.1)
+    key = archive.know("CT1", address=MODALITY)
+    with RawPeer(archive.port, MODALITY) as peer:
+        peer.associate([CT_CONTEXT], calling=b"CT1")
+        peer.send(p_data(3, 3, command(0x0001, CT, dataset=True, instance="1.2")))
+        for _ in range(256):  # more than the sockets buffer: so it is being received
+            peer.send(p_data(3, 0, b"x" * 65536))
+        archive.nodes.remove(ADMIN, NodeRemoveRequest(key=key))
+        assert peer.read() == (0, b"")
+    assert archive.record(AssociationState.ABORTED).reason == "the node was removed or changed"
+    assert archive.keeper.received == []

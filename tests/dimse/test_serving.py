@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.dimse.archive import Archive, eventually
+from tests.dimse.archive import ADMIN, Archive, eventually
 from tests.dimse.raw_peer import IMPLICIT, RawPeer, command, element, p_data, pdu, us
 from tuipacs.dimse.contract import (
     Answer,
@@ -22,6 +23,7 @@ from tuipacs.dimse.contract import (
 )
 from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import NodeService
+from tuipacs.schema.messages import NodeRemoveRequest
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 CONTEXT = (1, FIND, [IMPLICIT])
@@ -101,9 +103,18 @@ def ask(peer: RawPeer, message_id: int = 7) -> None:
 
 
 def cancel(message_id: int) -> bytes:
+    return p_data(1, 3, _cancel(message_id))
+
+
+def _cancel(message_id: int) -> bytes:
     body = element(0x0100, us(0x0FFF)) + element(0x0120, us(message_id))
     body += element(0x0800, us(0x0101))
-    return p_data(1, 3, element(0, len(body).to_bytes(4, "little")) + body)
+    return element(0, len(body).to_bytes(4, "little")) + body
+
+
+def value(header: int, fragment: bytes) -> bytes:
+    """A presentation data value on context 1."""
+    return (len(fragment) + 2).to_bytes(4, "big") + bytes((1, header)) + fragment
 
 
 def answers(peer: RawPeer) -> tuple[int, int]:
@@ -146,6 +157,85 @@ def test_a_cancel_ends_the_answers(archive: Archive, service: Counting) -> None:
         service.count = 1
         ask(peer)
         assert answers(peer) == (1, 0x0000)
+
+
+IN_PARTS = {
+    "two PDUs": p_data(1, 1, _cancel(7)[:5]) + p_data(1, 3, _cancel(7)[5:]),
+    "two values of a PDU": pdu(4, value(1, _cancel(7)[:20]) + value(3, _cancel(7)[20:])),
+    "a byte a PDU": b"".join(p_data(1, 1, bytes((b,))) for b in _cancel(7)) + p_data(1, 3, b""),
+    "behind one for another message": cancel(8) + cancel(7),
+    "with one for another message in its PDU": pdu(4, value(3, _cancel(8)) + value(3, _cancel(7))),
+    "behind half of one": p_data(1, 1, _cancel(8)[:9]) + p_data(1, 3, _cancel(8)[9:]) + cancel(7),
+}
+
+
+@pytest.mark.parametrize("data", IN_PARTS.values(), ids=IN_PARTS)
+def test_a_cancel_is_seen_in_whatever_pieces_it_comes(
+    archive: Archive, service: Counting, data: bytes
+) -> None:
+    service.count = 10**9
+    with RawPeer(archive.port) as peer:
+        peer.associate([CONTEXT])
+        ask(peer)
+        peer.send(data)
+        assert answers(peer)[1] == 0xFE00
+        service.count = 1
+        ask(peer)
+        assert answers(peer) == (1, 0x0000)
+        assert peer.release() == 6
+
+
+def test_a_cancel_that_comes_slowly_is_seen_when_it_is_whole(
+    archive: Archive, service: Counting
+) -> None:
+    service.count = 10**9
+    first_half = threading.Event()
+    service.step = lambda number: first_half.set() if number == 500 else None
+    data = IN_PARTS["behind half of one"]
+    with RawPeer(archive.port) as peer:
+        peer.associate([CONTEXT])
+        ask(peer)
+        peer.send(data[:30])
+        while not first_half.is_set():
+            peer.read()
+        peer.send(data[30:])
+        while b"\x00\x00\x00\x09\x02\x00\x00\x00\x00\xfe" not in peer.read()[1]:
+            pass
+        assert peer.release() == 6
+
+
+def test_after_the_peers_abort_nothing_more_is_sent(archive: Archive, service: Counting) -> None:
+    """PS3.8 AA-3. The abort came before the connection closed, and the board says so."""
+    service.count = 10**9
+    with RawPeer(archive.port) as peer:
+        peer.associate([CONTEXT])
+        ask(peer)
+        peer.read()
+        peer.send(cancel(8) + pdu(7, bytes(4)))
+        data = b""
+        with contextlib.suppress(ConnectionResetError):
+            while part := peer.socket.recv(1 << 20):
+                data = data[-100:] + part
+    assert b"\x00\x00\x00\x09\x02\x00\x00\x00\x00\xfe" not in data
+    reason = archive.record(AssociationState.ABORTED).reason
+    assert reason == "the peer aborted (source 0, reason 0)"
+    assert service.ended == 1
+
+
+def test_a_removed_node_gets_no_more_answers(archive: Archive, service: Counting) -> None:
+    service.count = 10**9
+    key = archive.know("PEER")
+    with RawPeer(archive.port) as peer:
+        peer.associate([CONTEXT])
+        ask(peer)
+        peer.read()
+        archive.nodes.remove(ADMIN, NodeRemoveRequest(key=key))
+        kind, body = peer.read()
+        while kind == 4:
+            assert b"\x00\x00\x00\x09\x02\x00\x00\x00\x00\xfe" not in body
+            kind, body = peer.read()
+        assert (kind, body) == (7, bytes(4))
+    assert archive.record(AssociationState.ABORTED).reason == "the node was removed or changed"
 
 
 def test_a_cancel_of_another_message_changes_nothing(archive: Archive, service: Counting) -> None:

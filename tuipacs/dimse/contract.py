@@ -44,6 +44,8 @@ class ListenerSettings:
     acse_timeout: float = 30.0  # from the connection to the whole A-ASSOCIATE-RQ
     dimse_timeout: float = 60.0  # for one PDU, for sending an answer, and see PROGRESS_BYTES
     idle_timeout: float = 60.0  # between messages
+    stranger_pause: float = 0.02  # after each answer to who may only echo, or is no known node
+    dismissal_grace: float = 30.0  # for the message at hand when a node was removed or changed
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,11 @@ class Identify(Protocol):
 
 
 IsCancelled = Callable[[], bool]
-"""Whether the peer cancelled this request (C-CANCEL) or went. Cheap: ask between any answers."""
+"""Whether the peer cancelled this request (C-CANCEL). Cheap: ask between any answers.
+
+Raises when nobody is there for an answer any more (the peer aborted or went, or the association is
+dismissed): what it raises has to pass.
+"""
 
 
 class Exchange(Protocol):

@@ -29,6 +29,14 @@ class PeerGoneError(Exception):
     """The connection was closed or lost."""
 
 
+class PeerAbortsError(PeerGoneError):
+    """The peer aborted while its request was served: nothing more is sent (PS3.8 AA-3)."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+
+
 class PeerAbortedError(Exception):
     """The peer sent an A-ABORT before there was an association: it gets no answer (AA-2)."""
 

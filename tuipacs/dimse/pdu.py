@@ -119,6 +119,13 @@ def encode_abort(source: int, reason: AbortReason = AbortReason.NOT_SPECIFIED) -
     return encode_pdu(PduType.ABORT, bytes((0, 0, source, reason if source == BY_PROVIDER else 0)))
 
 
+def abort_words(body: memoryview) -> str:
+    """Short, for the incoming screen on 80 columns: codes (PS3.8 9.3.8), and no sentence."""
+    if len(body) < 4:
+        return "the peer aborted"
+    return f"the peer aborted (source {body[2]}, reason {body[3]})"
+
+
 def room_of(max_length: int) -> int:
     """Bytes of one fragment for a peer that takes PDU bodies of ``max_length``; 0 is any."""
     longest = min(max_length or _LONGEST, _LONGEST)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import time
 from types import MappingProxyType
 
@@ -67,13 +68,22 @@ class Association:
         """True from its acceptance until its end begins; before and after it only waits."""
         return self._slot is not None
 
-    def dismiss(self, reason: str) -> None:
-        """End it as soon as the request that is being received or served has its answer."""
-        self._dismissal.ask(reason)
+    def dismiss(self, reason: str, grace: float = math.inf) -> None:
+        """End it as soon as the request that is being received or served has its answer.
+
+        A stream of answers ends at once. After ``grace`` seconds it `is_overdue`.
+        """
+        self._dismissal.ask(reason, grace)
+
+    @property
+    def is_overdue(self) -> bool:
+        """True when the time is over that `dismiss` gave it: it should be cut."""
+        return self._dismissal.is_overdue
 
     def cut(self) -> None:
         """End it now, in the middle of whatever it does."""
         self._channel.cut()
+        self._dismissal.wake()
 
     def run(self) -> None:
         """Talk until the socket is closed. Raises nothing that the peer can cause."""

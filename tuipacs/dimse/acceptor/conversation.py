@@ -9,14 +9,21 @@ from tuipacs.dimse.acceptor.dismissal import Dismissal
 from tuipacs.dimse.acceptor.engine import Engine
 from tuipacs.dimse.acceptor.serving import Serving
 from tuipacs.dimse.channel import Channel
-from tuipacs.dimse.contract import PROGRESS_BYTES, AssociationInfo
-from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError, PeerSlowError
+from tuipacs.dimse.contract import PROGRESS_BYTES, AssociationInfo, Outcome
+from tuipacs.dimse.faults import (
+    AbortReason,
+    PduError,
+    PeerAbortsError,
+    PeerGoneError,
+    PeerSlowError,
+)
 from tuipacs.dimse.messages import Assembler
 from tuipacs.dimse.pdu import (
     BY_PROVIDER,
     BY_USER,
     HEADER_SIZE,
     PduType,
+    abort_words,
     data_values,
     encode_abort,
     encode_release_response,
@@ -24,6 +31,7 @@ from tuipacs.dimse.pdu import (
     read_type,
 )
 from tuipacs.domain.node import AssociationState
+from tuipacs.domain.permissions import NodeService
 
 TELL_EVERY = 4 << 20  # bytes of one message after which the observer hears of it
 
@@ -52,8 +60,18 @@ class Conversation:
         self._dismissal = dismissal
         self._leave = leave
         self._serving = Serving(
-            engine.settings, engine.providers, engine.observer, info, channel, peer_max_length
+            engine.settings,
+            engine.providers,
+            engine.observer,
+            info,
+            channel,
+            peer_max_length,
+            dismissal,
         )
+        # Who may do no more than echo has no hurry; without a pause a few such callers would take
+        # the processor from those who store.
+        admission = info.admission
+        self._is_paced = not admission.known or admission.services <= {NodeService.ECHO}
         self._assembler = Assembler(self._serving.begin)
         self._progress = 0  # bytes of the message at hand when it last got on
         self._progress_at = 0.0  # and when that was
@@ -74,6 +92,9 @@ class Conversation:
         except PeerSlowError as slow:
             self.reason = slow.words
             self._send(encode_abort(BY_PROVIDER))
+        except PeerAbortsError as aborts:
+            self.reason = aborts.words
+            raise
         except PeerGoneError:
             if self._dismissal.reason:
                 self.reason = self._dismissal.reason
@@ -101,7 +122,7 @@ class Conversation:
                 unfinished = self._assembler.unfinished
                 return AssociationState.RELEASED, "inside an object" if unfinished else ""
             else:
-                return AssociationState.ABORTED, _abort_words(body)
+                return AssociationState.ABORTED, abort_words(body)
 
     def _next_header(self) -> tuple[PduType, int]:
         until, words = self._patience()
@@ -146,16 +167,13 @@ class Conversation:
             if self._assembler.received - self._told >= TELL_EVERY:
                 self._told = self._assembler.received
                 self._observer.receiving(self._info.key, self._told)
-        elif self._serving.answer(message):
-            self._answered_at = time.monotonic()
+        else:
+            answer = self._serving.answer(message)
+            if self._is_paced and (answer is None or answer.outcome is not Outcome.STORED):
+                self._dismissal.rest(self._settings.stranger_pause)
+            if answer is not None:
+                self._answered_at = time.monotonic()
 
     def _send(self, data: bytes) -> None:
         self._leave()
         self._channel.send_last(data, self._settings.acse_timeout)
-
-
-def _abort_words(body: memoryview) -> str:
-    """Short, for the incoming screen on 80 columns: codes (PS3.8 9.3.8), and no sentence."""
-    if len(body) < 4:
-        return "the peer aborted"
-    return f"the peer aborted (source {body[2]}, reason {body[3]})"

@@ -141,7 +141,9 @@ class Listener:
                 or info.admission.known > now.known
                 or (now.require_identity and not info.caller.user)
             ):
-                association.dismiss("the node was removed or changed")
+                association.dismiss(
+                    "the node was removed or changed", self._settings.dismissal_grace
+                )
 
     def drain(self, timeout: float) -> int:
         """Stop accepting; let running requests finish and answer, then abort their associations.
@@ -180,6 +182,11 @@ class Listener:
         with self._changed:
             return list(self._live)
 
+    def _cut_overdue(self) -> None:
+        for association in self._snapshot():
+            if association.is_overdue:
+                association.cut()
+
     # -- the accepting thread
 
     def _accept(self, doors: list[_Door], woken: socket.socket) -> None:
@@ -197,6 +204,7 @@ class Listener:
                         self._accept_one(*key.data)
                 if time.monotonic() >= next_tick:
                     next_tick = time.monotonic() + TICK
+                    self._cut_overdue()
                     self._observer.tick()
 
     def _accept_one(self, listening: socket.socket, tls: TlsSource | None) -> None:

@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from tuipacs.dimse.acceptor.cancelling import CancelWatch
+from tuipacs.dimse.acceptor.dismissal import Dismissal
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import (
     Answer,
@@ -21,15 +23,13 @@ from tuipacs.dimse.contract import (
     ServiceProvider,
 )
 from tuipacs.dimse.faults import PduError, PeerGoneError, PeerSlowError
-from tuipacs.dimse.messages import C_CANCEL_RQ, RESPONSE, Message, encode_answer, parse_command
-from tuipacs.dimse.pdu import HEADER_SIZE, PduType, data_values, encode_data
+from tuipacs.dimse.messages import C_CANCEL_RQ, RESPONSE, Message, encode_answer
+from tuipacs.dimse.pdu import encode_data
 
 log = logging.getLogger(__name__)
 
 BATCH = 65536  # bytes of answers that are sent in one go
-LOOK_EVERY = 0.005  # seconds between two looks for a C-CANCEL
 SEND_EVERY = 0.05  # seconds that an answer waits for others at most
-_CANCEL_SIZE = 1024  # bytes of a PDU that may be a C-CANCEL
 
 _UNRECOGNIZED_OPERATION = Answer(0x0211, "unrecognized operation", outcome=Outcome.OTHER)
 _CLASS_NOT_SUPPORTED = Answer(
@@ -55,6 +55,7 @@ class Serving:
         info: AssociationInfo,
         channel: Channel,
         peer_max_length: int,
+        dismissal: Dismissal,
     ) -> None:
         self._settings = settings
         self._providers = providers
@@ -62,6 +63,7 @@ class Serving:
         self._info = info
         self._channel = channel
         self._peer_max_length = peer_max_length
+        self._dismissal = dismissal
 
     def begin(self, context_id: int, command: Command) -> Exchange:
         """What takes the dataset of a request. Raises `PduError` for what is none."""
@@ -84,14 +86,15 @@ class Serving:
             self._settings.max_object_bytes,
         )
 
-    def answer(self, message: Message) -> bool:
-        """Finish a request and send its answer, or all of them. Raises as `Channel.send`.
+    def answer(self, message: Message) -> Answer | None:
+        """Finish a request, send its answer or all of them, and return the last.
 
-        False for a C-CANCEL of what was answered already: it gets no answer.
+        None for a C-CANCEL of what was answered already: it gets no answer. Raises as
+        `Channel.send` and `CancelWatch`.
         """
         if message.command.field == C_CANCEL_RQ:
-            return False
-        watch = _CancelWatch(self._channel, message)
+            return None
+        watch = CancelWatch(self._channel, message, self._dismissal, self._settings.max_pdu)
         try:
             result = message.exchange.finish(watch)
             if isinstance(result, Answer):
@@ -102,7 +105,7 @@ class Serving:
         finally:
             message.exchange.discard()
         self._observer.answered(self._info.key, final, message.size)
-        return True
+        return final
 
     def _stream(self, message: Message, answers: Iterator[Answer]) -> Answer:
         """Send Pending answers in batches, and the final one; return that."""
@@ -202,55 +205,3 @@ class _Guarded:
     def _replace(self, answer: Answer) -> None:
         self._exchange.discard()
         self._exchange = Reply(answer)
-
-
-class _CancelWatch:
-    """Whether the peer cancelled a request (PS3.7 9.3.2.3), or went. Looks at a bounded rate."""
-
-    def __init__(self, channel: Channel, message: Message) -> None:
-        self._channel = channel
-        self._context_id = message.context_id
-        self._message_id = message.command.message_id
-        self._cancelled = False
-        self._next_look = 0.0
-
-    def __call__(self) -> bool:
-        now = time.monotonic()
-        if not self._cancelled and now >= self._next_look:
-            self._next_look = now + LOOK_EVERY
-            try:
-                self._cancelled = self._look()
-            except PeerGoneError:
-                self._cancelled = True
-        return self._cancelled
-
-    def _look(self) -> bool:
-        header = self._channel.look(HEADER_SIZE)
-        if header is None:
-            return False
-        if header[0] == PduType.ABORT:
-            return True
-        length = int.from_bytes(header[2:6], "big")
-        if header[0] != PduType.P_DATA or length > _CANCEL_SIZE:
-            self._next_look = float("inf")  # what comes next waits for its turn
-            return False
-        whole = self._channel.look(HEADER_SIZE + length)
-        if whole is None:
-            return False
-        message_id = self._cancelled_message(whole[HEADER_SIZE:])
-        if message_id is None:
-            self._next_look = float("inf")
-            return False
-        self._channel.skip(HEADER_SIZE + length)
-        return message_id == self._message_id
-
-    def _cancelled_message(self, body: memoryview) -> int | None:
-        """The message that a PDU cancels, if it is one whole C-CANCEL on this context."""
-        try:
-            values = list(data_values(body))
-            if len(values) != 1 or values[0][0] != self._context_id or values[0][1] & 3 != 3:
-                return None
-            command = parse_command(bytes(values[0][2]))
-        except PduError:
-            return None  # the message loop will say so
-        return command.message_id if command.field == C_CANCEL_RQ else None
