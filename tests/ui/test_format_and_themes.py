@@ -137,3 +137,19 @@ async def test_a_theme_changes_on_screen_while_its_file_is_edited(tmp_path: Path
         os.utime(path, (1, 1))
         app.looks.reload_if_changed()
         await until(pilot, lambda: table.styles.background.r > before.r + 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("", 5, [""]),
+        ("one two three", 7, ["one two", "three"]),
+        ("1.2.840.10008.1.2 it", 8, ["1.2.840.", "10008.1.", "2 it"]),
+        ("山田太郎 様", 5, ["山田", "太郎", "様"]),
+        ("anything", 0, ["anything"]),
+    ],
+)
+def test_words_go_on_in_the_next_line_and_none_is_lost(
+    text: str, width: int, lines: list[str]
+) -> None:
+    assert f.wrap(text, width) == lines

@@ -11,7 +11,7 @@ from textual.widgets import Button, Input
 from tests.ui.driving import FakeLauncher, at_work, program, screen_text, type_ahead, until
 from tests.ui.fake_archive import NOW, FakeArchive, association, running_job
 from tuipacs.domain.job import JobState
-from tuipacs.domain.node import AssociationState
+from tuipacs.domain.node import AssociationRecord, AssociationState, ContextOutcome
 from tuipacs.domain.permissions import NodeService, Role
 from tuipacs.domain.system import ModalityUse, TlsHealth
 from tuipacs.errors import ConflictError
@@ -419,6 +419,98 @@ async def test_the_whole_reason_of_an_abort_can_be_read_on_80x24() -> None:
         await until(pilot, lambda: isinstance(app.screen, IncomingScreen) and app.desk.associations)
         await pilot.press("enter")
         await until(pilot, lambda: reason in screen_text(app))
+
+
+LONG_REASON = (
+    "rejected by the archive: a certificate with a SHA-256 of its own is expected from this node,"
+    " and the caller showed another one"
+)
+
+
+def refused_caller(key: int = 2) -> AssociationRecord:
+    """All that one can be told about a caller that was turned away."""
+    return association(
+        key,
+        AssociationState.REJECTED,
+        calling_ae_title="MR_ROOM2",
+        address="2001:db8:85a3::8a2e:370:7334",
+        known_node=False,
+        reason=LONG_REASON,
+        last_status="0xA700 out of resources: the disk is full",
+        is_tls=True,
+        certificate_sha256="ab" * 32,
+        user="anna",
+        implementation="MR_SOFT_7",
+        remark="user identity not looked at: it is of the type 5",
+        contexts=(
+            ContextOutcome(
+                abstract_syntax="1.2.840.10008.5.1.4.1.1.88.68",
+                abstract_syntax_name="Simplified Adult Echo SR Storage",
+                transfer_syntax="1.2.826.0.1.3680043.10.99, JPEG 2000 Image Compression",
+                accepted=False,
+                reason="none of the transfer syntaxes is taken: " + "JPEG 2000 " * 9 + "END",
+            ),
+        ),
+    )
+
+
+async def test_why_a_caller_was_refused_and_who_it_is_can_be_read_at_80_columns() -> None:
+    archive = FakeArchive(5)
+    archive.associations = [refused_caller()]
+    async with at_work(archive, size=(80, 60)) as (app, pilot):
+        await pilot.press("g", "i")
+        await until(pilot, lambda: isinstance(app.screen, IncomingScreen) and app.desk.associations)
+        await pilot.press("enter")
+        await until(pilot, lambda: "END" in screen_text(app))
+        read = words(screen_text(app).replace("│", ""))
+        for wanted in (
+            LONG_REASON,
+            "0xA700 out of resources: the disk is full",
+            "from 2001:db8:85a3::8a2e:370:7334 over TLS",
+            "certificate abababababab…",
+            "user anna",
+            "called ARCH1",
+            "MR_SOFT_7",
+            "user identity not looked at: it is of the type 5",
+            "JPEG 2000 END",
+        ):
+            assert wanted in read, wanted
+
+
+async def test_what_is_unfolded_at_the_lower_edge_comes_into_view() -> None:
+    archive = FakeArchive(5)
+    archive.associations = [refused_caller(key) for key in range(30)]
+    async with at_work(archive, size=(80, 40)) as (app, pilot):
+        await pilot.press("g", "i")
+        await until(pilot, lambda: isinstance(app.screen, IncomingScreen) and app.desk.associations)
+        await pilot.press("G", "enter")
+        await until(pilot, lambda: "JPEG 2000 END" in words(screen_text(app).replace("│", "")))
+        screen = app.screen
+        assert isinstance(screen, IncomingScreen)
+        await pilot.press("j", "j", "j")
+        record = screen.current_association
+        assert screen.calls.cursor == 32
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.calls.line_count == 30)
+        assert screen.current_association == record, "folding leaves the cursor where it belongs"
+        assert screen.calls.cursor == 29
+
+
+async def test_the_cursor_stays_on_its_row_when_the_width_changes() -> None:
+    archive = FakeArchive(5)
+    archive.associations = [refused_caller(), association(3, AssociationState.RELEASED)]
+    async with at_work(archive, size=(160, 45)) as (app, pilot):
+        await pilot.press("g", "i")
+        await until(pilot, lambda: isinstance(app.screen, IncomingScreen) and app.desk.associations)
+        screen = app.screen
+        assert isinstance(screen, IncomingScreen)
+        await pilot.press("enter", "G")
+        before, wide = screen.calls.current_key, screen.calls.line_count
+        assert before == 3
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: screen.calls.line_count > wide)
+        assert screen.calls.current_key == before
+        await until(pilot, lambda: "CT_ROOM1" in screen_text(app))
 
 
 @pytest.mark.parametrize("width", [36, 60, 96])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 from tuipacs.domain.records import Flag
 from tuipacs.errors import TuipacsError
@@ -64,6 +64,23 @@ def short_number(text: str, width: int) -> str:
 def cut(text: str, width: int) -> str:
     """``text`` in ``width`` cells at most, with an ellipsis where it is longer."""
     return text if cell_len(text) <= width else fit(text, width)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """``text`` in lines of ``width`` cells at most, one at least; long words go on in the next."""
+    if width <= 0:
+        return [text]
+    lines, line = [], ""
+    for word in text.split():
+        longer = f"{line} {word}" if line else word
+        if cell_len(longer) <= width:
+            line = longer
+            continue
+        if line:
+            lines.append(line)
+        *full, line = chop_cells(word, width)
+        lines += full
+    return [*lines, line]
 
 
 def person_name(value: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from textual import work
 from textual.widget import Widget
 
+from tuipacs.domain.fingerprint import short_fingerprint
 from tuipacs.domain.node import AssociationRecord, AssociationState
 from tuipacs.domain.permissions import NodeService, Permission
 from tuipacs.domain.query import SortKey
@@ -174,14 +175,16 @@ class IncomingScreen(WorkScreen):
     @staticmethod
     def _contexts(record: AssociationRecord) -> list[Row]:
         first = Cell("    context", "guide")
-        rows = []
-        if record.reason:  # the column it stands in is narrow on a small terminal
-            parts = (Cell("    reason", "guide"), Cell(""), Cell(record.reason, "bad"))
-            rows.append(Row((record.key, -2), parts, spans=True))
-        facts = _facts(record)
-        if facts:
-            parts = (Cell("    peer", "guide"), Cell(""), Cell(facts, "dim"))
-            rows.append(Row((record.key, -3), parts, spans=True))
+        status = record.last_status if not record.last_status.startswith("0x0000") else ""
+        rows = [  # the columns they stand in are narrow on a small terminal, or missing
+            Row((record.key, number), (Cell(f"    {name}", "guide"), Cell(text, tone)), spans=True)
+            for number, name, text, tone in (
+                (-2, "reason", record.reason, "bad"),
+                (-4, "status", status, "warn"),
+                (-3, "peer", _facts(record), "dim"),
+            )
+            if text
+        ]
         # What was refused is what one looks for.
         for index, context in sorted(enumerate(record.contexts), key=lambda c: c[1].accepted):
             mark = Cell("accepted", "good") if context.accepted else Cell("refused", "bad")
@@ -262,7 +265,20 @@ class IncomingScreen(WorkScreen):
         record = self.current_association
         if record is not None and self.focused is self.calls:
             self._open ^= {record.key}
+            if (line := self.calls.line_of(record.key)) is not None:
+                self.calls.move_to(line)
             self._show_calls()
+            self._show_unfolded(record.key)
+
+    def _show_unfolded(self, key: int) -> None:
+        """What was unfolded is to be seen, not only to be there."""
+        line = self.calls.line_of(key)
+        if line is None or key not in self._open:
+            return
+        last = line
+        while (below := self.calls.key_at(last + 1)) and isinstance(below, tuple):
+            last += 1
+        self.call_after_refresh(self.calls.scroll_to_lines, line, last)
 
     def action_other_pane(self) -> None:
         """The other list."""
@@ -294,11 +310,13 @@ class IncomingScreen(WorkScreen):
 
 
 def _facts(record: AssociationRecord) -> str:
-    """What else is known of an association, in one line."""
+    """Who the peer is and what else it did, as a list of words."""
+    shown = short_fingerprint(record.certificate_sha256)
     parts = [
+        f"from {record.address}{' over TLS' if record.is_tls else ''}" if record.address else "",
+        f"certificate {shown}" if shown else "",
         record.implementation,
         f"called {record.called_ae_title}" if record.called_ae_title else "",
-        "TLS" if record.is_tls else "",
         f"user {record.user}" if record.user else "",
         record.remark,
         f"{f.number(record.duplicate)} known already" if record.duplicate else "",

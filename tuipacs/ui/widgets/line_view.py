@@ -214,6 +214,11 @@ class LineView(ScrollView, can_focus=True):
             self._layout_for = (width, columns, tuple(widths))
         return self._layout_for[1], self._layout_for[2]
 
+    def room_from(self, index: int, width: int) -> int:
+        """Cells from the column ``index`` to the end, in lines of ``width`` cells."""
+        rest = self._widths(width)[1][index:]
+        return sum(rest) + _GAP * (len(rest) - 1)
+
     @property
     def line_width(self) -> int:
         """Cells of a line, without the scroll bar."""
@@ -256,8 +261,7 @@ class LineView(ScrollView, can_focus=True):
         gap = " " * _GAP
         parts = self.parts(line)
         if len(parts) < len(columns):
-            rest = widths[len(parts) - 1 :]
-            widths = (*widths[: len(parts) - 1], sum(rest) + _GAP * (len(rest) - 1))
+            widths = (*widths[: len(parts) - 1], self.room_from(len(parts) - 1, width))
         for index, (column, cells, part) in enumerate(zip(columns, widths, parts, strict=False)):
             if index:
                 segments.append(Segment(gap, base))
@@ -316,12 +320,18 @@ class LineView(ScrollView, can_focus=True):
         self.post_message(self.Moved(self))
 
     def scroll_to_cursor(self) -> None:
-        """Scroll as little as shows the cursor."""
+        """Scroll as little as shows the cursor, also where no scroll bar has been needed yet."""
         top, page = self.first_visible, self.page_lines
         if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False)
+            self.scroll_to(y=self.cursor, animate=False, force=True)
         elif self.cursor >= top + page:
-            self.scroll_to(y=self.cursor - page + 1, animate=False)
+            self.scroll_to(y=self.cursor - page + 1, animate=False, force=True)
+
+    def scroll_to_lines(self, first: int, last: int) -> None:
+        """Scroll as little as shows these lines; the first ones, if there is no room for all."""
+        top = min(max(self.first_visible, last - self.page_lines + 1), first)
+        if top != self.first_visible:
+            self.scroll_to(y=top, animate=False, force=True)
 
     def action_down(self) -> None:
         """One line down."""
