@@ -9,6 +9,7 @@ TuipacsError
 ├── ConflictError         it exists already, or is in the wrong state
 ├── AuthenticationError   who are you? (never says which part was wrong)
 │   ├── SessionLockedError    the session waits for its password
+│   ├── WrongPasswordError    the session is fine; the password that was asked for is not
 │   └── ThrottledError        too many wrong passwords; carries the delay
 ├── ForbiddenError        you are known, and may not
 ├── UnavailableError      try again later
@@ -83,6 +84,12 @@ class SessionLockedError(AuthenticationError):
     """The session is locked until its user gives the password again."""
 
     code = "locked"
+
+
+class WrongPasswordError(AuthenticationError):
+    """Who has a session gave a wrong password for what needs it once more; the session goes on."""
+
+    code = "wrong-password"
 
 
 class ThrottledError(AuthenticationError):

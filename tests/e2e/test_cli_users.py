@@ -109,6 +109,10 @@ def test_an_account_lives_from_add_to_disable(cli: Cli, own: Cli) -> None:
     own.run("login", "anna", "--password-stdin", said=PASSWORD)
     assert own.run("audit", "verify").code == 0
     new = "another quite long phrase"
+    wrong = own.run("user", "password", "--password-stdin", said=f"not it\n{new}\n")
+    assert (wrong.code, wrong.out) == (1, "")
+    assert "the old password is wrong" in wrong.err
+    assert "does not hold" not in wrong.err
     changed = own.run("user", "password", "--password-stdin", said=f"{PASSWORD}\n{new}\n")
     assert changed.code == 0, changed.err
     assert own.run("login", "anna", "--password-stdin", said=PASSWORD).code == 1

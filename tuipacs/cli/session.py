@@ -25,6 +25,7 @@ from tuipacs.errors import (
     ThrottledError,
     UnavailableError,
     UsageError,
+    WrongPasswordError,
 )
 from tuipacs.paths import ArchivePaths, user_state_dir
 from tuipacs.schema import messages as m
@@ -101,8 +102,8 @@ def _stored_session(connection: Connection, state: State) -> Iterator[None]:
     connection.token = stored.token
     try:
         yield
-    except ThrottledError:
-        raise
+    except (ThrottledError, WrongPasswordError):
+        raise  # of a password that was asked for; the login holds
     except AuthenticationError as error:
         raise AuthenticationError(
             f"the login of {stored.user} does not hold any more: {error.message}", remedy=_REMEDY

@@ -16,7 +16,13 @@ from tuipacs.domain.clock import Clock
 from tuipacs.domain.passwords import check_password
 from tuipacs.domain.permissions import MATRIX, Permission
 from tuipacs.domain.user import ClientKind, Identity, Session
-from tuipacs.errors import AuthenticationError, ForbiddenError, SessionLockedError
+from tuipacs.errors import (
+    AuthenticationError,
+    ForbiddenError,
+    SessionLockedError,
+    ThrottledError,
+    WrongPasswordError,
+)
 from tuipacs.index import audit, users
 from tuipacs.index.database import Index
 from tuipacs.index.users import StoredSession
@@ -300,12 +306,20 @@ class Sessions(Service):
 
     @guarded(Permission.OWN_SESSION, AuditEvent.USER_AUTHENTICATION)
     def change_password(self, actor: Actor, request: ChangePasswordRequest) -> Empty:
-        """Change the caller's password; the caller's other sessions end."""
+        """Change the caller's password; the caller's other sessions end.
+
+        Raises `WrongPasswordError` and `ThrottledError` for the old one, `UsageError` for the new.
+        """
         about(detail=f"own password of {actor.name}")
         check_password(request.new_password, actor.name)
-        account = self._authentication.check(
-            actor.name, request.old_password, actor.origin, "sessions.change_password"
-        )
+        try:
+            account = self._authentication.check(
+                actor.name, request.old_password, actor.origin, "sessions.change_password"
+            )
+        except ThrottledError:
+            raise
+        except AuthenticationError:
+            raise WrongPasswordError("the old password is wrong") from None
         phc = self._hasher.hash(request.new_password)
         with self.transaction() as tx:
             if not users.same_login(users.account(tx, account.name), account):

@@ -25,6 +25,7 @@ from tuipacs.errors import (
     SessionLockedError,
     ThrottledError,
     UsageError,
+    WrongPasswordError,
 )
 from tuipacs.index.database import Index, Reader
 from tuipacs.schema import messages as m
@@ -514,7 +515,7 @@ def test_a_changed_password_ends_the_other_sessions_and_not_this_one(people: Par
 
 def test_a_password_is_changed_only_with_the_old_one(people: Parts) -> None:
     me = people.sessions.resolve(login(people).token, HERE)
-    with pytest.raises(AuthenticationError):
+    with pytest.raises(WrongPasswordError, match="the old password is wrong"):
         people.sessions.change_password(
             me, m.ChangePasswordRequest(old_password="wrong", new_password="a whole new sentence")
         )
