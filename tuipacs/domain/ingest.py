@@ -20,6 +20,6 @@ class AnnouncedObject:
 class IngestResult(StrEnum):
     """Each of these is durable when it is returned, and is a Success to the sender."""
 
-    STORED = "stored"
+    STORED = "stored"  # also where the same bytes were known, and their file had been lost
     DUPLICATE = "duplicate"  # the same bytes were here already; nothing was written
     CONFLICT = "conflict"  # other bytes under a known SOP Instance UID; both are kept

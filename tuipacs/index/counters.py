@@ -19,6 +19,7 @@ class News(NamedTuple):
 
 
 ALL_NEW = News(1, 1, 1, 1)
+NOTHING_NEW = News(0, 0, 0, 0)
 
 
 def news_to(tx: Transaction, sop_instance_uid: str, above: tuple[int, int, int]) -> News:

@@ -24,11 +24,13 @@ from tuipacs.domain.ingest import AnnouncedObject, IngestResult
 from tuipacs.domain.permissions import Permission
 from tuipacs.domain.uid import MAX_UID_LENGTH, strip_uid
 from tuipacs.errors import InvalidObjectError, StorageFailedError, UidMismatchError
+from tuipacs.index import healing
 from tuipacs.index import ingest as rows
 from tuipacs.index.changes import last_seq
 from tuipacs.index.database import Index, Transaction
 from tuipacs.index.ingest import Added, Arrival
 from tuipacs.services.guard import Service, about, before_login, guarded
+from tuipacs.services.kept_bytes import fault_of
 from tuipacs.services.mapped import mapped
 from tuipacs.services.reception import Reception, header_of
 from tuipacs.services.wakeups import Wakeups
@@ -99,11 +101,29 @@ class Ingest(Service):
         instance, announced = attributes.instance, reception.announced
         with self._index.glance() as reader:
             versions = rows.versions(reader, instance.sop_instance_uid)
-        if versions and _digest(reception) in versions:
-            about(detail="identical object received again")
-            return IngestResult.DUPLICATE
+        lost = ""
+        if versions and (digest := _digest(reception)) in versions:
+            lost = self._lost(instance.sop_instance_uid, digest)
+            if not lost:
+                about(detail="identical object received again")
+                return IngestResult.DUPLICATE
         header = header_of(announced, instance.sop_instance_uid, instance.transfer_syntax_uid)
-        return self._keep(reception.spool(header), attributes, announced.calling_ae_title)
+        spool = reception.spool(header)
+        return self._keep(spool, attributes, announced.calling_ae_title, lost=lost)
+
+    def _lost(self, sop_instance_uid: str, dataset_sha256: bytes) -> str:
+        """The key of the file of known bytes if they are not there any more; else empty.
+
+        "Known" is a row; what a sender may rely on, and delete its own copy for, is the file.
+        """
+        with self._index.glance() as reader:
+            kept = healing.kept(reader, sop_instance_uid, dataset_sha256)
+        fault = fault_of(self._store, kept) if kept is not None else ""
+        if kept is None or not fault:
+            return ""
+        log.error("the stored file %s is %s; the same bytes have come again", kept.key, fault)
+        about(detail=f"known, but its file {kept.key} was {fault}: kept anew")
+        return kept.key
 
     @guarded(Permission.IMPORT, AuditEvent.IMPORT)
     def import_file(
@@ -130,13 +150,15 @@ class Ingest(Service):
                 instance = attributes.instance
                 with self._index.glance() as reader:
                     duplicate = spool.digest() in rows.versions(reader, instance.sop_instance_uid)
+            lost = self._lost(instance.sop_instance_uid, spool.digest()) if duplicate else ""
+            duplicate = duplicate and not lost
             if not duplicate and not is_complete:
                 spool = self._with_header(spool, instance)
         except BaseException:
             spool.discard()
             raise
         if not duplicate:
-            return self._keep(spool, attributes, "", in_transaction)
+            return self._keep(spool, attributes, "", in_transaction, lost=lost)
         spool.discard()
         about(detail="identical object imported again")
         with self.transaction() as tx:
@@ -166,10 +188,13 @@ class Ingest(Service):
         attributes: IndexedAttributes,
         calling_ae_title: str,
         in_transaction: InTransaction | None = None,
+        *,
+        lost: str = "",
     ) -> IngestResult:
+        """``lost``: the key of the damaged or missing file that this one replaces."""
         blob = spool.keep()
         try:
-            result, seq = self._commit(blob, attributes, calling_ae_title, in_transaction)
+            result, seq = self._commit(blob, attributes, calling_ae_title, in_transaction, lost)
         except StorageFailedError as error:
             # A commit that broke on the disk may be found there after a crash: the file has to stay
             # for its row. The next start adopts it or finds it known.
@@ -190,11 +215,15 @@ class Ingest(Service):
         attributes: IndexedAttributes,
         calling_ae_title: str,
         in_transaction: InTransaction | None,
+        lost: str,
     ) -> Added:
         arrival = Arrival(attributes, blob, calling_ae_title, self._clock())
+        if lost:  # before the commit: after a crash it must not be found and taken for a version
+            self._store.set_aside(lost)
 
         def write(tx: Transaction) -> Added:
-            added = rows.add(tx, arrival)  # a duplicate if another association was quicker
+            # a duplicate if another association was quicker
+            added = healing.heal(tx, arrival, lost) if lost else rows.add(tx, arrival)
             if added.result is IngestResult.CONFLICT:
                 about(detail="other bytes under a known SOP Instance UID: both are kept")
             if in_transaction is not None:
@@ -254,7 +283,8 @@ class Ingest(Service):
         """Index a durable object that has no row; False if it is known and was removed."""
         _about(attributes)
         about(detail="found at start without a row")
-        result, _ = self._commit(blob, attributes, source, None)
+        lost = self._lost(attributes.instance.sop_instance_uid, blob.dataset_sha256)
+        result, _ = self._commit(blob, attributes, source, None, lost)
         if result is IngestResult.DUPLICATE:
             self._forget(blob.key)
             return False
