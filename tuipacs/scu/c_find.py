@@ -18,7 +18,7 @@ from tuipacs.dimse.requestor.faults import AssociationFailedError
 from tuipacs.dimse.requestor.messages import C_FIND_RQ
 from tuipacs.dimse.requestor.sending import DatasetSource
 from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND
-from tuipacs.errors import InvalidObjectError
+from tuipacs.errors import InvalidObjectError, UsageError
 from tuipacs.scu.requestor import (
     Association,
     Context,
@@ -27,6 +27,7 @@ from tuipacs.scu.requestor import (
     open_association,
     response_of,
 )
+from tuipacs.scu.texts import can_be_said, in_utf_8, is_said
 
 STUDY_ROOT = STUDY_ROOT_FIND
 MODALITY_WORKLIST = "1.2.840.10008.5.1.4.31"
@@ -47,7 +48,7 @@ class Matches:
         self._context = association.context_of(model)
         self.final: Response | None = None
         self.optional_keys_ignored = False
-        data = _encode(identifier, self._context)
+        data = encode_identifier(identifier, self._context)
         source = DatasetSource(io.BytesIO(data), len(data))
         self._is_cancelled = False
         try:
@@ -85,7 +86,8 @@ def find(peer: Peer, model: str, identifier: Dataset) -> Iterator[Matches]:
 
     ``model``: the SOP class of an information model, such as STUDY_ROOT. Leaving the block before
     the last answer aborts the association: cancel and iterate on to be polite. Raises
-    `AssociationFailedError`, an `UnavailableError`, if no association comes about.
+    `AssociationFailedError`, an `UnavailableError`, if no association comes about, and `UsageError`
+    if the question has a text that cannot be sent as it is.
     """
     contexts = [Context(model, ExplicitVRLittleEndian), Context(model, ImplicitVRLittleEndian)]
     with open_association(peer, contexts) as association:
@@ -96,12 +98,24 @@ def _is_implicit(context: AcceptedContext) -> bool:
     return context.transfer_syntax == ImplicitVRLittleEndian
 
 
-def _encode(identifier: Dataset, context: AcceptedContext) -> bytes:
-    file = DicomBytesIO()
-    file.is_little_endian = True
-    file.is_implicit_VR = _is_implicit(context)
-    write_dataset(file, identifier)
-    return file.getvalue()
+def encode_identifier(identifier: Dataset, context: AcceptedContext) -> bytes:
+    """A question in the character set that it names if that can say all of it, else in UTF-8.
+
+    Raises `UsageError` for what no character set can say: a question that was changed would be
+    another one, and pydicom's ``?`` for a missing character is a wildcard.
+    """
+    implicit = _is_implicit(context)
+    for question in (identifier, in_utf_8(identifier)):
+        if not can_be_said(question):
+            continue
+        file = DicomBytesIO()
+        file.is_little_endian = True
+        file.is_implicit_VR = implicit
+        write_dataset(file, question)
+        data = file.getvalue()
+        if is_said(question, read_dataset(io.BytesIO(data), implicit, is_little_endian=True)):
+            return data
+    raise UsageError("the question has a text that cannot be sent")
 
 
 def _decode(data: bytes, context: AcceptedContext) -> Dataset:

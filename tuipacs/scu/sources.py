@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.filereader import dcmread
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID
 
@@ -21,7 +22,9 @@ from tuipacs.dimse.requestor.sending import DatasetSource
 from tuipacs.domain.attributes import InstanceAttributes
 from tuipacs.errors import InvalidObjectError, TuipacsError
 from tuipacs.scu.requestor import Context
+from tuipacs.scu.texts import can_be_said, is_said
 
+_LOSSY = "it has a text that its character set cannot say"
 _FIRST_LOOK, _LONGEST_LOOK = 1 << 16, 1 << 28  # bytes of a file, to find what it is
 
 
@@ -120,9 +123,13 @@ def _encoded(dataset: Dataset, context: Context) -> BinaryIO:
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = UID(context.transfer_syntax)
+    if not can_be_said(dataset):
+        raise SourceFailedError(_LOSSY)
     file = io.BytesIO()
     whole = FileDataset(file, dataset, preamble=bytes(128), file_meta=meta)
     dcmwrite(file, whole, enforce_file_format=True)
+    if not is_said(dataset, dcmread(io.BytesIO(file.getvalue()))):
+        raise SourceFailedError(_LOSSY)
     return io.BytesIO(file.getvalue()[split_part10(file.getvalue()).dataset_offset :])
 
 
