@@ -186,6 +186,7 @@ def _answered(change: Callable[[Call, int, dict[int, bytes]], bytes]) -> tuple[s
         (lambda _, n, c: p_data(n, 3, response(c, 0, field=0x8030)), "another answer (0x8030)"),
         (lambda _, n, c: p_data(n, 3, response(c, 0, instance="9.9")), "another SOP instance"),
         (lambda _, n, c: p_data(n, 3, response(c, -1)), "an answer without a status"),
+        (lambda _, n, c: p_data(n, 3, response(c, 0xFF00)), "a pending status (0xFF00)"),
         (lambda _, n, c: p_data(n, 3, response(c, 0)[:-1]), "longer than the command set"),
         (lambda _, n, c: p_data(n, 3, element(0x0100, us(0x8001))), "without message ID"),
         (lambda _, n, c: p_data(n, 3, command(0x0030, CT, dataset=False)), "without the role"),
@@ -205,6 +206,45 @@ def test_an_answer_that_is_none_aborts_and_is_told(
     comment, seen = _answered(change)
     assert words in comment
     assert seen == [ABORTED_BY_PROVIDER]
+
+
+def _answered_early(status: int) -> tuple[StoreOutcome, StoreOutcome]:
+    """A peer answers when it has the command, long before the object is whole."""
+
+    def play(call: Call) -> None:
+        call.accept()
+        context, asked = call.command()
+        call.send(p_data(context, 3, response(asked, status)))
+        with contextlib.suppress(AssertionError):  # an abort comes after the object
+            call.dataset()
+            call.answer()
+            call.release()
+
+    with playing(play) as acceptor:
+        first, second = _store(acceptor.peer(), bytes(16 << 20), bytes(10))
+    return first, second
+
+
+@pytest.mark.parametrize("status", [0x0000, 0xB000])
+def test_an_object_that_is_called_stored_before_it_was_sent_is_not(status: int) -> None:
+    first, second = _answered_early(status)
+    assert (first.status, first.stored, second.stored) == (None, False, False)
+    assert "an answer before it had the whole request" in first.comment
+
+
+def test_an_object_may_be_refused_before_it_was_sent() -> None:
+    first, second = _answered_early(0xA700)
+    assert (first.status, first.stored) == (0xA700, False)
+    assert second.stored
+
+
+@pytest.mark.parametrize(
+    ("status", "stored"),
+    [(0xB000, True), (0xB123, True), (0x0107, True), (0xA700, False), (0xC000, False), (2, False)],
+)
+def test_a_warning_is_stored_with_a_remark(status: int, stored: bool) -> None:
+    outcome = StoreOutcome("1.2", status)
+    assert outcome.stored is stored
 
 
 def test_an_object_after_the_association_ended_is_told_why_it_was_not_sent() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from tuipacs.dimse.requestor.answers import is_warning
 from tuipacs.dimse.requestor.faults import AssociationFailedError, SourceFailedError
 from tuipacs.scu.requestor import (
     MAX_CONTEXTS,
@@ -19,8 +20,6 @@ from tuipacs.scu.requestor import (
     open_association,
 )
 from tuipacs.scu.sources import SourceObject, dataset_source, file_source, opened
-
-WARNINGS = frozenset((0xB000, 0xB006, 0xB007))  # PS3.4 B.2.3: stored, with a remark
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,8 @@ class StoreOutcome:
 
     @property
     def stored(self) -> bool:
-        """True only for a success or a warning from the peer itself."""
-        return self.status == 0x0000 or self.status in WARNINGS
+        """True only for a success or a warning from the peer itself (PS3.7 C.1.1, C.3)."""
+        return self.status is not None and (self.status == 0x0000 or is_warning(self.status))
 
 
 def store_objects(

@@ -35,6 +35,17 @@ class Received:
         """True if more answers to the same request follow (PS3.7 C.1.3)."""
         return self.status in PENDING
 
+    @property
+    def is_failure(self) -> bool:
+        """True if what was asked for was refused or failed."""
+        is_good = self.status in (0x0000, 0xFE00) or is_warning(self.status)
+        return not (is_good or self.is_pending)
+
+
+def is_warning(status: int) -> bool:
+    """Done, with a remark (PS3.7 C.3)."""
+    return status in (0x0001, 0x0107, 0x0116) or 0xB000 <= status <= 0xBFFF
+
 
 class AnswerDataset:
     """Takes the dataset of an answer, up to a limit."""
@@ -71,6 +82,8 @@ def checked(request: Sent, context_id: int, command: Command, dataset: bytes) ->
     if len(status) != 2:
         raise PduError("an answer without a status")
     received = Received(command, int.from_bytes(status, "little"), dataset)
+    if received.is_pending and request.field != C_FIND_RQ:
+        raise PduError(f"a pending status (0x{received.status:04X}) where there is one answer")
     if request.field == C_FIND_RQ and received.is_pending and not command.dataset_follows:
         raise PduError("a match without an identifier")
     return received

@@ -70,6 +70,7 @@ class Requestor:
         self._received: deque[tuple[int, Command, bytes]] = deque()
         self._message_id = 0
         self._waiting: Sent | None = None  # the request whose last answer has not come
+        self._answered_early = False  # while its dataset was still being sent
         self._room = room_of(accept.max_length)
         self._buffer = memoryview(bytearray(BLOCK // self._room * self._room))
         self.accept = accept
@@ -110,6 +111,7 @@ class Requestor:
             source.read_into(first)
         with self._talking():
             self._waiting = request
+            self._answered_early = False
             if source is None:
                 self._channel.send(head, self._settings.dimse_timeout)
             else:
@@ -121,12 +123,19 @@ class Requestor:
         parts: list[bytes | memoryview] = [head]
         while True:
             parts += fragments(context_id, block, self._room, is_last=not source.left)
+            if not source.left:
+                self._answered_early = self._has_answered()
             self._channel.send_parts(parts, self._settings.dimse_timeout)
             if not source.left:
                 return
             block = self._buffer[: source.left]
             source.read_into(block)
             parts = []
+
+    def _has_answered(self) -> bool:
+        """Whether the peer has begun an answer to what is not yet sent to its end."""
+        pdu = self._channel.look(1)
+        return bool(self._received) or (pdu is not None and pdu[0] == PduType.P_DATA)
 
     def receive(self, *, is_final: bool = True) -> Received:
         """The next answer to the request that was sent, whole; ``is_final``: expect no other."""
@@ -140,6 +149,8 @@ class Requestor:
             while not self._received:
                 self._read_data(deadline, words)
             received = checked(request, *self._received.popleft())
+            if self._answered_early and not received.is_failure:  # a refusal may come early
+                raise PduError("an answer before it had the whole request")
             if is_final or not received.is_pending:
                 self._waiting = None
             return received
