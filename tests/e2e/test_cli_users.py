@@ -37,6 +37,7 @@ def test_a_wrong_password_and_an_unknown_user_are_told_alike(cli: Cli) -> None:
     unknown = cli.run("find", "--json", TUIPACS_USER="nobody", TUIPACS_PASSWORD="wrong")
     assert wrong.code == unknown.code == 1
     assert json.loads(wrong.err) == json.loads(unknown.err)
+    assert "tuipacs user password NAME" in json.loads(wrong.err)["remedy"]
 
 
 def test_a_user_without_a_password_in_the_environment_is_told(own: Cli) -> None:
@@ -104,7 +105,10 @@ def test_every_refusal_is_in_the_audit_log(cli: Cli) -> None:
 def test_an_account_lives_from_add_to_disable(cli: Cli, own: Cli) -> None:
     add = ("user", "add", "anna", "--role", "viewer", "--password-stdin", "--json")
     assert cli.run(*add, user=ADMIN, said=PASSWORD).json["role"] == "viewer"
-    assert cli.run(*add, user=ADMIN, said=PASSWORD).code == 1  # there is one already
+    again = cli.run(*add, user=ADMIN, said=PASSWORD)
+    assert (again.code, "tuipacs user list" in again.err) == (1, True)
+    last = cli.run("user", "disable", ADMIN, user=ADMIN)
+    assert (last.code, "make another first" in last.err) == (1, True)
     assert cli.run("user", "role", "anna", "auditor", user=ADMIN).code == 0
     own.run("login", "anna", "--password-stdin", said=PASSWORD)
     assert own.run("audit", "verify").code == 0

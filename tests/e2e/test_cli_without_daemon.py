@@ -69,6 +69,7 @@ def test_init_makes_a_private_folder_once(made: Cli) -> None:
         ((), "short", "15 characters"),
         ((), "", "no password"),
         (("--port", "99999"), PASSWORD, "dicom.port"),
+        (("--port", "99999"), PASSWORD, "give another --ae-title, --port"),
         (("--ae-title", "SEVENTEEN-LETTERS"), PASSWORD, "dicom.ae_title"),
         (("--unknown-callers", "all"), PASSWORD, "dicom.unknown_callers"),
     ],
