@@ -269,7 +269,10 @@ class ServiceProvider(Protocol):
 
 
 class Observer(Protocol):
-    """Whoever watches the listener. Called from all its threads; must not raise."""
+    """Whoever watches the listener. Must not raise.
+
+    Called from the associations' threads, and from one that tells of refused connections.
+    """
 
     def opened(self, caller: Caller, known: bool, contexts: tuple[ContextOutcome, ...]) -> int:
         """Accepted; the key returned stands for this association."""
@@ -298,5 +301,5 @@ class Observer(Protocol):
         ...
 
     def tick(self) -> None:
-        """Twice a second, from the accepting thread."""
+        """Twice a second, from the thread that tells of refused connections."""
         ...

@@ -15,6 +15,7 @@ from tuipacs.dimse.acceptor.association import Association
 from tuipacs.dimse.acceptor.engine import Engine
 from tuipacs.dimse.acceptor.listening import listen
 from tuipacs.dimse.acceptor.slots import AssociationSlots
+from tuipacs.dimse.acceptor.teller import TICK, Teller
 from tuipacs.dimse.acceptor.waiting import too_many_waiting
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import (
@@ -33,7 +34,6 @@ from tuipacs.errors import TuipacsError, UnavailableError
 
 log = logging.getLogger(__name__)
 
-TICK = 0.5  # seconds
 CUT_TIMEOUT = 5.0  # seconds for the threads of cut associations to end
 _Door = tuple[socket.socket, TlsSource | None]  # a listening socket, and the TLS that is spoken
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -43,7 +43,7 @@ class Listener:
     """One AE title on one port, or on two: plain and, with ``tls``, TLS.
 
     `start` and `drain` are for one thread, the rest for any. ``on_thread_end`` runs at the end of
-    each association's thread (to close what belongs to it).
+    each of its threads (to close what belongs to it).
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Listener:
         self._settings = settings
         self._expects = expects
         self._admit = admit
-        self._observer = observer
+        self._teller = Teller(observer, on_thread_end)
         self._on_thread_end = on_thread_end
         self._slots = AssociationSlots(settings)
         self._tls = tls
@@ -71,6 +71,7 @@ class Listener:
         self._wake_up: socket.socket | None = None  # ends the accepting thread's wait
         self._port = settings.port if settings.is_plain else 0
         self._tls_port = settings.tls_port if tls is not None else 0
+        self._graces: list[threading.Timer] = []  # that cut who was dismissed and goes on
         self._changed = threading.Condition()  # guards _live
         self._live: dict[Association, threading.Thread] = {}
 
@@ -104,6 +105,7 @@ class Listener:
         self._accepting = threading.Thread(
             target=self._accept, args=(doors, woken), name="dicom-listener", daemon=True
         )
+        self._teller.start()
         self._accepting.start()
         for listening, tls in doors:
             port, how = listening.getsockname()[1], "TLS" if tls else "no TLS"
@@ -127,6 +129,8 @@ class Listener:
 
     def recheck(self) -> None:
         """The node table changed: end associations that it would not allow any more."""
+        grace = self._settings.dismissal_grace
+        is_any = False
         for association in self._snapshot():
             info = association.info
             if info is None:
@@ -141,9 +145,14 @@ class Listener:
                 or info.admission.known > now.known
                 or (now.require_identity and not info.caller.user)
             ):
-                association.dismiss(
-                    "the node was removed or changed", self._settings.dismissal_grace
-                )
+                association.dismiss("the node was removed or changed", grace)
+                is_any = True
+        if is_any:
+            self._graces = [timer for timer in self._graces if timer.is_alive()]
+            timer = threading.Timer(grace, self._cut_overdue)
+            timer.daemon = True
+            self._graces.append(timer)
+            timer.start()
 
     def drain(self, timeout: float) -> int:
         """Stop accepting; let running requests finish and answer, then abort their associations.
@@ -151,6 +160,8 @@ class Listener:
         After ``timeout`` seconds the rest is cut off. Returns how many were. Safe to call twice.
         """
         self._stop_accepting()
+        for timer in self._graces:
+            timer.cancel()
         for association in self._snapshot():
             association.dismiss("this archive is shutting down")
         self._wait_until_empty(timeout)
@@ -159,7 +170,7 @@ class Listener:
             association.cut()
         if late:
             self._wait_until_empty(CUT_TIMEOUT)
-        self._observer.tick()
+        self._teller.stop(CUT_TIMEOUT)
         return len(late)
 
     def stop(self) -> None:
@@ -191,21 +202,16 @@ class Listener:
 
     def _accept(self, doors: list[_Door], woken: socket.socket) -> None:
         with ExitStack() as stack:
+            stack.callback(self._on_thread_end)
             selector = stack.enter_context(selectors.DefaultSelector())
             selector.register(stack.enter_context(woken), selectors.EVENT_READ)
             for listening, tls in doors:
                 stack.enter_context(listening)
                 selector.register(listening, selectors.EVENT_READ, (listening, tls))
-            next_tick = time.monotonic() + TICK
             while not self._stop.is_set():
-                ready = selector.select(max(0.0, next_tick - time.monotonic()))
-                for key, _ in ready:
+                for key, _ in selector.select():
                     if key.data is not None:
                         self._accept_one(*key.data)
-                if time.monotonic() >= next_tick:
-                    next_tick = time.monotonic() + TICK
-                    self._cut_overdue()
-                    self._observer.tick()
 
     def _accept_one(self, listening: socket.socket, tls: TlsSource | None) -> None:
         try:
@@ -219,7 +225,7 @@ class Listener:
         full = self._too_many_waiting(address)
         if full:
             sock.close()
-            self._observer.rejected(Caller("", "", address), False, full)
+            self._teller.rejected(Caller("", "", address), full)
             return
         try:
             channel = Channel(sock, self._settings.max_pdu + 4 * HEADER_SIZE)
@@ -241,7 +247,14 @@ class Listener:
 
     def _too_many_waiting(self, address: str) -> str:
         waiting = [a.caller.address for a in self._snapshot() if not a.has_slot]
-        return too_many_waiting(waiting, address, self._settings, self._expects)
+        return too_many_waiting(waiting, address, self._settings, self._is_expected)
+
+    def _is_expected(self, address: str) -> bool:
+        try:
+            return self._expects(address)
+        except Exception:
+            log.exception("whether an address is a node's is not known")
+            return False  # a bug there must not close the port
 
     def _run(self, association: Association) -> None:
         try:
