@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -30,8 +31,12 @@ def temporary() -> Iterator[Path]:
 
 @contextmanager
 def _demo(temporary: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Called in a folder that holds a module of a name that is ours to import."""
+    trap = tempfile.TemporaryDirectory()
+    (Path(trap.name) / "pydicom.py").write_text("raise SystemExit('code from the folder ran')\n")
     process = subprocess.Popen(
-        [sys.executable, "-m", "tuipacs", "demo", "--headless", *options],
+        [sys.executable, "-P", "-m", "tuipacs", "demo", "--headless", *options],
+        cwd=trap.name,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
@@ -43,6 +48,7 @@ def _demo(temporary: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.kill()
         _, errors = process.communicate()
+        trap.cleanup()
         assert errors == ""
 
 
@@ -74,6 +80,7 @@ def test_a_demo_serves_real_studies_and_leaves_nothing_behind(temporary: Path) -
             said = _directions(process)
             assert "ready" in said
             assert said["port"] != wanted
+            assert shutil.which(shlex.split(said["look"])[0])  # on the path or not, as it is here
             _look_around(Cli(Path(said["archive"]), temporary))
             process.send_signal(signal.SIGTERM)
             assert process.wait(LIMIT) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shlex
 import shutil
 import signal
 import socket
@@ -88,7 +89,7 @@ def demo_archive(port: int, pace: Pace) -> Iterator[RunningDemo]:
         stack.callback(_end, daemon)
         _wait_for_daemon(paths, daemon)
         _add_users(paths)
-        feeder = _start([sys.executable, "-m", "tuipacs.demo.feeder"], talks=True)
+        feeder = _start([sys.executable, "-P", "-m", "tuipacs.demo.feeder"], talks=True)
         stack.callback(_dismiss, feeder)
         orders = Orders(
             root=str(root),
@@ -114,7 +115,7 @@ def demo_archive(port: int, pace: Pace) -> Iterator[RunningDemo]:
 
 
 def _command(paths: ArchivePaths, *words: str) -> list[str]:
-    return [sys.executable, "-m", "tuipacs", "--archive", str(paths.root), *words]
+    return [sys.executable, "-P", "-m", "tuipacs", "--archive", str(paths.root), *words]
 
 
 def _start(command: list[str], *, talks: bool = False) -> subprocess.Popen[bytes]:
@@ -227,6 +228,14 @@ def _ending_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _program() -> str:
+    """What to type for this program: it lies beside the interpreter, and often not on the path."""
+    beside = Path(sys.executable).with_name("tuipacs")
+    if shutil.which("tuipacs") or not beside.exists():
+        return "tuipacs"
+    return shlex.quote(str(beside))
+
+
 def _directions(demo: RunningDemo, *, wanted: int) -> Iterator[str]:
     """How to reach the archive, one thing a line."""
     if demo.port != wanted:
@@ -238,7 +247,7 @@ def _directions(demo: RunningDemo, *, wanted: int) -> Iterator[str]:
     yield f"users: {' '.join(role.value for role in Role)}"
     yield f"password: {PASSWORD}"
     yield f"send: storescu -aec {AE_TITLE} {HOST} {demo.port} FILE"
-    where = f"tuipacs --archive {demo.paths.root}"
+    where = f"{_program()} --archive {demo.paths.root}"
     yield f"look: {where}"
     yield f"find: TUIPACS_USER=viewer TUIPACS_PASSWORD={PASSWORD} {where} find --json"
     yield "end: Ctrl-C or SIGTERM; the archive is removed"

@@ -52,7 +52,7 @@ class Launcher:
         return str(self.archive.root)
 
     def _command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "tuipacs", "--archive", str(self.archive.root), *words]
+        return [sys.executable, "-P", "-m", "tuipacs", "--archive", str(self.archive.root), *words]
 
     def port_trouble(self, port: int) -> str:
         """Why a new archive could not listen on ``port`` of this machine now; empty if it can."""
