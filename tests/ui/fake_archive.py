@@ -36,6 +36,7 @@ from tuipacs.domain.system import Health, ModalityUse, SystemStatus, TlsHealth, 
 from tuipacs.domain.user import ClientKind, Identity, Session, SessionRecord, UserRecord
 from tuipacs.errors import (
     AuthenticationError,
+    ConflictError,
     DaemonUnreachableError,
     DecodeError,
     ForbiddenError,
@@ -199,6 +200,7 @@ class FakeArchive:
         self.patients = [patient(key) for key in range(patients)]
         self.role = role
         self.user = "rt_anna" if role is Role.TECHNOLOGIST else f"{role.value}_user"
+        self.asked: Counter[str] = Counter()  # also what nobody waited for until it was answered
         self.calls: list[tuple[str, msgspec.Struct]] = []
         self.reachable = True
         self.session_state = "active"
@@ -274,6 +276,7 @@ class FakeArchive:
     # --- answering
 
     async def answer(self, operation: str, request: Any, token: str) -> Any:
+        self.asked[operation] += 1
         await asyncio.sleep(0)
         if self.gate is not None:
             await self.gate.wait()
@@ -568,6 +571,9 @@ class FakeArchive:
         return m.NodeList(nodes=tuple(self.nodes))
 
     def do_nodes_add(self, request: m.NodeAddRequest) -> NodeRecord:
+        who = (request.ae_title, request.address)
+        if any((node.ae_title, node.address) == who for node in self.nodes):
+            raise ConflictError(f"{request.ae_title} is known from {request.address} already")
         node = NodeRecord(
             key=len(self.nodes) + 1,
             ae_title=request.ae_title,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import msgspec
 import pytest
-from textual.widgets import Button, Input
+from textual.widgets import Button, Input, Static
 
 from tests.ui.driving import FakeLauncher, at_work, program, screen_text, type_ahead, until
 from tests.ui.fake_archive import NOW, FakeArchive, association, running_job
@@ -120,6 +121,60 @@ async def test_a_node_can_be_bound_to_a_certificate_and_shows_it() -> None:
         node = archive.nodes[-1]
         assert (node.certificate_sha256, node.require_tls) == ("ab" * 32, False)
         assert node.require_identity
+
+
+async def test_a_refused_node_keeps_what_was_typed_and_says_what_to_do() -> None:
+    """A known node that shows a new certificate: its form comes filled in from the incoming."""
+    archive = FakeArchive(5, role=Role.ADMIN)
+    archive.associations = [
+        association(
+            2,
+            AssociationState.REJECTED,
+            calling_ae_title="CT_ROOM1",
+            address="10.0.4.17",
+            known_node=False,
+            is_tls=True,
+            certificate_sha256="cd" * 32,
+        )
+    ]
+    async with at_work(archive, size=(80, 24)) as (app, pilot):
+        await pilot.press("g", "i")
+        await until(pilot, lambda: "rejected" in screen_text(app))
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, NodeDialog) and app.screen.focused)
+        dialog = app.screen
+        dialog.query_one("#description", Input).value = "the new tube"
+        dialog.query_one("#ok", Button).press()
+        told = "CT_ROOM1 is known from 10.0.4.17 already. To change a node remove it first"
+        error = dialog.query_one("#error", Static)
+        await until(pilot, lambda: str(error.content).startswith(told))
+        await until(pilot, lambda: "(esc, g n, d), then add it." in screen_text(app))
+        assert "Cancel" in screen_text(app)
+        assert app.screen is dialog
+        assert dialog.query_one("#description", Input).value == "the new tube"
+        archive.nodes.clear()
+        await until(pilot, lambda: not dialog.query_one("#ok").has_class("-active"))
+        dialog.query_one("#ok", Button).press()
+        await until(pilot, lambda: app.screen is not dialog)
+        assert archive.nodes[0].description == "the new tube"
+        await until(pilot, lambda: "CT_ROOM1 is a known node now" in words(screen_text(app)))
+
+
+async def test_what_a_dialog_asks_for_is_asked_once_however_often_enter_is_pressed() -> None:
+    """The second request would find the user there already, and tell of a failure."""
+    archive = FakeArchive(5, role=Role.ADMIN)
+    async with at_work(archive) as (app, pilot):
+        await pilot.press("g", "u", "a")
+        await until(pilot, lambda: isinstance(app.screen, AddUserDialog) and app.screen.focused)
+        sentence = "a long sentence 1"
+        archive.gate = asyncio.Event()
+        type_ahead(app, "bob", "tab", "tab", sentence, "tab", sentence, "enter")
+        await pilot.pause(0.1)
+        type_ahead(app, "enter", "enter")
+        await pilot.pause(0.1)
+        archive.gate.set()
+        await until(pilot, lambda: not isinstance(app.screen, AddUserDialog))
+        assert archive.asked["users.add"] == 1
 
 
 async def test_removing_a_node_asks_first_and_starts_on_cancel() -> None:

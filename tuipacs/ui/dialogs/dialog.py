@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from textual.app import ComposeResult
@@ -13,7 +13,10 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Static
 
+from tuipacs.errors import TuipacsError
+from tuipacs.schema.operations import Answer, Operation, Request
 from tuipacs.ui.form import Form
+from tuipacs.ui.format import error_words
 from tuipacs.ui.widgets.push_button import PushButton
 
 if TYPE_CHECKING:
@@ -64,6 +67,7 @@ class Dialog(Form, ModalScreen[Result | None], Generic[Result]):
     """
 
     heading = ""
+    _is_asking = False
 
     @property
     def tui(self) -> TuipacsApp:
@@ -94,6 +98,36 @@ class Dialog(Form, ModalScreen[Result | None], Generic[Result]):
         error = self.query_one("#error", Static)
         error.update(reason)
         error.display = bool(reason)
+
+    def ask(
+        self,
+        operation: Operation[Request, Answer],
+        request: Request,
+        done: Callable[[Answer], object],
+    ) -> None:
+        """Ask the archive, once at a time; stay with the reason if it refuses."""
+        if not self._is_asking:
+            self._is_asking = True
+            self.run_worker(self._ask(operation, request, done), exit_on_error=True)
+
+    async def _ask(
+        self,
+        operation: Operation[Request, Answer],
+        request: Request,
+        done: Callable[[Answer], object],
+    ) -> None:
+        try:
+            answer = await self.tui.desk.link.call(operation, request)
+        except TuipacsError as error:
+            self.complain(self.refused(error))
+        else:
+            done(answer)
+        finally:
+            self._is_asking = False
+
+    def refused(self, error: TuipacsError) -> str:
+        """Why the archive does not do it, and what one can do."""
+        return error_words(error)
 
     def action_cancel(self) -> None:
         """No answer."""

@@ -9,8 +9,10 @@ from textual.widget import Widget
 from textual.widgets import Button, Input
 
 from tuipacs.domain.fingerprint import check_fingerprint
+from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import NodeService
-from tuipacs.errors import UsageError
+from tuipacs.errors import ConflictError, TuipacsError, UsageError
+from tuipacs.schema import operations as op
 from tuipacs.schema.messages import NodeAddRequest
 from tuipacs.ui.dialogs.dialog import Dialog, label
 from tuipacs.ui.screens.first_run import check_ae_title
@@ -44,8 +46,8 @@ def check_certificate(value: str) -> str:
     return ""
 
 
-class NodeDialog(Dialog[NodeAddRequest]):
-    """Answers with the request to add it."""
+class NodeDialog(Dialog[NodeRecord]):
+    """Adds a node and answers with it; what was typed stays while the archive refuses it."""
 
     heading = "Add a node"
     AUTO_FOCUS = "#ae-title"
@@ -93,14 +95,22 @@ class NodeDialog(Dialog[NodeAddRequest]):
         if reason:
             self.complain(reason)
             return
-        self.dismiss(
-            NodeAddRequest(
-                ae_title=ae_title,
-                address=address,
-                services=services,
-                description=self.query_one("#description", Input).value.strip(),
-                certificate_sha256=check_fingerprint(certificate),
-                require_tls=self.query_one("#tls", Tick).value,
-                require_identity=self.query_one("#user", Tick).value,
-            )
+        request = NodeAddRequest(
+            ae_title=ae_title,
+            address=address,
+            services=services,
+            description=self.query_one("#description", Input).value.strip(),
+            certificate_sha256=check_fingerprint(certificate),
+            require_tls=self.query_one("#tls", Tick).value,
+            require_identity=self.query_one("#user", Tick).value,
         )
+        self.ask(op.NODE_ADD, request, self._added)
+
+    def _added(self, node: NodeRecord) -> None:
+        self.notify(f"{node.ae_title} is a known node now", markup=False)
+        self.dismiss(node)
+
+    def refused(self, error: TuipacsError) -> str:
+        if isinstance(error, ConflictError):
+            return f"{error.message}. To change a node remove it first (esc, g n, d), then add it."
+        return super().refused(error)

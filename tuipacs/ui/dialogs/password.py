@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from textual import work
 from textual.widget import Widget
 from textual.widgets import Button, Input
 
-from tuipacs.errors import TuipacsError
 from tuipacs.schema import operations as op
 from tuipacs.schema.messages import ChangePasswordRequest, UserPasswordRequest
 from tuipacs.ui.dialogs.dialog import Dialog, label, words
@@ -39,21 +37,15 @@ class PasswordDialog(Dialog[bool]):
         if reason := check_password(new, self.query_one("#again", Input).value):
             self.complain(reason)
         else:
-            self.change(new)
+            self.send(new)
 
-    @work(exclusive=True, exit_on_error=True)
-    async def change(self, new: str) -> None:
-        """Ask the archive, and stay when it refuses."""
-        try:
-            await self.send(new)
-        except TuipacsError as error:
-            self.complain(" ".join(part for part in (error.message, error.remedy) if part))
-        else:
-            self.notify("the password was changed", markup=False)
-            self.dismiss(True)
+    def changed(self, _: object) -> None:
+        """The archive took it."""
+        self.notify("the password was changed", markup=False)
+        self.dismiss(True)
 
-    async def send(self, new: str) -> None:
-        """The call."""
+    def send(self, new: str) -> None:
+        """Ask the archive."""
         raise NotImplementedError
 
 
@@ -67,10 +59,10 @@ class OwnPasswordDialog(PasswordDialog):
         yield label("Old password")
         yield Input(id="old", password=True, max_length=1024)
 
-    async def send(self, new: str) -> None:
+    def send(self, new: str) -> None:
         old = self.query_one("#old", Input).value
         request = ChangePasswordRequest(old_password=old, new_password=new)
-        await self.tui.desk.link.call(op.CHANGE_PASSWORD, request)
+        self.ask(op.CHANGE_PASSWORD, request, self.changed)
 
 
 class UserPasswordDialog(PasswordDialog):
@@ -87,6 +79,6 @@ class UserPasswordDialog(PasswordDialog):
         yield words(f"For {self._user}, whose open sessions end.")
         yield words("")
 
-    async def send(self, new: str) -> None:
+    def send(self, new: str) -> None:
         request = UserPasswordRequest(name=self._user, password=new)
-        await self.tui.desk.link.call(op.USER_PASSWORD, request)
+        self.ask(op.USER_PASSWORD, request, self.changed)

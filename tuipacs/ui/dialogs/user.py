@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from textual import work
 from textual.widget import Widget
 from textual.widgets import Button, Input
 
 from tuipacs.domain.permissions import Role
-from tuipacs.errors import TuipacsError
+from tuipacs.domain.user import UserRecord
 from tuipacs.schema import operations as op
 from tuipacs.schema.messages import UserAddRequest, UserRoleRequest
 from tuipacs.ui.dialogs.dialog import Dialog, label, words
@@ -47,17 +46,8 @@ class RoleDialog(Dialog[bool]):
         yield PushButton("Change", id="ok")
 
     def chosen(self, button: str) -> None:
-        self.change(chosen_role(self))
-
-    @work(exclusive=True, exit_on_error=True)
-    async def change(self, role: Role) -> None:
-        """Ask the archive, and stay when it refuses."""
-        try:
-            await self.tui.desk.link.call(op.USER_ROLE, UserRoleRequest(name=self._user, role=role))
-        except TuipacsError as error:
-            self.complain(" ".join(part for part in (error.message, error.remedy) if part))
-        else:
-            self.dismiss(True)
+        request = UserRoleRequest(name=self._user, role=chosen_role(self))
+        self.ask(op.USER_ROLE, request, lambda _: self.dismiss(True))
 
 
 class AddUserDialog(Dialog[bool]):
@@ -88,18 +78,12 @@ class AddUserDialog(Dialog[bool]):
         if reason:
             self.complain(reason)
         else:
-            self.add(UserAddRequest(name=name, role=chosen_role(self), password=password))
+            request = UserAddRequest(name=name, role=chosen_role(self), password=password)
+            self.ask(op.USER_ADD, request, self._added)
 
-    @work(exclusive=True, exit_on_error=True)
-    async def add(self, request: UserAddRequest) -> None:
-        """Ask the archive, and stay when it refuses."""
-        try:
-            await self.tui.desk.link.call(op.USER_ADD, request)
-        except TuipacsError as error:
-            self.complain(" ".join(part for part in (error.message, error.remedy) if part))
-        else:
-            self.notify(f"{request.name} can log in now", markup=False)
-            self.dismiss(True)
+    def _added(self, user: UserRecord) -> None:
+        self.notify(f"{user.name} can log in now", markup=False)
+        self.dismiss(True)
 
 
 def roles(current: Role) -> Choices:

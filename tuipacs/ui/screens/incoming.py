@@ -10,13 +10,13 @@ from textual import work
 from textual.widget import Widget
 
 from tuipacs.domain.fingerprint import short_fingerprint
-from tuipacs.domain.node import AssociationRecord, AssociationState
+from tuipacs.domain.node import AssociationRecord, AssociationState, NodeRecord
 from tuipacs.domain.permissions import NodeService, Permission
 from tuipacs.domain.query import SortKey
 from tuipacs.domain.records import StudyRecord
 from tuipacs.errors import TuipacsError
 from tuipacs.schema import operations as op
-from tuipacs.schema.messages import Changes, NodeAddRequest, PageRequest
+from tuipacs.schema.messages import Changes, PageRequest
 from tuipacs.ui import actions
 from tuipacs.ui import format as f
 from tuipacs.ui.dialogs.node import NodeDialog
@@ -294,18 +294,10 @@ class IncomingScreen(WorkScreen):
                 services=(NodeService.ECHO, NodeService.STORE),
                 certificate=record.certificate_sha256,
             )
-            self.app.push_screen(dialog, self._add_node)
+            self.app.push_screen(dialog, self._node_added)
 
-    def _add_node(self, request: NodeAddRequest | None) -> None:
-        if request is not None:
-            self.submit_node(request)
-
-    @work(group="node", exit_on_error=True)
-    async def submit_node(self, request: NodeAddRequest) -> None:
-        """Tell the archive."""
-        node = await self.ask(op.NODE_ADD, request)
+    def _node_added(self, node: NodeRecord | None) -> None:
         if node is not None:
-            self.notify(f"{node.ae_title} is a known node now", markup=False)
             self.tui.refresh_incoming()
 
 

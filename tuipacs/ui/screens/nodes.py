@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from tuipacs.domain.node import NodeRecord, proof_words
 from tuipacs.schema import operations as op
-from tuipacs.schema.messages import Changes, Empty, NodeAddRequest, NodeRemoveRequest
+from tuipacs.schema.messages import Changes, Empty, NodeRemoveRequest
 from tuipacs.ui import actions
 from tuipacs.ui import format as f
 from tuipacs.ui.dialogs.confirm import Confirm
@@ -118,9 +118,9 @@ class NodesScreen(WorkScreen):
         """A new node."""
         self.app.push_screen(NodeDialog(), self._added)
 
-    def _added(self, request: NodeAddRequest | None) -> None:
-        if request is not None:
-            self.change(request)
+    def _added(self, node: NodeRecord | None) -> None:
+        if node is not None:
+            self.load()
 
     def action_remove(self) -> None:
         """Forget a node."""
@@ -134,16 +134,13 @@ class NodesScreen(WorkScreen):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.change(NodeRemoveRequest(key=node.key))
+                self.forget(node.key)
 
         self.app.push_screen(Confirm("Remove a node", text, "Remove", danger=True), answered)
 
     @work(group="change", exit_on_error=True)
-    async def change(self, request: NodeAddRequest | NodeRemoveRequest) -> None:
+    async def forget(self, key: int) -> None:
         """Tell the archive, then show what it has."""
-        if isinstance(request, NodeAddRequest):
-            if await self.ask(op.NODE_ADD, request) is not None:
-                self.notify(f"{request.ae_title} is a known node now", markup=False)
-        elif await self.ask(op.NODE_REMOVE, request) is not None:
+        if await self.ask(op.NODE_REMOVE, NodeRemoveRequest(key=key)) is not None:
             self.notify("the node is forgotten", markup=False)
         self.load()
