@@ -51,6 +51,7 @@ BEFORE_LOGIN = {
     "identities.verify",  # tells whose user stands behind a peer; lends no right
     "nodes.admit",  # tells who a peer is
     "nodes.peer",
+    "nodes.expects",  # whether a known node may call from an address
     "sessions.login",  # makes an actor
     "sessions.resolve",
     "sessions.state",
