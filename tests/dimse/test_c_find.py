@@ -247,6 +247,7 @@ def test_every_uncompressed_transfer_syntax(ask: Asker, options: str) -> None:
         ("0008,0052=IMAGE", "0020,000d=1.2.0"),
         ("0008,0052=IMAGE", "0020,000e=1.2.0.1"),
         ("0008,0052=STUDY", "0020,000e=1.2.0.1"),
+        ("0008,0052=STUDY", "0008,0060=CT"),
     ],
 )
 def test_a_level_or_hierarchy_that_the_model_has_not_is_refused(
@@ -261,7 +262,7 @@ def test_what_is_no_value_of_its_vr_is_refused(ask: Asker, key: str) -> None:
 
 
 def test_keys_that_are_not_supported_are_flagged_and_passed_over(ask: Asker) -> None:
-    for keys in (["0009,0010=X"], ["0008,0060=CT"], ["0032,1060=HEAD"], ["0040,0275"]):
+    for keys in (["0009,0010=X"], ["0008,0060"], ["0032,1060=HEAD"], ["0040,0275"]):
         assert ask.studies(*keys) == list("01234")
         assert "WarningUnsupportedOptionalKeys" in ask.said, ask.said
     assert ask.studies("0008,0061=CT") == list("0234")

@@ -45,7 +45,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
             " referring_physician_name, name_of_physicians_reading_study, patient_age,"
             " patient_size, patient_weight, admission_id, 'later ' || x, sort_id, sort_date,"
             " first_received_at, received_at, calling_ae_title, modalities, sop_classes, series,"
-            " instances, bytes, flags FROM study, n WHERE id = 1",
+            " instances, bytes, flags, other_patient_ids, patient_comments"
+            " FROM study, n WHERE id = 1",
             (COUNT,),
         )
     yield archive
