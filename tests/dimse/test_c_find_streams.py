@@ -183,7 +183,7 @@ HOSTILE = {
         identifier(SpecificCharacterSet="ISO_IR 192") + key(0x00100010, b"PN", b"\xff\xfe"),
         0xC000,
     ),
-    "a number of the wrong length": (NONE + key(0x00280010, b"US", b"\1\0\0\0"), 0x0000),
+    "a number of the wrong length": (NONE + key(0x00280010, b"US", b"\1\0\0\0"), 0xC000),
     "501 keys": (NONE + b"".join(key(0x00090000 + n, b"UN", b"") for n in range(500)), 0xC000),
     "a deflated one": (bytes.fromhex("4b4c4a4e494d4b07") * 9, 0xC000),
     "more than 1 MiB": (NONE + key(0x00090010, b"LO", b"A" * 0xFFFE) * 17, 0xA700),
