@@ -130,6 +130,7 @@ class Archive:
             on_thread_end=index.close,
             tls=self._tls,
             identify=Identities(index, clock, authentication).verify,
+            expects=nodes.expects,
         )
         nodes.on_change = self._listener.recheck
         self._runner = JobRunner(
