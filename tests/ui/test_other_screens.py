@@ -123,6 +123,39 @@ async def test_a_node_can_be_bound_to_a_certificate_and_shows_it() -> None:
         assert node.require_identity
 
 
+async def test_what_proves_a_node_is_told_at_80_columns() -> None:
+    archive = FakeArchive(5, role=Role.ADMIN)
+    (node,) = archive.nodes
+    changes: list[dict[str, object]] = [
+        {"certificate_sha256": "ab" * 32, "require_identity": True},
+        {"require_tls": True},
+        {"require_identity": True},
+    ]
+    archive.nodes += [
+        msgspec.structs.replace(node, key=key, ae_title=f"N{key}", **more)
+        for key, more in enumerate(changes, start=2)
+    ]
+    async with at_work(archive, size=(80, 24)) as (app, pilot):
+        await pilot.press("g", "n")
+        await until(pilot, lambda: "N4" in screen_text(app))
+        lines = [words(line.strip("│")) for line in screen_text(app).splitlines()]
+        shown = {line.split()[0]: line for line in lines if line}
+        assert "Proof" in shown["AE"]
+        assert "cert. + user" in shown["N2"]
+        assert "TLS" in shown["N3"]
+        assert "TLS + user" in shown["N4"]
+
+
+async def test_both_ports_stand_in_the_first_line() -> None:
+    archive = FakeArchive(5)
+    archive.tls = TlsHealth(port=2762, subject="a", sha256="ab" * 32, expires_at=NOW + 10**8)
+    async with at_work(archive, size=(80, 24)) as (app, pilot):
+        await until(pilot, lambda: "SCP 11112 +2762 TLS" in screen_text(app).splitlines()[0])
+        await pilot.press("q")
+        quit_words = "ARCH1 receives on ports 11112 and 2762 (TLS)"
+        await until(pilot, lambda: quit_words in words(screen_text(app).replace("│", "")))
+
+
 async def test_a_refused_node_keeps_what_was_typed_and_says_what_to_do() -> None:
     """A known node that shows a new certificate: its form comes filled in from the incoming."""
     archive = FakeArchive(5, role=Role.ADMIN)

@@ -23,6 +23,7 @@ from tuipacs.errors import (
     UsageError,
 )
 from tuipacs.schema.messages import ExportEntry
+from tuipacs.ui.format import size as screen_size
 
 
 @given(st.text())
@@ -84,11 +85,13 @@ def test_exported_files_are_numbered_in_the_order_of_the_plan() -> None:
     ("count", "text"),
     [
         (0, "0 B"),
-        (1023, "1023 B"),
-        (1024, "1.0 KiB"),
-        (5 << 30, "5.0 GiB"),
-        (1 << 60, "1024.0 PiB"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (161_000_000, "161 MB"),
+        (10**18, "1000 PB"),
     ],
 )
-def test_sizes_are_in_binary_units(count: int, text: str) -> None:
+def test_sizes_are_written_as_on_the_screens(count: int, text: str) -> None:
+    """Two units for one thing, a twentieth apart, would look like two sizes."""
     assert size(count) == text
+    assert screen_size(count) == text

@@ -10,10 +10,9 @@ from typing import Any
 
 import msgspec
 
+from tuipacs.domain.byte_size import size as size
 from tuipacs.domain.safe_text import cells, clean
 from tuipacs.errors import ThrottledError, TuipacsError
-
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def to_json(value: Any) -> str:
@@ -76,16 +75,6 @@ def fail(error: TuipacsError, *, as_json: bool) -> None:
         note(f"tuipacs: {line}")
     if error.remedy:
         note(f"         {error.remedy}")
-
-
-def size(count: int) -> str:
-    """Bytes for people: ``12.3 MiB``."""
-    amount = float(count)
-    for unit in _UNITS:
-        if amount < 1024 or unit == _UNITS[-1]:
-            return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    raise AssertionError("not reached")
 
 
 def moment(seconds: float | None) -> str:

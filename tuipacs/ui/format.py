@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 
+from tuipacs.domain.byte_size import size as size
 from tuipacs.domain.records import Flag
 from tuipacs.errors import TuipacsError
 
@@ -149,18 +150,6 @@ def duration(seconds: float | None) -> str:
     if whole < 86400:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} m"
     return f"{whole // 86400} d {whole % 86400 // 3600:02d} h"
-
-
-def size(count: int) -> str:
-    """Bytes in decimal units with three significant digits: ``161 MB``."""
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
-        if value < 999.5 or unit == "PB":
-            break
-        value /= 1000
-    if unit == "B" or value >= 99.95:
-        return f"{value:.0f} {unit}"
-    return f"{value:.1f} {unit}"
 
 
 def number(count: int) -> str:

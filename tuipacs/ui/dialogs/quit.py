@@ -8,6 +8,7 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from tuipacs.domain.permissions import Permission
+from tuipacs.domain.system import Health
 from tuipacs.ui.actions import needs_role
 from tuipacs.ui.desk import Desk
 from tuipacs.ui.dialogs.dialog import Dialog, words
@@ -35,7 +36,7 @@ class QuitDialog(Dialog[str]):
         lines = []
         if desk.health is not None and desk.reachable:
             lines.append(
-                f"{desk.health.ae_title} receives on port {desk.health.port_words}."
+                f"{desk.health.ae_title} receives on {_ports(desk.health)}."
                 " It can go on without this screen."
             )
         elif not desk.reachable:
@@ -65,3 +66,9 @@ class QuitDialog(Dialog[str]):
 
     def chosen(self, button: str) -> None:
         self.dismiss(STOP if button == STOP else KEEP)
+
+
+def _ports(health: Health) -> str:
+    if health.tls is not None and health.port:
+        return f"ports {health.port} and {health.tls.port} (TLS)"
+    return f"port {health.port_words}"

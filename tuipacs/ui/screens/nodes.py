@@ -27,12 +27,11 @@ _CALLERS = {
 
 
 def columns(width: int) -> Sequence[Column]:
-    """Title, address, services; proof, description and age where there is room."""
+    """Title, address, services, description, proof; more of it, and the age, where there is room."""
     out = [Column("AE title", 16), Column("Address", 18, source=1), Column("May", 12, source=2)]
     if width >= 70:
-        out.append(Column("Description", 16, flex=1, source=3))
-    if width >= 96:
-        out.append(Column("By", 25, source=5))
+        out.append(Column("Description", 8, flex=1, source=3))
+    out.append(Column("Proof", 25, source=5) if width >= 96 else Column("Proof", 12, source=6))
     if width >= 120:
         out.append(Column("Since", 19, source=4))
     return out
@@ -90,6 +89,7 @@ class NodesScreen(WorkScreen):
                         Cell(node.description, "dim"),
                         Cell(f.moment(node.created_at), "dim"),
                         Cell(proof_words(node) or "title and address", "dim"),
+                        Cell(_short_proof(node), "dim"),
                     ),
                 )
                 for node in self._known
@@ -144,3 +144,9 @@ class NodesScreen(WorkScreen):
         if await self.ask(op.NODE_REMOVE, NodeRemoveRequest(key=key)) is not None:
             self.notify("the node is forgotten", markup=False)
         self.load()
+
+
+def _short_proof(node: NodeRecord) -> str:
+    """What `proof_words` says, in 12 cells."""
+    channel = "cert." if node.certificate_sha256 else "TLS" if node.needs_tls else "title"
+    return f"{channel} + user" if node.require_identity else channel

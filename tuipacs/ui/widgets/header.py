@@ -5,8 +5,17 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
+from tuipacs.domain.system import Health
 from tuipacs.ui.desk import Desk
 from tuipacs.ui.format import percent
+
+
+def ports(health: Health) -> str:
+    """ "11112", "11112 +2762 TLS", or "2762 TLS" where no other port is open."""
+    tls = f"{health.tls.port} TLS" if health.tls is not None else ""
+    if not health.port:
+        return tls
+    return f"{health.port} +{tls}" if tls else str(health.port)
 
 
 class HeaderLine(Widget):
@@ -73,7 +82,7 @@ class HeaderLine(Widget):
         health = desk.health
         if health is not None:
             dot = ("●", "$text-success")
-            words = f" SCP {health.port_words}"
+            words = f" SCP {ports(health)}"
             if not desk.reachable:
                 dot, words = ("○", "$text-error"), " not reachable"
             elif not health.receiving:
