@@ -133,6 +133,10 @@ class Archive:
             expects=nodes.expects,
         )
         nodes.on_change = self._listener.recheck
+        accounts = Users(index, clock, hasher, sessions)
+        accounts.on_disable = lambda: self._listener.recheck("an account was disabled")
+        if self._tls is not None:
+            self._tls.on_distrust = self._listener.distrust
         self._runner = JobRunner(
             index,
             clock,
@@ -147,7 +151,7 @@ class Archive:
         self._pictures = PixelWorkers([PixelWorker() for _ in range(_DECODERS)])
         self.services = Services(
             sessions=sessions,
-            users=Users(index, clock, hasher, sessions),
+            users=accounts,
             nodes=nodes,
             incoming=Incoming(index, clock, board),
             browse=Browse(index, clock),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.dimse.archive import eventually
+from tests.dimse.raw_peer import RawPeer
 from tests.dimse.tls_site import Site, TlsPeer, secure_archive, sha256
 from tuipacs.certificates.checking import TlsFiles
 from tuipacs.certificates.reading import read_certificates
@@ -55,6 +56,29 @@ def test_a_replaced_certificate_is_shown_to_the_next_caller(
                 assert fingerprint(shown or b"") == sha256(site.mr2)
                 assert second.associate().kind == "accept"
             assert first.associate().kind == "accept"  # who is in stays in
+
+
+def test_who_is_in_is_asked_again_when_others_are_trusted(
+    site: Site, files: TlsFiles, tmp_path: Path
+) -> None:
+    """Written again as it was, the list of authorities ends nothing; another list does."""
+    tls = ServerTls(files)
+    with secure_archive(tmp_path / "a", tls) as archive:
+        tls.on_distrust = archive.listener.distrust
+        assert files.ca is not None
+        with (
+            TlsPeer(archive.listener.tls_port, site.context(site.ct1)) as peer,
+            RawPeer(archive.port) as plain,
+        ):
+            assert peer.associate().kind == plain.associate().kind == "accept"
+            files.ca.write_bytes(files.ca.read_bytes())
+            tls.refresh()
+            assert peer.echo() == 0
+            shutil.copy(files.certificate, files.ca)
+            tls.refresh()
+            assert peer.read() == (7, bytes(4))
+            assert plain.echo() == 0
+            eventually(lambda: [r for r in archive.records() if "trusted have changed" in r.reason])
 
 
 def test_an_authority_that_is_taken_out_lets_nobody_in_any_more(

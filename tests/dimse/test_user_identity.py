@@ -10,11 +10,15 @@ import pytest
 from tests.dimse.archive import ADMIN, Archive, eventually
 from tests.dimse.raw_peer import CT_CONTEXT, RawPeer, item
 from tests.dimse.tls_site import PASSWORD, Site, TlsPeer, refused, secure_archive, sha256
+from tests.unit.services.parts import fast_hasher
 from tuipacs.dimse.tls import ServerTls
+from tuipacs.domain.clock import system_clock
 from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import NodeService
 from tuipacs.index import users
-from tuipacs.schema.messages import NodeAddRequest, NodeRemoveRequest
+from tuipacs.schema.messages import NodeAddRequest, NodeRemoveRequest, UserDisableRequest
+from tuipacs.services.sessions import Sessions
+from tuipacs.services.users import Users
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +162,25 @@ def test_a_disabled_account_stores_nothing_more(archive: Archive, site: Site) ->
             assert account is not None
             users.update_user(tx, account.key, disabled=True)
         assert peer.store(b"y") == 0x0124
+
+
+def test_the_association_of_a_disabled_account_ends(archive: Archive, site: Site) -> None:
+    """Nobody has to wait for its next request, or for the end of an object that never ends."""
+    with secure(archive, site) as proven, secure(archive, site) as other:
+        user = identity(2, b"bob", PASSWORD.encode())
+        assert proven.associate(calling=b"STRICT", user=user).kind == "accept"
+        assert other.associate(calling=b"STRICT", user=GOOD).kind == "accept"
+        hasher = fast_hasher()
+        sessions = Sessions(
+            archive.index, system_clock, hasher, lock_after=60.0, command_seconds=60.0
+        )
+        accounts = Users(archive.index, system_clock, hasher, sessions)
+        accounts.on_disable = lambda: archive.listener.recheck("an account was disabled")
+        accounts.set_disabled(ADMIN, UserDisableRequest(name="bob", disabled=True))
+        assert proven.read() == (7, bytes(4))
+        assert other.echo() == 0
+        assert archive.record(AssociationState.ABORTED).reason == "an account was disabled"
+        accounts.set_disabled(ADMIN, UserDisableRequest(name="bob", disabled=False))
 
 
 def test_a_change_of_nodes_asks_nobody_for_a_password_again(archive: Archive, site: Site) -> None:

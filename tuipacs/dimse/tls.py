@@ -204,6 +204,7 @@ class ServerTls:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._max_sessions = max_sessions
+        self.on_distrust: Callable[[], None] = lambda: None  # called when others are trusted
         self._reminded_on = 0  # day since the epoch
         self._files = files
         self._require = require_certificate
@@ -211,6 +212,7 @@ class ServerTls:
         self._look_again = math.inf  # when, though no file changed
         self._lock = threading.Lock()
         self._seen = self._look()
+        self._trust = self._look_at_trust()
         self._context, self._state = self._read(in_use=None)
         if self._state.problem:
             log.error("%s", clean(self._state.problem))
@@ -229,12 +231,17 @@ class ServerTls:
 
     def refresh(self) -> None:
         """Look at the files; take them if they are others than before."""
+        if self._refresh():
+            self.on_distrust()
+
+    def _refresh(self) -> bool:
+        """True if others are trusted than before."""
         with self._lock:
             self._remind()
             seen = self._look()
             crowded = self._context.session_stats()["number"] > self._max_sessions
             if seen == self._seen and not crowded and self._now() < self._look_again:
-                return
+                return False
             changed, self._seen = seen != self._seen, seen
             before = self._state
             try:
@@ -244,11 +251,13 @@ class ServerTls:
                 self._state = TlsState(before.facts, words)
                 if self._state != before:
                     log.error("%s (the ones before stay in use)", clean(words))
-                return
+                return False
             if changed or self._state != before:
                 facts = self._state.facts
                 day = time.strftime("%Y-%m-%d", time.gmtime(facts.not_after))
                 log.info("TLS files read again: certificate %s until %s", facts.sha256[:12], day)
+            trusted_before, self._trust = self._trust, self._look_at_trust()
+            return self._trust != trusted_before
 
     def _read(self, in_use: CertificateFacts | None) -> tuple[ssl.SSLContext, TlsState]:
         """The files as they are now; raises if callers are better off with what is in use."""
@@ -280,6 +289,13 @@ class ServerTls:
             for path in (self._files.certificate, self._files.key, self._files.ca)
             if path is not None
         )
+
+    def _look_at_trust(self) -> bytes:
+        """The list itself: a file that was touched, or written again as it was, ends nothing."""
+        try:
+            return self._files.ca.read_bytes() if self._files.ca is not None else b""
+        except OSError:
+            return b""
 
 
 def _signature(path: Path) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tuipacs.domain.account import check_account_name
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.audit import AuditEvent, new_record
@@ -38,6 +40,7 @@ class Users(Service):
         super().__init__(index, clock)
         self._hasher = hasher
         self._sessions = sessions
+        self.on_disable: Callable[[], None] = lambda: None  # called after each commit
 
     @before_login("a new archive has no account that could do it")
     def create_first_admin(self, name: str, password: str) -> UserRecord:
@@ -124,6 +127,8 @@ class Users(Service):
             users.update_user(tx, account.key, disabled=request.disabled)
             record = users.user_record(tx, account.key)
         self._sessions.refresh()
+        if request.disabled:
+            self.on_disable()
         return record
 
     @guarded(Permission.MANAGE_USERS, SECURITY)

@@ -20,6 +20,7 @@ from tuipacs.dimse.acceptor.waiting import too_many_waiting
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import (
     Admit,
+    AssociationInfo,
     Caller,
     Expects,
     Identify,
@@ -127,25 +128,38 @@ class Listener:
             raise
         return doors
 
-    def recheck(self) -> None:
-        """The node table changed: end associations that it would not allow any more."""
-        grace = self._settings.dismissal_grace
-        is_any = False
-        for association in self._snapshot():
-            info = association.info
-            if info is None:
-                continue
+    def recheck(self, reason: str = "the node was removed or changed") -> None:
+        """End associations that would not be accepted any more: nodes or accounts changed."""
+
+        def is_over(info: AssociationInfo) -> bool:
             try:
                 now = self._admit(info.caller)  # a user that was proven once needs no password
             except TuipacsError:
                 log.exception("association %d could not be checked again", info.key)
-                continue
-            if (
+                return False
+            return (
                 not info.admission.services <= now.services
                 or info.admission.known > now.known
                 or (now.require_identity and not info.caller.user)
-            ):
-                association.dismiss("the node was removed or changed", grace)
+            )
+
+        self._dismiss(is_over, reason)
+
+    def distrust(self) -> None:
+        """Who is trusted over TLS has changed: who was let in before has to show that it still is.
+
+        A certificate cannot be judged again without its handshake.
+        """
+        words = "the certificates that are trusted have changed"
+        self._dismiss(lambda info: info.caller.is_tls, words)
+
+    def _dismiss(self, is_over: Callable[[AssociationInfo], bool], reason: str) -> None:
+        """Ask associations to end, and cut off those that do not after a time of grace."""
+        grace = self._settings.dismissal_grace
+        is_any = False
+        for association in self._snapshot():
+            if association.info is not None and is_over(association.info):
+                association.dismiss(reason, grace)
                 is_any = True
         if is_any:
             self._graces = [timer for timer in self._graces if timer.is_alive()]
