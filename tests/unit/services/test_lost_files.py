@@ -185,6 +185,24 @@ def test_a_crash_before_the_row_was_changed_is_made_good_at_start(parts: Parts) 
     assert "kept anew" in parts.last_record().detail
 
 
+def test_a_start_makes_good_what_a_slow_object_left_and_is_done_with_it(tmp_path: Path) -> None:
+    """It was kept many volumes after it began, and the power went before its row was written."""
+    root = tmp_path / "objects"
+    store = LocalStore(root, reserve=0, volume_files=1, fsync=lambda _: None)
+    with opened(tmp_path, store) as parts:
+        slow, aborted = store.spool(b""), store.spool(b"")
+        aborted.write(b"half")
+        for _ in range(6):
+            parts.send()
+        slow.write(part10_bytes(make_dataset(PatientID="SLOW")))
+        slow.keep()
+    again = LocalStore(root, reserve=0, volume_files=1, fsync=lambda _: None)
+    with opened(tmp_path, again) as parts:
+        assert parts.ingest.recover() == (1, 1)
+        assert parts.rows("SELECT count(*) FROM patient WHERE patient_id = 'SLOW'") == [(1,)]
+        assert len(parts.files()) == 7  # nothing beside the objects: the next start is a short one
+
+
 class Full(LocalStore):
     """A disk that is full when the test says so."""
 
