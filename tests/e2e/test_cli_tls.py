@@ -109,6 +109,7 @@ def test_hints_are_for_what_the_certificate_is_for(played: tuple[Cli, RunningArc
     cli, archive = played
     made = cli.run("tls", "certificate", "scp", "--ip", "192.0.2.1", "--key", "ec")
     assert 'certificate = "tls/scp.crt"' in made.out
+    assert 'ca = "tls/ca.crt"' in made.out
     assert made.err == ""
     made = cli.run("tls", "certificate", "mr1", "--client", "--key", "ec")
     assert ("for this archive" in made.out, "node add" in made.out) == (False, True)

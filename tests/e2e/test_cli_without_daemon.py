@@ -178,7 +178,7 @@ def test_commands_that_are_printed_are_for_the_archive_that_was_named(
 ) -> None:
     """As typed they would reach another archive, or none."""
     named = str(tmp_path / "my archive")
-    for words in (("find",), ("status",), ("doctor",), ("tls", "ca")):
+    for words in (("find",), ("status",), ("doctor",), ("tls", "ca"), ("serve",)):
         result = empty.run("--archive", named, *words)
         told = f"tuipacs --archive '{named}' init --admin NAME"
         assert told in result.out + result.err

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tuipacs.cli.state import state_of
+from tuipacs.cli.state import need_archive, state_of
 
 
 def serve(
@@ -16,4 +16,6 @@ def serve(
     """Run the archive's daemon in the foreground, until SIGTERM or Ctrl-C."""
     from tuipacs.daemon import run_daemon
 
-    raise typer.Exit(run_daemon(state_of(ctx).archive, login_hint=login_hint))
+    archive = state_of(ctx).archive
+    need_archive(archive)
+    raise typer.Exit(run_daemon(archive, login_hint=login_hint))

@@ -14,13 +14,12 @@ import msgspec
 import typer
 from msgspec import Struct
 
-from tuipacs.cli.state import MAKE_IT, State, state_of
+from tuipacs.cli.state import State, need_archive, state_of
 from tuipacs.client.connection import Connection
 from tuipacs.domain.user import ClientKind, Session
 from tuipacs.errors import (
     AuthenticationError,
     DaemonUnreachableError,
-    NotFoundError,
     SessionLockedError,
     ThrottledError,
     UnavailableError,
@@ -70,12 +69,7 @@ def _check_running(connection: Connection, state: State) -> None:
     try:
         connection.call(op.HEALTH, m.Empty())
     except DaemonUnreachableError:
-        with contextlib.suppress(OSError):  # a folder of another user
-            if not state.archive.exists:
-                raise NotFoundError(
-                    f"there is no archive in {state.archive.root}",
-                    remedy=f"{MAKE_IT} (or choose another with --archive)",
-                ) from None
+        need_archive(state.archive)
         raise
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
+from tuipacs.errors import NotFoundError
 from tuipacs.paths import ArchivePaths
 
 MAKE_IT = "make it with: tuipacs init --admin NAME"
@@ -40,6 +42,16 @@ def is_archive(paths: ArchivePaths) -> bool:
         return paths.exists
     except OSError:  # a folder of another user
         return False
+
+
+def need_archive(paths: ArchivePaths) -> None:
+    """Raise `NotFoundError` if the folder holds no archive; one that cannot be seen may."""
+    with suppress(OSError):  # a folder of another user
+        if not paths.exists:
+            raise NotFoundError(
+                f"there is no archive in {paths.root}",
+                remedy=f"{MAKE_IT} (or choose another with --archive)",
+            )
 
 
 def _remember(ctx: typer.Context, value: bool) -> bool:

@@ -139,7 +139,8 @@ def _node_add(state: State, files: MadeFiles) -> str:
 def _setting_lines(root: Path, files: MadeFiles) -> Iterator[str]:
     """What [tls] of archive.toml has to say."""
     yield f"  fill in the [tls] table that is in {root / 'archive.toml'}, and restart:"
-    for name, path in (("certificate", files.certificate), ("key", files.key)):
+    paths = {"certificate": files.certificate, "key": files.key, "ca": files.key.parent / "ca.crt"}
+    for name, path in paths.items():
         shown = path.relative_to(root) if path.is_relative_to(root) else path
         yield f"  {name} = {as_toml(str(shown))}"
 
