@@ -6,11 +6,11 @@ named. In a question that is a wildcard, and finds other patients; in an object 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pydicom.charset import convert_encodings
 from pydicom.config import IGNORE
-from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
@@ -48,7 +48,7 @@ def is_said(dataset: Dataset, written: Dataset, inherited: Sequence[str] = ("",)
     """
     terms = _terms(dataset, inherited)
     charset = charset_of("\\".join(terms).encode("ascii", "replace"))
-    for element in _elements(dataset, terms):
+    for element in _elements(dataset, terms, written):
         if element.VR == "SQ":
             items = written[element.tag].value
             if len(items) != len(element.value) or not all(
@@ -88,22 +88,26 @@ def _without_character_set(dataset: Dataset) -> Dataset:
     return changed
 
 
-def _elements(dataset: Dataset, terms: Sequence[str]) -> list[DataElement]:
-    """Elements with texts or items; not those whose bytes go out as they came in."""
+def _elements(
+    dataset: Dataset, terms: Sequence[str], written: Dataset | None = None
+) -> Iterator[DataElement]:
+    """Elements with texts or items. Nothing is decoded in place, which would change the bytes.
+
+    Left out are values that nobody looked at, as they are ``written`` just as they were read.
+    """
     original = dataset.original_character_set
-    known = [original] if isinstance(original, str) else list(original or [])
-    are_kept = known == convert_encodings(list(terms))
-    found = []
+    codecs = [original] if isinstance(original, str) else list(original or [])
+    are_kept = codecs == convert_encodings(list(terms))
     for tag in dataset.keys():  # noqa: SIM118 - iterating over the dataset decodes all
         element = dataset.get_item(tag)
         if isinstance(element, RawDataElement):
-            is_other = element.VR is not None and element.VR not in _LOOKED_AT
-            if is_other or (are_kept and element.VR not in (None, "SQ")):
+            if element.VR is not None and element.VR not in _LOOKED_AT:
                 continue
-        element = dataset[tag]
+            if are_kept and (written is None or written.get_item(tag).value == element.value):
+                continue
+            element = convert_raw_data_element(element, encoding=codecs, ds=dataset)
         if element.VR in _LOOKED_AT and element.value is not None:
-            found.append(element)
-    return found
+            yield element
 
 
 def _terms(dataset: Dataset, inherited: Sequence[str]) -> list[str]:

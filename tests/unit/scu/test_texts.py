@@ -6,15 +6,16 @@ import io
 
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filereader import read_dataset
+from pydicom.filereader import dcmread, read_dataset
 
-from tests.builders import dataset_bytes, make_dataset
+from tests.builders import dataset_bytes, make_dataset, part10_bytes
 from tuipacs.dimse.contract import AcceptedContext
 from tuipacs.dimse.requestor.faults import SourceFailedError
 from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND
 from tuipacs.errors import UsageError
 from tuipacs.scu.c_find import encode_identifier
 from tuipacs.scu.sources import dataset_source, opened
+from tuipacs.scu.texts import can_be_said, is_said
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 NAMES = [
@@ -117,3 +118,21 @@ def test_an_object_that_can_be_said_is_sent_as_it_is(charset: str) -> None:
     with file:
         assert source.left == len(dataset_bytes(dataset))
         assert file.read() == dataset_bytes(dataset)
+
+
+def test_to_look_at_a_dataset_changes_nothing_in_it() -> None:
+    """pydicom encodes anew what was decoded: bytes that nobody changed could be others then."""
+    dataset = make_dataset()
+    dataset.SpecificCharacterSet = "ISO_IR 100"
+    dataset.PatientName = "Müller"
+    item = Dataset()
+    item.PatientName = "Änne"
+    dataset.OtherPatientIDsSequence = [item]
+    data = part10_bytes(dataset)
+    read, written = dcmread(io.BytesIO(data)), dcmread(io.BytesIO(data))
+    assert can_be_said(read)
+    assert is_said(read, written)
+    assert read.get_item("PatientName").is_raw
+    file, _ = opened(dataset_source(read))
+    with file:
+        assert data.endswith(file.read())
