@@ -27,8 +27,8 @@ _CALLERS = {
 
 
 def columns(width: int) -> Sequence[Column]:
-    """Title, address, services, description, proof; more of it, and the age, where there is room."""
-    out = [Column("AE title", 16), Column("Address", 18, source=1), Column("May", 12, source=2)]
+    """Title, address, services, description, proof; more of it and the age where there is room."""
+    out = [Column("AE title", 16), Column("Address", 18, source=1), Column("May", 11, source=2)]
     if width >= 70:
         out.append(Column("Description", 8, flex=1, source=3))
     out.append(Column("Proof", 25, source=5) if width >= 96 else Column("Proof", 12, source=6))
