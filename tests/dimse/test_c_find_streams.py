@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from tests.dimse.archive import Archive, eventually
-from tests.dimse.raw_peer import RawPeer, command, element, p_data, us
+from tests.dimse.raw_peer import RawPeer, command, element, p_data, pdu, us
 from tests.unit.find_rows import EXPLICIT, answer, entry, identifier, put
 from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND
 from tuipacs.domain.permissions import NodeService
@@ -147,6 +148,21 @@ def test_a_connection_that_is_lost_is_recorded_so(archive: Archive) -> None:
         peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert eventually(lambda: asked(archive) == before + 1)
     assert audited(archive, Ending.LOST) + audited(archive, Ending.STOPPED) >= 1
+
+
+def test_a_query_that_the_peer_aborts_was_not_stopped_by_it(archive: Archive) -> None:
+    """PS3.8 AA-3: there is nobody to be told of a cancel, and the log says so."""
+    lost, stopped = audited(archive, Ending.LOST), audited(archive, Ending.STOPPED)
+    with RawPeer(archive.port) as peer:
+        peer.associate(CONTEXTS)
+        peer.request(1, FIND, identifier(AdmissionID=""))  # more than all buffers hold
+        peer.answer()
+        peer.send(pdu(7, bytes(4)))
+        with contextlib.suppress(ConnectionResetError):
+            while peer.socket.recv(1 << 20):
+                pass
+    assert eventually(lambda: audited(archive, Ending.LOST) == lost + 1)
+    assert audited(archive, Ending.STOPPED) == stopped
 
 
 def test_a_cancel_before_the_first_answer(archive: Archive, peer: RawPeer) -> None:
