@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tuipacs.dimse.contract import Answer, Command, Exchange
 from tuipacs.dimse.faults import AbortReason, PduError
 
-C_STORE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0030, 0x0FFF
+C_STORE_RQ, C_FIND_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0020, 0x0030, 0x0FFF
 RESPONSE = 0x8000
 MAX_COMMAND = 65536  # bytes
 NO_DATASET = 0x0101

@@ -212,8 +212,8 @@ class ServerTls:
         self._look_again = math.inf  # when, though no file changed
         self._lock = threading.Lock()
         self._seen = self._look()
-        self._trust = self._look_at_trust()
         self._context, self._state = self._read(in_use=None)
+        self._trust = self._look_at_trust()  # once it is known to be a plain file of a fair size
         if self._state.problem:
             log.error("%s", clean(self._state.problem))
         self._remind()

@@ -16,7 +16,7 @@ from tuipacs.dimse.contract import (
     Reply,
     Request,
 )
-from tuipacs.dimse.requestor.messages import C_FIND_RQ
+from tuipacs.dimse.messages import C_FIND_RQ
 from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND, is_identifier_syntax
 from tuipacs.domain.find import STUDY_ROOT, FindModel
 from tuipacs.domain.permissions import NodeService

@@ -14,8 +14,8 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from tuipacs.dicom.tree import tree
 from tuipacs.dimse.contract import AcceptedContext
+from tuipacs.dimse.messages import C_FIND_RQ
 from tuipacs.dimse.requestor.faults import AssociationFailedError
-from tuipacs.dimse.requestor.messages import C_FIND_RQ
 from tuipacs.dimse.requestor.sending import DatasetSource
 from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND
 from tuipacs.errors import InvalidObjectError, UsageError

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from tests.dimse.raw_peer import CT, EXPLICIT, element, p_data, pdu, us
 from tuipacs.dimse.contract import AcceptedContext
+from tuipacs.dimse.messages import C_FIND_RQ
 from tuipacs.dimse.pdu import ContextAnswer, ProposedContext
 from tuipacs.dimse.requestor.answers import Received, Sent
 from tuipacs.dimse.requestor.channel import RequestorChannel
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.dimse.requestor.loop import Requestor, RequestorSettings
-from tuipacs.dimse.requestor.messages import C_FIND_RQ
 from tuipacs.dimse.requestor.negotiation import Accept, Proposal
 
 CONTEXT = AcceptedContext(1, CT, EXPLICIT)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from tuipacs.dimse.contract import PENDING, AcceptedContext, Answer, Command, IsCancelled
 from tuipacs.dimse.faults import PduError
-from tuipacs.dimse.messages import RESPONSE, STATUS
-from tuipacs.dimse.requestor.messages import C_FIND_RQ
+from tuipacs.dimse.messages import C_FIND_RQ, RESPONSE, STATUS
 
 MAX_IDENTIFIER = 1 << 20  # bytes of a dataset in an answer
 

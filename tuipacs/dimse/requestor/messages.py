@@ -15,7 +15,6 @@ from tuipacs.dimse.messages import (
     padded,
 )
 
-C_FIND_RQ = 0x0020
 _PRIORITY, _MOVE_ORIGINATOR, _MOVE_ORIGINATOR_ID = 0x0700, 0x1030, 0x1031
 _MEDIUM = b"\0\0"
 
