@@ -288,7 +288,7 @@ def test_a_viewer_cannot_do_by_commands_what_is_not_a_viewers(archive: RunningAr
 def test_a_viewer_sees_of_the_status_only_what_anyone_may(archive: RunningArchive) -> None:
     result = finished(in_background(archive, "status", "--json", user="viewer"))
     assert result.code == 0
-    assert result.json.keys() == {"running", "archive", "health"}
+    assert result.json.keys() == {"running", "archive", "restart_needed", "health"}
     assert "may not do that" in result.err
 
 

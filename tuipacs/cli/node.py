@@ -63,12 +63,13 @@ def add(
         require_identity=require_identity,
     )
     with connected(ctx) as connection:
+        node = connection.call(op.NODE_ADD, request)
+        nodes = connection.call(op.NODES, m.Empty()).nodes if own else ()
         others = [
             each.ae_title
-            for each in connection.call(op.NODES, m.Empty()).nodes
-            if own and each.certificate_sha256 == own and each.ae_title != ae_title
+            for each in nodes
+            if each.certificate_sha256 == own and each.ae_title != node.ae_title
         ]
-        node = connection.call(op.NODE_ADD, request)
     if others:
         note(f"warning: {', '.join(others)} is bound to the same certificate")
         note("         right for one device with several AE titles; wrong for two devices")
