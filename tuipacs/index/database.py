@@ -52,9 +52,8 @@ class Reader:
 
     def one(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> Row | None:
         """Return the first row, or None."""
-        cursor = self._connection.execute(sql, parameters)
-        row: Row | None = cursor.fetchone()
-        cursor.close()
+        # The cursor ends with this line. Closed by hand before its last row, it leaks (apsw 3.54).
+        row: Row | None = self._connection.execute(sql, parameters).fetchone()
         return row
 
     def scalar(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> Any:

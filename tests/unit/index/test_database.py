@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -98,6 +99,22 @@ def test_rows_that_nobody_fetched_leave_no_transaction_open(parts: Parts) -> Non
         next(cursor)
         raise ValueError("x")
     add_one(parts.index)
+
+
+def test_asking_for_one_row_of_several_leaves_no_memory_behind(parts: Parts) -> None:
+    """A daemon that asks so for each object would grow for ever."""
+    with parts.index.read() as reader:
+        for _ in range(10):
+            reader.one("SELECT value FROM json_each('[1, 2, 3]')")
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            for _ in range(1000):
+                assert reader.one("SELECT value FROM json_each('[1, 2, 3]')") == (1,)
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert after - before < 20_000
 
 
 def test_a_transaction_that_fails_leaves_nothing(parts: Parts) -> None:
