@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 
 from tests.conftest import SYSTEM_PYTHON
 from tests.e2e.daemon_fixture import RunningArchive
+from tests.interop.drivers import drive
 from tests.interop.samples import (
     ANY,
     NAME,
@@ -27,16 +26,7 @@ CLIENT = Path(__file__).parent / "odil_client.py"
 
 def odil(port: int, called: str = "TUIPACS", **asked: object) -> Any:
     """Have odil do what is asked; what it says."""
-    done = subprocess.run(
-        [SYSTEM_PYTHON, str(CLIENT)],
-        input=json.dumps({"port": port, "called": called, **asked}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return drive([SYSTEM_PYTHON, str(CLIENT)], port, called, asked)
 
 
 def test_stores_every_transfer_syntax_over_one_association(

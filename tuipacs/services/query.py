@@ -88,9 +88,7 @@ class Query(Service):
             role=actor.role.value if actor.role else "",
             origin=actor.origin,
             detail=words,
-        )
-        record = msgspec.structs.replace(
-            record, patient_id=patient_id, study_instance_uid=study_uid
+            about=(patient_id, study_uid, ""),
         )
         encoder = AnswerEncoder(query, request.transfer_syntax_uid, request.retrieve_ae_title)
         return Found(self._index, record, query, keys, encoder)

@@ -68,9 +68,7 @@ class Serving:
     def begin(self, context_id: int, command: Command) -> Exchange:
         """What takes the dataset of a request. Raises `PduError` for what is none."""
         if command.field == C_CANCEL_RQ:
-            return Reply(
-                _INTERNAL
-            )  # for a request that was answered already: `answer` says nothing
+            return Reply(_INTERNAL)  # of what was answered already: `answer` will say nothing
         if command.field & RESPONSE:
             raise PduError("an answer to nothing that was asked")
         context = self._info.contexts[context_id]
