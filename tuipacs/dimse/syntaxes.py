@@ -13,13 +13,20 @@ from pydicom.uid import (
 from tuipacs.domain.uid import is_usable_uid
 
 VERIFICATION = "1.2.840.10008.1.1"
+PATIENT_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.1.1"
+PATIENT_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.1.2"
+PATIENT_ROOT_GET = "1.2.840.10008.5.1.4.1.2.1.3"
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"  # Push Model SOP Class (PS3.4 J.3)
+STORAGE_COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1.1"  # its well-known one
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 
 _STANDARD_ROOT = "1.2.840.10008."
 _STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
 # Named "Storage", yet not composite objects that C-STORE carries: DICOMDIR and storage commitment.
-_NOT_STORED = frozenset({"1.2.840.10008.1.3.10", "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.2"})
+_NOT_STORED = frozenset({"1.2.840.10008.1.3.10", STORAGE_COMMITMENT, "1.2.840.10008.1.20.2"})
 # Transfer syntaxes of reports by mail (MIME, XML: retired) and of live video over RTP (PS3.22).
 _NO_DATASETS = ("1.2.840.10008.1.2.6.", "1.2.840.10008.1.2.7.")
 _UNCOMPRESSED = frozenset(

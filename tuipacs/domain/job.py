@@ -11,6 +11,9 @@ class JobKind(StrEnum):
     """One file in ``tuipacs/jobs`` for each."""
 
     IMPORT = "import"
+    SEND = "send"
+    RETRIEVE = "retrieve"
+    COMMIT = "commit"
 
 
 class JobState(StrEnum):

@@ -10,11 +10,56 @@ from tuipacs.domain.fingerprint import short_fingerprint
 from tuipacs.domain.permissions import NodeService
 
 
+class CallService(StrEnum):
+    """What this archive may ask of a node."""
+
+    ECHO = "echo"
+    SEND = "send"
+    QUERY = "query"
+    MOVE = "move"
+    GET = "get"
+    COMMIT = "commit"
+
+
+class NodeCall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How this archive calls a node. Times in seconds, ``max_pdu`` in bytes.
+
+    ``host``: name or IP address; empty: it is never called. ``calling_ae_title``: as whom; empty:
+    with the archive's own. ``preferred_syntaxes``: transfer syntax UIDs to fall back to, in order,
+    where it does not take an object as it is stored. ``max_associations``: jobs at once.
+    ``kib_per_second``: 0 for no limit. ``window``: "22:00-06:00", the local time in which its jobs
+    run; empty: always. ``report_on_same_association``: a storage commitment that it asks for is
+    reported where it was asked, if that is open still.
+    """
+
+    host: str = ""
+    port: int = 104
+    services: tuple[CallService, ...] = ()
+    calling_ae_title: str = ""
+    use_tls: bool = False
+    preferred_syntaxes: tuple[str, ...] = ()
+    max_associations: int = 1
+    max_pdu: int = 131072
+    connect_timeout: float = 10.0
+    acse_timeout: float = 30.0
+    dimse_timeout: float = 60.0
+    kib_per_second: int = 0
+    window: str = ""
+    report_on_same_association: bool = False
+
+
+_NEVER = NodeCall()
+
+
 class NodeRecord(Struct, frozen=True, kw_only=True):
     """A known node: calling AE title and the address it may come from, and what proves it.
 
     With ``certificate_sha256`` (see `domain.fingerprint`; empty for none) only who shows that
     certificate over TLS is this node. ``require_identity`` asks for a user as well, over TLS.
+
+    ``character_set``: the defined term (PS3.3 C.12.1.1.2) assumed where it names none.
+    ``max_results``: C-FIND answers that it gets at most; 0: the archive's own limit. ``paused``:
+    no job calls it.
     """
 
     key: int
@@ -26,6 +71,10 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     certificate_sha256: str = ""
     require_tls: bool = False
     require_identity: bool = False
+    call: NodeCall = _NEVER
+    character_set: str = ""
+    max_results: int = 0
+    paused: bool = False
 
     @property
     def needs_tls(self) -> bool:

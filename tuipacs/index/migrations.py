@@ -13,6 +13,9 @@ MIGRATIONS: tuple[str, ...] = (
     "0003_find.sql",
     "0004_change_feed.sql",
     "0005_study_patient.sql",
+    "0006_network.sql",
+    "0007_routing.sql",
+    "0008_commitment.sql",
 )
 
 

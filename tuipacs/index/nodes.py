@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from tuipacs.domain.node import NodeRecord
+import msgspec
+
+from tuipacs.domain.node import NodeCall, NodeRecord
 from tuipacs.domain.permissions import NodeService
 from tuipacs.index.database import Reader, Transaction
 
 _SELECT = (
     "SELECT id, ae_title, address, services, description, created_at, certificate_sha256,"
-    " require_tls, require_identity FROM node"
+    " require_tls, require_identity, call, character_set, max_results, paused FROM node"
 )
 
 
@@ -31,21 +33,48 @@ def node_exists(reader: Reader, ae_title: str, address: str) -> bool:
     return reader.one(sql, (ae_title, address)) is not None
 
 
+_COLUMNS = (
+    "ae_title",
+    "address",
+    "services",
+    "description",
+    "created_at",
+    "certificate_sha256",
+    "require_tls",
+    "require_identity",
+    "call",
+    "character_set",
+    "max_results",
+    "paused",
+)
+
+
 def add_node(tx: Transaction, node: NodeRecord) -> int:
     """Insert a node and return its key; the record's own is not used."""
-    return tx.insert(
-        "INSERT INTO node (ae_title, address, services, description, created_at,"
-        " certificate_sha256, require_tls, require_identity) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            node.ae_title,
-            node.address,
-            ",".join(node.services),
-            node.description,
-            node.created_at,
-            node.certificate_sha256,
-            node.require_tls,
-            node.require_identity,
-        ),
+    marks = ", ".join("?" * len(_COLUMNS))
+    return tx.insert(f"INSERT INTO node ({', '.join(_COLUMNS)}) VALUES ({marks})", _values(node))
+
+
+def change_node(tx: Transaction, node: NodeRecord) -> None:
+    """Write all of a node that is there already."""
+    columns = ", ".join(f"{column} = ?" for column in _COLUMNS)
+    tx.change(f"UPDATE node SET {columns} WHERE id = ?", (*_values(node), node.key))
+
+
+def _values(node: NodeRecord) -> tuple[Any, ...]:
+    return (
+        node.ae_title,
+        node.address,
+        ",".join(node.services),
+        node.description,
+        node.created_at,
+        node.certificate_sha256,
+        node.require_tls,
+        node.require_identity,
+        msgspec.json.encode(node.call).decode(),
+        node.character_set,
+        node.max_results,
+        node.paused,
     )
 
 
@@ -65,4 +94,8 @@ def _record(row: tuple[Any, ...]) -> NodeRecord:
         certificate_sha256=row[6],
         require_tls=bool(row[7]),
         require_identity=bool(row[8]),
+        call=msgspec.json.decode(row[9], type=NodeCall),
+        character_set=row[10],
+        max_results=row[11],
+        paused=bool(row[12]),
     )

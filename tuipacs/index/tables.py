@@ -77,6 +77,14 @@ class Job(Model):
     checkpoint = BlobField(default=b"")
     cancel_requested = BooleanField(default=False)
     message = TextField(default="")
+    node = IntegerField(default=0)
+    node_title = TextField(default="")
+    priority = IntegerField(default=1)
+    attempts = IntegerField(default=0)
+    retry_at = FloatField(null=True)
+    warned = IntegerField(default=0)
+    failed = IntegerField(default=0)
+    pause_requested = BooleanField(default=False)
 
     class Meta:
         table_name = "job"

@@ -183,7 +183,10 @@ def test_a_full_disk_has_our_name_and_is_over_when_there_is_room(parts: Parts) -
     pages = connection.execute("PRAGMA page_count").fetchall()[0][0]
     connection.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StorageFullError), parts.index.write() as tx:
-        tx.execute("INSERT INTO node VALUES (1, ?, '', '', '', 0, '', 0, 0)", ("x" * 100_000,))
+        tx.execute(
+            "INSERT INTO node VALUES (1, ?, '', '', '', 0, '', 0, 0, '{}', '', 0, 0)",
+            ("x" * 100_000,),
+        )
     with pytest.raises(StorageFullError), parts.index.write() as tx:  # through peewee as well
         users.add_user(tx, "x" * 100_000, users.Role.VIEWER, "y", 0.0)
     add_one(parts.index)
@@ -218,7 +221,7 @@ def test_a_damaged_page_is_told(parts: Parts) -> None:
     with parts.index.write() as tx:
         for number in range(500):
             tx.execute(
-                "INSERT INTO node VALUES (?, ?, '', '', '', 0, '', 0, 0)",
+                "INSERT INTO node VALUES (?, ?, '', '', '', 0, '', 0, 0, '{}', '', 0, 0)",
                 (number, f"{number} " * 99),
             )
     parts.index.database.connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -287,7 +290,10 @@ def test_texts_of_any_kind_come_back(parts: Parts) -> None:
     texts = ["", "\0", "a\0b", "'; DROP TABLE total; --", "\U0001f9ec", "\u202e", "x" * 100_000]
     with parts.index.write() as tx:
         for number, text in enumerate(texts):
-            tx.execute("INSERT INTO node VALUES (?, ?, '', '', '', 0, '', 0, 0)", (number, text))
+            tx.execute(
+                "INSERT INTO node VALUES (?, ?, '', '', '', 0, '', 0, 0, '{}', '', 0, 0)",
+                (number, text),
+            )
     assert [row[0] for row in parts.rows("SELECT ae_title FROM node ORDER BY id")] == texts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from tuipacs.dimse.acceptor.cancelling import CancelWatch
 from tuipacs.dimse.acceptor.dismissal import Dismissal
@@ -22,7 +22,8 @@ from tuipacs.dimse.contract import (
     Request,
     ServiceProvider,
 )
-from tuipacs.dimse.faults import PduError, PeerGoneError, PeerSlowError
+from tuipacs.dimse.faults import PduError
+from tuipacs.dimse.guarding import CLASS_NOT_SUPPORTED, INTERNAL, Guarded
 from tuipacs.dimse.messages import C_CANCEL_RQ, RESPONSE, Message, encode_answer
 from tuipacs.dimse.pdu import encode_data
 
@@ -32,16 +33,6 @@ BATCH = 65536  # bytes of answers that are sent in one go
 SEND_EVERY = 0.05  # seconds that an answer waits for others at most
 
 _UNRECOGNIZED_OPERATION = Answer(0x0211, "unrecognized operation", outcome=Outcome.OTHER)
-_CLASS_NOT_SUPPORTED = Answer(
-    0x0122,
-    "SOP class not supported",
-    "not the SOP class of this presentation context",
-    Outcome.REFUSED,
-)
-_TOO_LARGE = Answer(0xA700, "out of resources", "larger than this archive takes", Outcome.REFUSED)
-_INTERNAL = Answer(0x0110, "processing failure", "internal error", Outcome.REFUSED)
-_FAILED = "association %d: a service failed"
-_OF_THE_CONNECTION = (PduError, PeerGoneError, PeerSlowError)
 
 
 class Serving:
@@ -68,7 +59,7 @@ class Serving:
     def begin(self, context_id: int, command: Command) -> Exchange:
         """What takes the dataset of a request. Raises `PduError` for what is none."""
         if command.field == C_CANCEL_RQ:
-            return Reply(_INTERNAL)  # of what was answered already: `answer` will say nothing
+            return Reply(INTERNAL)  # of what was answered already: `answer` will say nothing
         if command.field & RESPONSE:
             raise PduError("an answer to nothing that was asked")
         context = self._info.contexts[context_id]
@@ -77,10 +68,10 @@ class Serving:
             return Reply(_UNRECOGNIZED_OPERATION)
         provider = next((p for p in serving if p.serves(context.abstract_syntax)), None)
         if provider is None or command.sop_class_uid != context.abstract_syntax:
-            return Reply(_CLASS_NOT_SUPPORTED)
-        return _Guarded(
+            return Reply(CLASS_NOT_SUPPORTED)
+        return Guarded(
             lambda: provider.begin(self._info, Request(context, command)),
-            self._info.key,
+            f"association {self._info.key}",
             self._settings.max_object_bytes,
         )
 
@@ -150,56 +141,3 @@ class Serving:
 
     def _send(self, data: bytes) -> None:
         self._channel.send(data, self._settings.dimse_timeout)
-
-
-class _Guarded:
-    """A provider's exchange whose bugs cost the peer one request, not the association."""
-
-    def __init__(self, begin: Callable[[], Exchange], key: int, limit: int) -> None:
-        self._key = key
-        self._room = limit
-        self._exchange: Exchange = Reply(_INTERNAL)
-        try:
-            self._exchange = begin()
-        except Exception:
-            log.exception(_FAILED, self._key)
-            self._replace(_INTERNAL)
-
-    def write(self, fragment: memoryview) -> None:
-        self._room -= len(fragment)
-        if self._room < 0:
-            self._replace(_TOO_LARGE)
-            return
-        try:
-            self._exchange.write(fragment)
-        except Exception:
-            log.exception(_FAILED, self._key)
-            self._replace(_INTERNAL)
-
-    def finish(self, is_cancelled: IsCancelled) -> Answer | Iterator[Answer]:
-        try:
-            result = self._exchange.finish(is_cancelled)
-        except _OF_THE_CONNECTION:
-            raise
-        except Exception:
-            log.exception(_FAILED, self._key)
-            self._replace(_INTERNAL)
-            return _INTERNAL
-        return result if isinstance(result, Answer) else self._each(result)
-
-    def _each(self, answers: Iterator[Answer]) -> Iterator[Answer]:
-        try:
-            yield from answers
-        except _OF_THE_CONNECTION:
-            raise
-        except Exception:
-            log.exception(_FAILED, self._key)
-            self._replace(_INTERNAL)
-        yield _INTERNAL  # not reached if a final answer came: nobody asks for a second one
-
-    def discard(self) -> None:
-        self._exchange.discard()
-
-    def _replace(self, answer: Answer) -> None:
-        self._exchange.discard()
-        self._exchange = Reply(answer)

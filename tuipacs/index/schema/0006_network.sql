@@ -1,0 +1,32 @@
+-- Calling other nodes: how, the jobs that do it, what was routed, and storage commitment in both directions.
+
+ALTER TABLE node ADD COLUMN call TEXT NOT NULL DEFAULT '{}';           -- NodeCall as JSON
+ALTER TABLE node ADD COLUMN character_set TEXT NOT NULL DEFAULT '';    -- assumed where it names none
+ALTER TABLE node ADD COLUMN max_results INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE node ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;         -- its lane of jobs
+
+ALTER TABLE job ADD COLUMN node INTEGER NOT NULL DEFAULT 0;            -- whom it calls: its lane; 0: nobody
+ALTER TABLE job ADD COLUMN node_title TEXT NOT NULL DEFAULT '';        -- for when the node is gone
+ALTER TABLE job ADD COLUMN priority INTEGER NOT NULL DEFAULT 1;        -- 0 low, 1 normal, 2 high
+ALTER TABLE job ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;        -- that failed since it was queued, or retried by hand
+ALTER TABLE job ADD COLUMN retry_at REAL;
+ALTER TABLE job ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;          -- of done: with a warning status
+ALTER TABLE job ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE job ADD COLUMN pause_requested INTEGER NOT NULL DEFAULT 0;
+DROP INDEX job_state;
+CREATE INDEX job_open ON job (state, node, priority, id) WHERE state NOT IN ('done', 'failed', 'cancelled', 'dead');
+CREATE INDEX job_finished ON job (finished_at) WHERE finished_at IS NOT NULL;
+
+-- One row for each instance of a job that sends, retrieves or commits.
+CREATE TABLE job_item (
+    job INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    instance INTEGER NOT NULL,               -- 0: not here
+    sop_class_uid TEXT NOT NULL,
+    sop_instance_uid TEXT NOT NULL,
+    state INTEGER NOT NULL DEFAULT 0,        -- 0 waiting, 1 done, 2 done with a warning, 3 failed
+    status INTEGER,                          -- the peer's DIMSE status
+    comment TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (job, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX job_item_state ON job_item (job, state, position);

@@ -1,0 +1,1 @@
+-- Routing: rules, what waits to be judged, and what was decided.

@@ -1,0 +1,85 @@
+"""From a node that is known to a peer that can be called: where, as whom, and over what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tuipacs.certificates.checking import TlsFiles
+from tuipacs.dimse.requestor.loop import RequestorSettings
+from tuipacs.dimse.tls import client_context
+from tuipacs.domain.node import CallService, NodeRecord
+from tuipacs.domain.safe_text import clean
+from tuipacs.errors import NotFoundError, UsageError
+from tuipacs.index import nodes
+from tuipacs.index.database import Index
+from tuipacs.scu.requestor import Peer, PeerTls
+
+
+class Calling:
+    """Makes peers of nodes. Not a service: those that use it have asked for the right to call."""
+
+    def __init__(self, index: Index, ae_title: str, tls: TlsFiles | None) -> None:
+        self._index = index
+        self._ae_title = ae_title
+        self._tls = tls
+        self.ports: Callable[[], tuple[int, ...]] = lambda: ()  # that we listen on
+
+    def node(self, key: int) -> NodeRecord:
+        """A node by its key. Raises `NotFoundError`."""
+        with self._index.read() as reader:
+            found = nodes.node(reader, key)
+        if found is None:
+            raise NotFoundError("there is no such node any more")
+        return found
+
+    def titled(self, ae_title: str) -> NodeRecord:
+        """The node of that title which can be called. Raises `NotFoundError`.
+
+        Of several with one title (each from another address) the first that has a host counts.
+        """
+        with self._index.read() as reader:
+            titled = [node for node in nodes.all_nodes(reader) if node.ae_title == ae_title]
+        for node in titled:
+            if node.call.host:
+                return node
+        raise NotFoundError(f"no node is called {clean(ae_title, limit=40)}")
+
+    def peer(self, node: NodeRecord, service: CallService) -> Peer:
+        """Whom to call for ``service``.
+
+        Raises `UsageError` for a node that is not set up for it, `ConfigError` and what reading
+        them raises for TLS files that cannot be used. Files that were replaced are taken.
+        """
+        call = node.call
+        if not call.host:
+            raise UsageError(
+                f"{node.ae_title} has no host and port to be called at",
+                remedy=f"tuipacs node edit {node.ae_title} --host HOST --port PORT",
+            )
+        if service not in call.services:
+            raise UsageError(
+                f"{node.ae_title} is not asked for {service.value} from here",
+                remedy=f"tuipacs node edit {node.ae_title} --call {service.value}",
+            )
+        return Peer(
+            host=call.host,
+            port=call.port,
+            called_ae_title=node.ae_title,
+            calling_ae_title=call.calling_ae_title or self._ae_title,
+            tls=self._peer_tls(node) if call.use_tls else None,
+            settings=RequestorSettings(
+                connect_timeout=call.connect_timeout,
+                acse_timeout=call.acse_timeout,
+                dimse_timeout=call.dimse_timeout,
+                max_pdu=call.max_pdu,
+            ),
+        )
+
+    def _peer_tls(self, node: NodeRecord) -> PeerTls:
+        if self._tls is None or self._tls.ca is None:
+            raise UsageError(
+                f"{node.ae_title} is to be called over TLS, and tls.ca names nobody to trust",
+                remedy="tuipacs tls ca, then set tls.certificate, tls.key and tls.ca",
+            )
+        context = client_context(self._tls.ca, certificate=self._tls.certificate, key=self._tls.key)
+        return PeerTls(context, node.certificate_sha256)
