@@ -22,7 +22,10 @@ _OF_THE_CONNECTION = (PduError, PeerGoneError, PeerSlowError)
 
 
 class Guarded:
-    """A provider's exchange whose bugs cost the peer one request, not the association."""
+    """An exchange whose bugs cost the peer one request, not the association.
+
+    ``who``: whose request it is, for the log. ``limit``: bytes of its dataset.
+    """
 
     def __init__(self, begin: Callable[[], Exchange], who: str, limit: int) -> None:
         self._who = who
@@ -35,6 +38,7 @@ class Guarded:
             self._replace(INTERNAL)
 
     def write(self, fragment: memoryview) -> None:
+        """Pass it on, up to ``limit`` bytes in all."""
         self._room -= len(fragment)
         if self._room < 0:
             self._replace(_TOO_LARGE)
@@ -46,6 +50,7 @@ class Guarded:
             self._replace(INTERNAL)
 
     def finish(self, is_cancelled: IsCancelled) -> Answer | Iterator[Answer]:
+        """Its own answers; `INTERNAL` instead of a bug."""
         try:
             result = self._exchange.finish(is_cancelled)
         except _OF_THE_CONNECTION:
@@ -67,6 +72,7 @@ class Guarded:
         yield INTERNAL  # not reached if a final answer came: nobody asks for a second one
 
     def discard(self) -> None:
+        """Let go of it."""
         self._exchange.discard()
 
     def _replace(self, answer: Answer) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +13,6 @@ from tuipacs.dimse.contract import (
     AssociationInfo,
     Command,
     Exchange,
-    IsCancelled,
     ListenerSettings,
     Observer,
     Outcome,
@@ -26,8 +24,6 @@ from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.guarding import CLASS_NOT_SUPPORTED, INTERNAL, Guarded
 from tuipacs.dimse.messages import C_CANCEL_RQ, RESPONSE, Message, encode_answer
 from tuipacs.dimse.pdu import encode_data
-
-log = logging.getLogger(__name__)
 
 BATCH = 65536  # bytes of answers that are sent in one go
 SEND_EVERY = 0.05  # seconds that an answer waits for others at most
