@@ -21,7 +21,7 @@ from tuipacs.errors import ForbiddenError
 from tuipacs.index import audit
 from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
-from tuipacs.schema.messages import NodeAddRequest
+from tuipacs.schema.node_messages import NodeAddRequest
 from tuipacs.scp.c_echo import EchoProvider
 from tuipacs.scp.c_find import FindProvider
 from tuipacs.scp.c_store import Store, StoreProvider

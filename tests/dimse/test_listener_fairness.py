@@ -24,7 +24,7 @@ from tuipacs.domain.actor import Actor, ActorKind
 from tuipacs.domain.admission import Admission, UnknownCallers
 from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import NodeService
-from tuipacs.schema.messages import NodeRemoveRequest
+from tuipacs.schema.node_messages import NodeRemoveRequest
 
 MODALITY = "127.0.0.7"
 

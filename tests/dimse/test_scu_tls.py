@@ -22,7 +22,7 @@ from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.dimse.tls import ServerTls, client_context
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import UsageError
-from tuipacs.schema.messages import NodeAddRequest
+from tuipacs.schema.node_messages import NodeAddRequest
 from tuipacs.scu.c_echo import echo
 from tuipacs.scu.c_store import store_files, store_objects
 from tuipacs.scu.requestor import Context, Peer, PeerTls, UserIdentity, open_association

@@ -23,7 +23,7 @@ from tuipacs.dimse.contract import (
 )
 from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import NodeService
-from tuipacs.schema.messages import NodeRemoveRequest
+from tuipacs.schema.node_messages import NodeRemoveRequest
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 CONTEXT = (1, FIND, [IMPLICIT])

@@ -35,7 +35,7 @@ from tuipacs.errors import (
     UidMismatchError,
     UnavailableError,
 )
-from tuipacs.schema.messages import NodeRemoveRequest
+from tuipacs.schema.node_messages import NodeRemoveRequest
 
 TEST_FILES = sorted((Path(pydicom.data.__file__).parent / "test_files").glob("*.dcm"))
 MAX_FILE = 2_000_000  # bytes; the larger test files add time and nothing else

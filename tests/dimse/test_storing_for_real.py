@@ -18,7 +18,7 @@ from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.clock import system_clock
 from tuipacs.domain.node import AssociationState
 from tuipacs.index.database import Index
-from tuipacs.schema.messages import NodeRemoveRequest
+from tuipacs.schema.node_messages import NodeRemoveRequest
 from tuipacs.services.ingest import Ingest
 from tuipacs.services.wakeups import Wakeups
 from tuipacs.storage.local import LocalStore

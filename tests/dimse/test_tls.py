@@ -30,7 +30,7 @@ from tuipacs.dimse.tls import ServerTls, server_context
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import NodeService
-from tuipacs.schema.messages import NodeAddRequest, NodeRemoveRequest
+from tuipacs.schema.node_messages import NodeAddRequest, NodeRemoveRequest
 
 from tests.dimse.archive import ADMIN  # isort: skip
 

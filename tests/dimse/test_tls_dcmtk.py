@@ -16,7 +16,7 @@ from tests.dimse.tls_site import PASSWORD, Site, refused, secure_archive, sha256
 from tuipacs.certificates.making import MadeFiles, Wanted, issue
 from tuipacs.dimse.tls import ServerTls
 from tuipacs.domain.permissions import NodeService
-from tuipacs.schema.messages import NodeAddRequest
+from tuipacs.schema.node_messages import NodeAddRequest
 
 pytestmark = pytest.mark.dcmtk
 CT_FILE = Path(pydicom.data.__file__).parent / "test_files" / "CT_small.dcm"

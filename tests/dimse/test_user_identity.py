@@ -16,7 +16,8 @@ from tuipacs.domain.clock import system_clock
 from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import NodeService
 from tuipacs.index import users
-from tuipacs.schema.messages import NodeAddRequest, NodeRemoveRequest, UserDisableRequest
+from tuipacs.schema.messages import UserDisableRequest
+from tuipacs.schema.node_messages import NodeAddRequest, NodeRemoveRequest
 from tuipacs.services.sessions import Sessions
 from tuipacs.services.users import Users
 

@@ -29,7 +29,8 @@ from tuipacs.domain.node import AssociationRecord, AssociationState
 from tuipacs.domain.permissions import NodeService
 from tuipacs.paths import ArchivePaths
 from tuipacs.schema import operations
-from tuipacs.schema.messages import AuditRequest, Empty, NodeAddRequest
+from tuipacs.schema.messages import AuditRequest, Empty
+from tuipacs.schema.node_messages import NodeAddRequest
 from tuipacs.services.password_hash import PasswordHasher
 
 T = TypeVar("T")

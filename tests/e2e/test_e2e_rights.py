@@ -21,6 +21,7 @@ from tuipacs.domain.level import Level
 from tuipacs.domain.permissions import MATRIX, Permission, Role
 from tuipacs.domain.user import ClientKind
 from tuipacs.schema import messages as m
+from tuipacs.schema import node_messages as n
 from tuipacs.schema import operations
 from tuipacs.schema.operations import Operation
 
@@ -87,8 +88,8 @@ SAMPLES: dict[type[Struct], Struct] = {
     m.FrameRequest: m.FrameRequest(key=1),
     m.InstanceRequest: m.InstanceRequest(key=1),
     m.ExportRequest: m.ExportRequest(uids=("1.2.3",)),
-    m.NodeAddRequest: m.NodeAddRequest(ae_title="", address="", services=()),
-    m.NodeRemoveRequest: m.NodeRemoveRequest(key=999_999),
+    n.NodeAddRequest: n.NodeAddRequest(ae_title="", address="", services=()),
+    n.NodeRemoveRequest: n.NodeRemoveRequest(key=999_999),
     m.ImportRequest: m.ImportRequest(paths=("/nonexistent/tuipacs",)),
     m.JobRequest: m.JobRequest(key=999_999),
     m.AuditRequest: m.AuditRequest(),

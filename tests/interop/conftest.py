@@ -17,10 +17,10 @@ from tuipacs.bootstrap import create_archive
 from tuipacs.certificates.making import KeyKind, Wanted, issue, make_authority
 from tuipacs.certificates.reading import facts_of, read_certificates
 from tuipacs.config import Config, DicomSettings, TlsSettings
-from tuipacs.domain.permissions import NodeService, Role
+from tuipacs.domain.permissions import GIVEN_SERVICES, NodeService, Role
 from tuipacs.paths import ArchivePaths
 from tuipacs.schema import operations
-from tuipacs.schema.messages import NodeAddRequest
+from tuipacs.schema.node_messages import NodeAddRequest
 from tuipacs.services.password_hash import PasswordHasher
 
 CLIENTS = ("ODIL", "DCMJS", "ORTHANC", "DCMTK")
@@ -68,7 +68,7 @@ def archive(certificates: Certificates) -> Iterator[RunningArchive]:
         running.start()
         connection = running.connect()
         for client in CLIENTS:
-            node = NodeAddRequest(ae_title=client, address="", services=tuple(NodeService))
+            node = NodeAddRequest(ae_title=client, address="", services=GIVEN_SERVICES)
             connection.call(operations.NODE_ADD, node)
         shown = read_certificates(certificates.client.certificate)[0]
         bound = NodeAddRequest(

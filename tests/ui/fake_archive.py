@@ -46,6 +46,7 @@ from tuipacs.errors import (
     TuipacsError,
 )
 from tuipacs.schema import messages as m
+from tuipacs.schema import node_messages as n
 from tuipacs.schema import operations as op
 
 NOW = 1795800000.0  # 2026-11-27, a fixed moment
@@ -567,10 +568,10 @@ class FakeArchive:
     def do_incoming_list(self, _: m.Empty) -> m.Incoming:
         return m.Incoming(associations=tuple(self.associations), version=self.incoming_version)
 
-    def do_nodes_list(self, _: m.Empty) -> m.NodeList:
-        return m.NodeList(nodes=tuple(self.nodes))
+    def do_nodes_list(self, _: m.Empty) -> n.NodeList:
+        return n.NodeList(nodes=tuple(self.nodes))
 
-    def do_nodes_add(self, request: m.NodeAddRequest) -> NodeRecord:
+    def do_nodes_add(self, request: n.NodeAddRequest) -> NodeRecord:
         who = (request.ae_title, request.address)
         if any((node.ae_title, node.address) == who for node in self.nodes):
             raise ConflictError(f"{request.ae_title} is known from {request.address} already")
@@ -588,7 +589,7 @@ class FakeArchive:
         self.nodes.append(node)
         return node
 
-    def do_nodes_remove(self, request: m.NodeRemoveRequest) -> m.Empty:
+    def do_nodes_remove(self, request: n.NodeRemoveRequest) -> m.Empty:
         self.nodes = [node for node in self.nodes if node.key != request.key]
         return m.Empty()
 

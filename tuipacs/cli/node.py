@@ -17,6 +17,7 @@ from tuipacs.domain.node import NodeRecord, proof_words
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import NotFoundError, UsageError
 from tuipacs.schema import messages as m
+from tuipacs.schema import node_messages as n
 from tuipacs.schema import operations as op
 
 app = typer.Typer(help="Known remote AEs: add, list, remove.", no_args_is_help=True)
@@ -53,7 +54,7 @@ def add(
 ) -> None:
     """Let an AE use this archive."""
     own = _certificate_hash(certificate)
-    request = m.NodeAddRequest(
+    request = n.NodeAddRequest(
         ae_title=ae_title,
         address=address,
         services=tuple(service or (NodeService.ECHO, NodeService.STORE)),
@@ -141,7 +142,7 @@ def remove(
     """Forget a node; its associations end."""
     with connected(ctx) as connection:
         found = _only(connection, node)
-        connection.call(op.NODE_REMOVE, m.NodeRemoveRequest(key=found.key))
+        connection.call(op.NODE_REMOVE, n.NodeRemoveRequest(key=found.key))
     print_lines([f"forgot {_words(found)}"])
 
 

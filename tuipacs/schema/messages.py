@@ -8,8 +8,8 @@ from tuipacs.domain.audit import AuditRecord
 from tuipacs.domain.frame import WindowRequest
 from tuipacs.domain.job import JobRecord, Refusal
 from tuipacs.domain.level import Level
-from tuipacs.domain.node import AssociationRecord, NodeRecord
-from tuipacs.domain.permissions import NodeService, Role
+from tuipacs.domain.node import AssociationRecord
+from tuipacs.domain.permissions import Role
 from tuipacs.domain.query import SortKey
 from tuipacs.domain.records import InstanceRecord, PatientRecord, SeriesRecord, StudyRecord
 from tuipacs.domain.system import Totals
@@ -272,33 +272,6 @@ class ExportPlan(Message, frozen=True, kw_only=True):
     """All objects of an export, ordered by study, series, instance number."""
 
     entries: tuple[ExportEntry, ...]
-
-
-class NodeAddRequest(Message, frozen=True, kw_only=True):
-    """A new known node. ``address`` is an IP address, a CIDR, or empty for any.
-
-    ``certificate_sha256``: 64 hexadecimal digits, or empty for no certificate of its own.
-    """
-
-    ae_title: str
-    address: str
-    services: tuple[NodeService, ...]
-    description: str = ""
-    certificate_sha256: str = ""
-    require_tls: bool = False
-    require_identity: bool = False
-
-
-class NodeRemoveRequest(Message, frozen=True, kw_only=True):
-    """Forget a node; its associations end."""
-
-    key: int
-
-
-class NodeList(Message, frozen=True, kw_only=True):
-    """All known nodes."""
-
-    nodes: tuple[NodeRecord, ...]
 
 
 class Incoming(Message, frozen=True, kw_only=True):

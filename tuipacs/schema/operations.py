@@ -19,6 +19,7 @@ from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.system import Health, SystemStatus
 from tuipacs.domain.user import Identity, Session, UserRecord
 from tuipacs.schema import messages as m
+from tuipacs.schema import node_messages as n
 
 Request = TypeVar("Request", bound=Struct)
 Answer = TypeVar("Answer", bound=Struct)
@@ -68,9 +69,9 @@ DOCUMENT = Operation("objects.document", m.InstanceRequest, Document)
 EXPORT_PLAN = Operation("objects.export_plan", m.ExportRequest, m.ExportPlan)
 
 INCOMING = Operation("incoming.list", m.Empty, m.Incoming)
-NODES = Operation("nodes.list", m.Empty, m.NodeList)
-NODE_ADD = Operation("nodes.add", m.NodeAddRequest, NodeRecord)
-NODE_REMOVE = Operation("nodes.remove", m.NodeRemoveRequest, m.Empty)
+NODES = Operation("nodes.list", m.Empty, n.NodeList)
+NODE_ADD = Operation("nodes.add", n.NodeAddRequest, NodeRecord)
+NODE_REMOVE = Operation("nodes.remove", n.NodeRemoveRequest, m.Empty)
 
 IMPORT = Operation("imports.submit", m.ImportRequest, JobRecord)
 JOBS = Operation("jobs.list", m.Empty, m.JobList)

@@ -23,7 +23,8 @@ from tuipacs.domain.safe_text import clean
 from tuipacs.errors import ConflictError, NotFoundError, TuipacsError, UsageError
 from tuipacs.index import nodes, users
 from tuipacs.index.database import Index
-from tuipacs.schema.messages import Empty, NodeAddRequest, NodeList, NodeRemoveRequest
+from tuipacs.schema.messages import Empty
+from tuipacs.schema.node_messages import NodeAddRequest, NodeList, NodeRemoveRequest
 from tuipacs.services.guard import Service, about, before_login, guarded
 
 log = logging.getLogger(__name__)

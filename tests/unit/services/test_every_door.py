@@ -35,6 +35,7 @@ from tuipacs.errors import ForbiddenError, TuipacsError
 from tuipacs.index import audit
 from tuipacs.paths import ArchivePaths
 from tuipacs.schema import messages as m
+from tuipacs.schema import node_messages as n
 from tuipacs.schema.operations import ALL
 from tuipacs.services.guard import Service
 from tuipacs.services.ingest import Ingest
@@ -189,10 +190,10 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "jobs.refusals": lambda: (m.JobRequest(key=1),),
     "jobs.show": lambda: (m.JobRequest(key=1),),
     "nodes.add": lambda: (
-        m.NodeAddRequest(ae_title="CT9", address="", services=(NodeService.ECHO,)),
+        n.NodeAddRequest(ae_title="CT9", address="", services=(NodeService.ECHO,)),
     ),
     "nodes.list": lambda: (m.Empty(),),
-    "nodes.remove": lambda: (m.NodeRemoveRequest(key=1),),
+    "nodes.remove": lambda: (n.NodeRemoveRequest(key=1),),
     "objects.document": lambda: (m.InstanceRequest(key=1),),
     "objects.elements": lambda: (m.InstanceRequest(key=1),),
     "objects.export_plan": lambda: (m.ExportRequest(uids=("1.2.3",)),),

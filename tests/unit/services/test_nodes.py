@@ -15,7 +15,8 @@ from tuipacs.errors import ConflictError, ForbiddenError, NotFoundError, UsageEr
 from tuipacs.index import audit
 from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
-from tuipacs.schema.messages import Empty, NodeAddRequest, NodeRemoveRequest
+from tuipacs.schema.messages import Empty
+from tuipacs.schema.node_messages import NodeAddRequest, NodeRemoveRequest
 from tuipacs.services.nodes import Nodes
 
 ECHO, STORE = NodeService.ECHO, NodeService.STORE

@@ -13,7 +13,7 @@ from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import ConflictError, TuipacsError, UsageError
 from tuipacs.schema import operations as op
-from tuipacs.schema.messages import NodeAddRequest
+from tuipacs.schema.node_messages import NodeAddRequest
 from tuipacs.ui.dialogs.dialog import Dialog, label
 from tuipacs.ui.screens.first_run import check_ae_title
 from tuipacs.ui.widgets.choices import Tick

@@ -9,7 +9,8 @@ from textual.widget import Widget
 
 from tuipacs.domain.node import NodeRecord, proof_words
 from tuipacs.schema import operations as op
-from tuipacs.schema.messages import Changes, Empty, NodeRemoveRequest
+from tuipacs.schema.messages import Changes, Empty
+from tuipacs.schema.node_messages import NodeRemoveRequest
 from tuipacs.ui import actions
 from tuipacs.ui import format as f
 from tuipacs.ui.dialogs.confirm import Confirm
