@@ -13,7 +13,7 @@ from tuipacs import __version__
 from tuipacs.config import Config, TlsSettings, render
 from tuipacs.dicom.pixels.process import PixelWorker, PixelWorkers
 from tuipacs.dimse.acceptor.listener import Listener
-from tuipacs.dimse.contract import ListenerSettings
+from tuipacs.dimse.contract import ListenerSettings, ServiceProvider
 from tuipacs.dimse.tls import ServerTls, files_of
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.clock import Clock, system_clock
@@ -118,14 +118,15 @@ class Archive:
             flushes=(verification.flush, authentication.flush),
         )
         nodes = Nodes(index, clock, unknown_callers=UnknownCallers(config.dicom.unknown_callers))
+        self.providers: tuple[ServiceProvider, ...] = (
+            EchoProvider(nodes, verification),
+            StoreProvider(nodes, self._ingest, config.dicom.refuse_sop_classes),
+            FindProvider(nodes, Query(index, clock), config.dicom.ae_title),
+        )
         self._listener = Listener(
             _listener_settings(config),
             admit=nodes.admit,
-            providers=(
-                EchoProvider(nodes, verification),
-                StoreProvider(nodes, self._ingest, config.dicom.refuse_sop_classes),
-                FindProvider(nodes, Query(index, clock), config.dicom.ae_title),
-            ),
+            providers=self.providers,
             observer=board,
             on_thread_end=index.close,
             tls=self._tls,

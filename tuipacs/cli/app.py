@@ -18,6 +18,7 @@ from tuipacs import __version__
 from tuipacs.cli import (
     audit,
     config,
+    conformance,
     demo,
     doctor,
     export,
@@ -138,6 +139,7 @@ app.command("stop")(stop.stop)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
+app.command("conformance")(conformance.conformance)
 app.command("import")(import_.import_paths)
 app.command("find")(find.find)
 app.command("show")(show.show)

@@ -84,6 +84,19 @@ UNDECLARED_TEXT = "a text has non-ASCII bytes, and no character set is named"
 BAD_ESCAPE = "a text has an escape sequence that its character set does not allow"
 
 
+_MULTI_BYTE = frozenset(("58", "87", "149", "159"))  # with code extensions only
+
+
+def supported_terms() -> list[tuple[str, str]]:
+    """Each defined term that is read, and its form with code extensions; empty if it has none."""
+    terms = [
+        ("" if number in _MULTI_BYTE else f"ISO_IR {number}", f"ISO 2022 IR {number}")
+        for number in _REGISTERED
+        if number != "192"
+    ]
+    return [*terms, *((term, "") for term in _WITHOUT_EXTENSIONS)]
+
+
 class Charset(NamedTuple):
     """How the texts of one dataset are read. Get it from :func:`charset_of`.
 

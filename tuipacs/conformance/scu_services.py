@@ -1,0 +1,70 @@
+"""Section 4.2.1.5: the services that this archive uses, and how it takes their answers."""
+
+from __future__ import annotations
+
+from tuipacs.conformance.facts import Facts, named, syntaxes
+from tuipacs.conformance.markdown import bullets, heading, paragraph, table
+from tuipacs.dimse.syntaxes import (
+    STORAGE_COMMITMENT,
+    STUDY_ROOT_FIND,
+    STUDY_ROOT_GET,
+    STUDY_ROOT_MOVE,
+    VERIFICATION,
+    is_identifier_syntax,
+)
+
+
+def used(facts: Facts) -> list[str]:
+    """Section 4.2.1.5."""
+    lines = heading("4.2.1.5", "Services used")
+    lines += paragraph(
+        "An association is requested when a person, a command, a job or a routing rule needs one,"
+        " and only with nodes that are set up for the service. It is released after its requests;"
+        " a job opens one for all its objects. What failed for want of a connection or of the"
+        " peer's resources is tried again, after 30 seconds, doubling to 10 minutes, 10 times."
+    )
+    classes = (VERIFICATION, STUDY_ROOT_FIND, STUDY_ROOT_MOVE, STUDY_ROOT_GET, STORAGE_COMMITMENT)
+    lines += table(
+        ("Abstract syntax", "UID", "Role"),
+        [(name, uid, _role(uid)) for name, uid in named(classes)]
+        + [("Storage: classes of the objects to be sent", "Annex 8.1", "SCU; SCP within C-GET")],
+    )
+    lines += table(("Transfer syntax of identifiers", "UID"), named(_identifier_syntaxes()))
+    lines += heading("4.2.1.5.1", "Storage")
+    lines += bullets(
+        (
+            "Each SOP class is proposed in the transfer syntax in which its objects are stored; as"
+            " a fallback the preferred syntaxes of the node and Implicit VR Little Endian. An"
+            " object is decompressed only if the peer does not take it as it is stored.",
+            "0x0000: done. 0xB000 to 0xBFFF, 0x0001, 0x0107, 0x0116: done, with the warning in the"
+            " job's log. 0xA7xx and 0x0213: tried again later. All others: failed, with the"
+            " status and the peer's comment in the job's log.",
+        )
+    )
+    lines += heading("4.2.1.5.2", "Query and retrieve")
+    lines += bullets(
+        (
+            "Matches that are not of the level or the study that was asked for are dropped, and"
+            " told.",
+            "What has come is what the index then holds: a peer's counts are shown, not trusted.",
+            "C-GET takes the objects that were asked for and refuses others.",
+        )
+    )
+    lines += heading("4.2.1.5.3", "Storage commitment")
+    return lines + bullets(
+        (
+            "The report is awaited on an association that the peer opens as SCP, or on the one of"
+            " the request.",
+            "An object is shown as committed if a report of the node that was asked, for the"
+            " transaction, names it among the successful ones.",
+        )
+    )
+
+
+def _role(uid: str) -> str:
+    return "SCU; SCP for its own reports" if uid == STORAGE_COMMITMENT else "SCU"
+
+
+def _identifier_syntaxes() -> list[str]:
+    little = [uid for uid in syntaxes(is_identifier_syntax) if not uid.endswith(".2.2")]
+    return sorted(little, reverse=True)
