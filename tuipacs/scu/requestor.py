@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from tuipacs.dimse.requestor.messages import encode_cancel, encode_request
 from tuipacs.dimse.requestor.negotiation import Proposal, UserIdentity, result_words
 from tuipacs.dimse.requestor.opening import associate
 from tuipacs.dimse.requestor.sending import DatasetSource
+from tuipacs.dimse.requestor.serving import Begin
 from tuipacs.dimse.syntaxes import VERIFICATION, name_of
 from tuipacs.domain.ae_title import check_ae_title
 from tuipacs.domain.node import ContextOutcome
@@ -95,6 +96,11 @@ class Association:
         """Whether the peer took this very pair of syntaxes."""
         return context in self._accepted
 
+    @property
+    def accepted(self) -> Sequence[Context]:
+        """All that the peer took."""
+        return tuple(self._accepted)
+
     def refusal(self, context: Context) -> str:
         """Why the peer did not take it: "X does not take CT ... in JPEG ...: SOP class not ..."."""
         reason = self._refused.get(context, "it was not proposed")
@@ -153,6 +159,10 @@ class Association:
         """C-ECHO (PS3.7 9.1.5), on whichever context it was accepted."""
         return self._exchange(self.context_of(VERIFICATION), C_ECHO_RQ)
 
+    def has(self, abstract_syntax: str) -> bool:
+        """Whether the peer took the abstract syntax with any transfer syntax."""
+        return any(context.abstract_syntax == abstract_syntax for context in self._accepted)
+
     def context_of(self, abstract_syntax: str) -> AcceptedContext:
         """The first accepted context of an abstract syntax. Raises `UsageError` without one."""
         for context in self._accepted.values():
@@ -198,6 +208,7 @@ class Association:
         sop_instance_uid: str = "",
         source: DatasetSource | None = None,
         move_originator: tuple[str, int] | None = None,
+        move_destination: str = "",
     ) -> Sent:
         """Send a request whose answers `receive` will give. Raises `AssociationFailedError`."""
         request = Sent(context, command_field, self._engine.next_message_id(), sop_instance_uid)
@@ -208,16 +219,49 @@ class Association:
             has_dataset=source is not None,
             sop_instance_uid=sop_instance_uid,
             move_originator=move_originator,
+            move_destination=move_destination,
         )
         self._engine.send(request, command, source)
         return request
 
-    def receive(self, *, is_final: bool = True) -> Received:
+    def act(
+        self,
+        field: int,
+        encode: Callable[[int], bytes],
+        context: AcceptedContext,
+        sop_instance_uid: str,
+        source: DatasetSource,
+    ) -> Response:
+        """A request of a normalized service (N-...); ``encode`` makes it of its message ID."""
+        request = Sent(context, field, self._engine.next_message_id(), sop_instance_uid)
+        try:
+            self._engine.send(request, encode(request.message_id), source)
+            return response_of(self.receive())
+        except AssociationFailedError:
+            return Response(None, self.end)
+
+    def receive(self, *, is_final: bool = True, patience: int = 1) -> Received:
         """The next answer to what was sent; ``is_final``: expect only one.
+
+        ``patience``: DIMSE timeouts that it may take. Raises `AssociationFailedError`.
+        """
+        return self._engine.receive(is_final=is_final, patience=patience)
+
+    def serve(self, field: int, sop_classes: frozenset[str], begin: Begin) -> None:
+        """Take this request of the peer (C-STORE, N-EVENT-REPORT), for SOP classes accepted so."""
+        self._engine.serve(field, sop_classes, begin)
+
+    @property
+    def served(self) -> int:
+        """Requests of the peer that have their answer."""
+        return self._engine.served
+
+    def attend(self, seconds: float) -> bool:
+        """Wait for a request of the peer, and serve it. False if none began in time.
 
         Raises `AssociationFailedError`.
         """
-        return self._engine.receive(is_final=is_final)
+        return self._engine.attend(seconds)
 
     def cancel(self, request: Sent) -> None:
         """Ask the peer to stop answering (C-CANCEL); its last answer still comes."""

@@ -37,6 +37,10 @@ class SourceObject:
     The UIDs are the dataset's own, and the transfer syntax the one it is really in: a peer checks
     the first two, and can read nothing under a wrong third. ``open`` is called when its turn
     comes, and what it gives is closed after it.
+
+    ``transcode`` gives the dataset in another transfer syntax, in a file of its own; None: it is
+    sent as it is or not at all. ``key`` is for the caller, who finds it in the outcome. ``fault``:
+    why this object cannot be sent at all, known before anything was tried.
     """
 
     sop_class_uid: str
@@ -44,34 +48,65 @@ class SourceObject:
     transfer_syntax_uid: str
     header_size: int
     open: Callable[[], BinaryIO]
+    transcode: Callable[[str], BinaryIO] | None = None
+    key: int = 0
+    fault: str = ""
 
     @property
     def context(self) -> Context:
-        """What has to be accepted for it."""
+        """What has to be accepted for it as it is."""
         return Context(self.sop_class_uid, self.transfer_syntax_uid)
 
 
-def opened(source: SourceObject) -> tuple[BinaryIO, DatasetSource]:
-    """The open file of an object, and its dataset in it. Raises `SourceFailedError`."""
+def opened(
+    source: SourceObject, transfer_syntax_uid: str | None = None
+) -> tuple[BinaryIO, DatasetSource]:
+    """The open file of an object, and its dataset in it, in a syntax that `pick` has chosen.
+
+    Without one it is what it is stored in. Close the file when the dataset was read. Raises
+    `SourceFailedError`, and so may the reading: that object cannot be sent, others can.
+    """
+    if source.fault:
+        raise SourceFailedError(source.fault)
+    syntax = transfer_syntax_uid or source.transfer_syntax_uid
+    if syntax != source.transfer_syntax_uid:
+        return _measured(_transcoded(source, syntax), 0, syntax)
+    file, dataset = _measured(_open(source.open), source.header_size, syntax)
+    if dataset.left % 2:
+        file.close()
+        raise SourceFailedError("its dataset has an odd length, which no message can carry")
+    return file, dataset
+
+
+def _transcoded(source: SourceObject, syntax: str) -> BinaryIO:
+    transcode = source.transcode
+    if transcode is None:
+        raise SourceFailedError("it can only be sent as it is stored")
+    return _open(lambda: transcode(syntax))
+
+
+def _open(opener: Callable[[], BinaryIO]) -> BinaryIO:
     try:
-        file = source.open()
+        return opener()
     except TuipacsError as error:
         raise SourceFailedError(error.message) from error
     except OSError as error:
         raise SourceFailedError(f"it cannot be opened: {error.strerror}") from error
+
+
+def _measured(
+    file: BinaryIO, header_size: int, transfer_syntax_uid: str
+) -> tuple[BinaryIO, DatasetSource]:
     try:
-        size = file.seek(0, os.SEEK_END) - source.header_size
-        file.seek(source.header_size)
+        size = file.seek(0, os.SEEK_END) - header_size
+        file.seek(header_size)
     except OSError as error:
         file.close()
         raise SourceFailedError(f"it cannot be read: {error.strerror}") from error
     if size <= 0:
         file.close()
         raise SourceFailedError("it has no dataset")
-    padded = bool(size % 2)
-    if padded and source.transfer_syntax_uid not in DEFLATED:
-        file.close()
-        raise SourceFailedError("its dataset has an odd length, which no message can carry")
+    padded = bool(size % 2) and transfer_syntax_uid in DEFLATED
     return file, DatasetSource(file, size, padded=padded)  # type: ignore[arg-type]
 
 

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from openjpeg.utils import decode as openjpeg_decode
 from PIL import Image
 
+from tuipacs.dicom.pixels.codes import RLE
 from tuipacs.dicom.pixels.codestream import Codestream, Coding, inspect
 from tuipacs.dicom.pixels.gdcm_codec import decode_with_gdcm
-from tuipacs.dicom.pixels.header import RLE, PixelHeader
+from tuipacs.dicom.pixels.header import PixelHeader
 from tuipacs.dicom.pixels.rle import decode_rle
 from tuipacs.domain.safe_text import clean
 from tuipacs.errors import DecodeError

@@ -6,7 +6,8 @@ import struct
 from itertools import pairwise
 
 from tuipacs.dicom.pixels import limits
-from tuipacs.dicom.pixels.header import RLE, PixelHeader
+from tuipacs.dicom.pixels.codes import RLE
+from tuipacs.dicom.pixels.header import PixelHeader
 from tuipacs.dicom.pixels.source import Source
 from tuipacs.errors import DecodeError
 

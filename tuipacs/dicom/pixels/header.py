@@ -8,6 +8,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from tuipacs.dicom.encoding import NATIVE, REFERENCED
 from tuipacs.dicom.pixels import limits
+from tuipacs.dicom.pixels.codes import CODESTREAMS, RLE, VIDEO
 from tuipacs.dicom.pixels.source import Source, name_of
 from tuipacs.dicom.pixels.values import integer, text
 from tuipacs.errors import DecodeError
@@ -15,16 +16,6 @@ from tuipacs.errors import DecodeError
 _GREY = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
 _COLOUR = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT"})
 _NATIVE = NATIVE | {DeflatedExplicitVRLittleEndian}
-RLE = "1.2.840.10008.1.2.5"
-_CODESTREAMS = frozenset(
-    f"1.2.840.10008.1.2.4.{number}"
-    for number in (50, 51, 57, 70, 80, 81, 90, 91, 92, 93, 201, 202, 203)
-)
-_VIDEO = frozenset(
-    f"1.2.840.10008.1.2.4.{number}{fragmentable}"
-    for number in range(100, 109)
-    for fragmentable in ("", ".1")
-)
 
 
 class PixelHeader(Struct, frozen=True, kw_only=True):
@@ -114,7 +105,7 @@ def _between(dataset: Dataset, keyword: str, low: int, high: int) -> int:
 
 
 def _refuse_what_is_no_picture(source: Source, syntax: UID) -> None:
-    if syntax in _VIDEO:
+    if syntax in VIDEO:
         raise DecodeError(f"this is a video ({name_of(syntax)}); moving pictures cannot be shown")
     if syntax in REFERENCED or "PixelDataProviderURL" in source.dataset:
         raise DecodeError("the pixels are not in this object, only a reference to a server")
@@ -123,7 +114,7 @@ def _refuse_what_is_no_picture(source: Source, syntax: UID) -> None:
         if "MIMETypeOfEncapsulatedDocument" in source.dataset:
             raise DecodeError(f"this is a document, not a picture ({kind})")
         raise DecodeError(f"this object has no pixel data ({kind})")
-    if syntax not in _NATIVE | _CODESTREAMS | {RLE}:
+    if syntax not in _NATIVE | CODESTREAMS | {RLE}:
         raise DecodeError(
             f"this program has no decoder for this transfer syntax ({name_of(syntax)})"
         )

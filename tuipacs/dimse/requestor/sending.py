@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from tuipacs.dimse.requestor.faults import SourceFailedError
@@ -22,12 +23,16 @@ class DatasetSource:
 
     ``padded``: a NUL goes after them. The length of a dataset in a message is even, and peers
     built on DCMTK abort for an odd one.
+
+    ``pace`` is told how many bytes are about to leave, block by block: it may sleep, and what it
+    raises ends the association.
     """
 
     def __init__(self, file: Readable, size: int, *, padded: bool = False) -> None:
         self._file = file
         self._unread = size
         self.left = size + padded
+        self.pace: Callable[[int], None] | None = None
 
     def read_into(self, view: memoryview) -> None:
         """Fill ``view``. Raises `SourceFailedError`, also if the file ends before."""
@@ -44,3 +49,5 @@ class DatasetSource:
         view[wanted:] = bytes(len(view) - wanted)
         self._unread -= wanted
         self.left -= len(view)
+        if self.pace is not None:
+            self.pace(len(view))

@@ -1,0 +1,108 @@
+"""What is sent to others: which instances, in which order, and where their bytes are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tuipacs.index.database import Reader
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One instance as a sender needs it. The UIDs are the dataset's own."""
+
+    key: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    blob_key: str
+    header_size: int
+    dataset_size: int
+    dataset_sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What so many instances come to: (SOP class, transfer syntax) pairs, bytes of datasets."""
+
+    pairs: tuple[tuple[str, str], ...]
+    size: int
+    count: int
+
+
+def named(
+    reader: Reader,
+    *,
+    patients: Sequence[int] | None = None,
+    studies: Sequence[str] = (),
+    series: Sequence[str] = (),
+    instances: Sequence[str] = (),
+) -> list[int]:
+    """Keys of the instances that these name, in the order to send them in.
+
+    ``patients`` are keys of rows, the others UIDs. Every list that is given restricts, and its
+    values are alternatives; none at all names nothing. Of several versions of one SOP instance the
+    first is named, as C-FIND answers, and none twice.
+    """
+    conditions, parameters = [], []
+    for column, values in (
+        ("st.patient", patients),
+        ("st.study_instance_uid", studies or None),
+        ("s.series_instance_uid", series or None),
+        ("i.sop_instance_uid", instances or None),
+    ):
+        if values is not None:
+            conditions.append(f"{column} IN (SELECT value FROM json_each(?))")
+            parameters.append(json.dumps(list(values)))
+    if not conditions:
+        return []
+    found: dict[str, tuple[int, int]] = {}  # SOP Instance UID -> (version, key)
+    for key, uid, version in reader.execute(
+        "SELECT i.id, i.sop_instance_uid, i.version FROM study st"
+        " JOIN series s ON s.study = st.id JOIN instance i ON i.series = s.id"
+        f" WHERE {' AND '.join(conditions)}"
+        " ORDER BY st.id, s.sort_number, s.id, i.sort_number, i.id",
+        parameters,
+    ):
+        if uid not in found or version < found[uid][0]:
+            found[uid] = version, key
+    return [key for _, key in found.values()]
+
+
+def load(reader: Reader, keys: Sequence[int]) -> Load:
+    """What these instances come to; keys that are gone count nothing."""
+    pairs: dict[tuple[str, str], None] = {}
+    size = count = 0
+    for batch in _batches(keys):
+        for sop_class, syntax, number, total in reader.execute(
+            "SELECT sop_class_uid, transfer_syntax_uid, count(*), sum(dataset_size) FROM instance"
+            " WHERE id IN (SELECT value FROM json_each(?)) GROUP BY 1, 2 ORDER BY min(id)",
+            (json.dumps(batch),),
+        ):
+            pairs[sop_class, syntax] = None
+            size += total
+            count += number
+    return Load(tuple(pairs), size, count)
+
+
+def outgoing(reader: Reader, keys: Sequence[int]) -> dict[int, Outgoing]:
+    """Instances by key; those that are gone are left out."""
+    return {
+        row[0]: Outgoing(*row)
+        for row in reader.execute(
+            "SELECT id, sop_class_uid, sop_instance_uid, transfer_syntax_uid, blob_key,"
+            " header_size, dataset_size, dataset_sha256 FROM instance"
+            " WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(keys)),),
+        )
+    }
+
+
+def _batches(keys: Iterable[int]) -> Iterator[list[int]]:
+    listed = list(keys)
+    for start in range(0, len(listed), _BATCH):
+        yield listed[start : start + _BATCH]
