@@ -1,8 +1,10 @@
 """What the tests have Debian's odil do; run by the system's Python, which is the one that has odil.
 
-Standard input: {"port", "called", "files": [path], "find": {keyword: value}}, files and find
-optional. Each service has an association of its own. Standard output: {"echo": "answered",
-"stored": [path], "found": [DICOM JSON]}, or {"refused": why} when an association or a request was.
+Standard input: {"port", "called", "files": [path], "find": {keyword: value}, "get": study UID,
+"move": {"study", "destination", "port"}}, all but port and called optional. Each service has an
+association of its own. Standard output: {"echo": "answered", "stored": [path], "found": [DICOM
+JSON], "got": [SOP Instance UID], "moved": [SOP Instance UID]}, or {"refused": why} when an
+association or a request was.
 """
 
 import json
@@ -11,15 +13,25 @@ import sys
 import odil
 
 IMPLICIT = odil.registry.ImplicitVRLittleEndian
+EXPLICIT = odil.registry.ExplicitVRLittleEndian
 STUDY_ROOT_FIND = odil.registry.StudyRootQueryRetrieveInformationModelFind
+STUDY_ROOT_GET = odil.registry.StudyRootQueryRetrieveInformationModelGet
+STUDY_ROOT_MOVE = odil.registry.StudyRootQueryRetrieveInformationModelMove
+Role = odil.AssociationParameters.PresentationContext.Role
+TAKEN = (odil.registry.CTImageStorage, odil.registry.MRImageStorage)
 
 
-def associate(asked, contexts):
-    """An open association that proposes (abstract syntax, transfer syntax) pairs."""
-    role = odil.AssociationParameters.PresentationContext.Role.SCU
+def associate(asked, contexts, taken=()):
+    """An open association that proposes (abstract syntax, transfer syntax) pairs.
+
+    Of ``taken`` we are the SCP as well.
+    """
     proposed = [
         odil.AssociationParameters.PresentationContext(2 * number + 1, abstract, [syntax], role)
-        for number, (abstract, syntax) in enumerate(contexts)
+        for number, (abstract, syntax, role) in enumerate(
+            [(*context, Role.SCU) for context in contexts]
+            + [(abstract, EXPLICIT, Role.SCP) for abstract in taken]
+        )
     ]
     association = odil.Association()
     association.set_peer_host("127.0.0.1")
@@ -75,6 +87,36 @@ def find(asked):
     return found
 
 
+def of_study(study):
+    """An identifier of the study level."""
+    keys = odil.DataSet()
+    keys.add("QueryRetrieveLevel", [b"STUDY"])
+    keys.add("StudyInstanceUID", [study.encode()])
+    return keys
+
+
+def get(asked):
+    """C-GET of a study: the SOP Instance UIDs of what came."""
+    association = associate(asked, [(STUDY_ROOT_GET, EXPLICIT)], TAKEN)
+    client = odil.GetSCU(association)
+    client.set_affected_sop_class(STUDY_ROOT_GET)
+    got = [text(data, "SOPInstanceUID") for data in client.get(of_study(asked["get"]))]
+    association.release()
+    return got
+
+
+def move(asked):
+    """C-MOVE of a study to a port of our own: the SOP Instance UIDs of what came."""
+    association = associate(asked, [(STUDY_ROOT_MOVE, EXPLICIT)])
+    client = odil.MoveSCU(association)
+    client.set_affected_sop_class(STUDY_ROOT_MOVE)
+    client.set_move_destination(asked["move"]["destination"])
+    client.set_incoming_port(asked["move"]["port"])
+    moved = [text(data, "SOPInstanceUID") for data in client.move(of_study(asked["move"]["study"]))]
+    association.release()
+    return moved
+
+
 def main():
     """Do what standard input asks."""
     asked = json.load(sys.stdin)
@@ -84,6 +126,10 @@ def main():
             answer["stored"] = store(asked)
         if "find" in asked:
             answer["found"] = find(asked)
+        if "get" in asked:
+            answer["got"] = get(asked)
+        if "move" in asked:
+            answer["moved"] = move(asked)
     except odil.Exception as refusal:
         answer = {"refused": str(refusal)}
     json.dump(answer, sys.stdout)

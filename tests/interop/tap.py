@@ -15,13 +15,17 @@ _C_STORE_RQ = b"\x01\x00"
 
 
 class Tap:
-    """A TCP relay on loopback: connect to `port` instead of the archive's; then ask `stored`."""
+    """A TCP relay on loopback: connect to `port` instead of the archive's; then ask `stored`.
+
+    Before another program it takes down what the archive sends to that (C-MOVE, send jobs).
+    """
 
     def __init__(self, archive_port: int) -> None:
         self._archive_port = archive_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._wake, self._stop = socket.socketpair()
         self._sent: list[bytearray] = []
+        self._given: list[bytearray] = []
         self._thread = threading.Thread(target=self._relay)
         self._thread.start()
 
@@ -33,6 +37,10 @@ class Tap:
     def stored(self) -> dict[str, bytes]:
         """SOP Instance UID to the dataset, of every C-STORE request that came whole."""
         return {uid: data for sent in self._sent for uid, data in stores(bytes(sent))}
+
+    def given(self) -> dict[str, bytes]:
+        """As `stored`, of the requests that came the other way, on the caller's association."""
+        return {uid: data for given in self._given for uid, data in stores(bytes(given))}
 
     def close(self) -> None:
         """Close all connections."""
@@ -57,6 +65,7 @@ class Tap:
                         other |= {client: archive, archive: client}
                         heard |= {client: bytearray(), archive: bytearray()}
                         self._sent.append(heard[client])
+                        self._given.append(heard[archive])
                         selector.register(client, selectors.EVENT_READ)
                         selector.register(archive, selectors.EVENT_READ)
                     elif source in other and not _pass_on(source, other[source], heard[source]):
