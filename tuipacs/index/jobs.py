@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tuipacs.domain.ingest import IngestResult
-from tuipacs.domain.job import JobKind, JobRecord, JobState, Refusal
+from tuipacs.domain.job import JobKind, JobPriority, JobRecord, JobState, Refusal
+from tuipacs.domain.node import NodeRecord
 from tuipacs.index.database import Reader, Transaction
 from tuipacs.index.tables import Job, JobRefusal
 
-HISTORY = 500  # jobs on the list
 _COLUMN = {
     IngestResult.STORED: "stored",
     IngestResult.CONFLICT: "stored",
@@ -18,9 +18,17 @@ _COLUMN = {
 
 
 def add(
-    tx: Transaction, kind: JobKind, title: str, payload: str, submitted_by: str, at: float
+    tx: Transaction,
+    kind: JobKind,
+    title: str,
+    payload: str,
+    submitted_by: str,
+    at: float,
+    *,
+    node: NodeRecord | None = None,
+    priority: int = JobPriority.NORMAL,
 ) -> int:
-    """Queue a job and return its key."""
+    """Queue a job and return its key. ``node``: whom it calls, and so its lane."""
     query = Job.insert(
         kind=kind.value,
         state=JobState.QUEUED.value,
@@ -28,6 +36,9 @@ def add(
         payload=payload,
         submitted_by=submitted_by,
         created_at=at,
+        node=node.key if node else 0,
+        node_title=node.ae_title if node else "",
+        priority=int(priority),
     )
     return int(query.execute(tx.database))
 
@@ -38,10 +49,21 @@ def get(reader: Reader, key: int, now: float) -> JobRecord | None:
     return next((_record(job, now) for job in found), None)
 
 
-def newest(reader: Reader, now: float) -> tuple[JobRecord, ...]:
-    """Jobs, newest first."""
-    found = Job.select().order_by(Job.id.desc()).limit(HISTORY).execute(reader.database)
-    return tuple(_record(job, now) for job in found)
+def newest(
+    reader: Reader,
+    now: float,
+    *,
+    limit: int = 500,
+    open_only: bool = False,
+    node: int | None = None,
+) -> tuple[JobRecord, ...]:
+    """Jobs, newest first; of one lane, and those that have not ended, if so wanted."""
+    query = Job.select().order_by(Job.id.desc()).limit(limit)
+    if open_only:
+        query = query.where(Job.state.not_in([state.value for state in JobState if state.ended]))
+    if node is not None:
+        query = query.where(Job.node == node)
+    return tuple(_record(job, now) for job in query.execute(reader.database))
 
 
 def unfinished(reader: Reader) -> list[int]:
@@ -51,14 +73,14 @@ def unfinished(reader: Reader) -> list[int]:
     return [job.id for job in query.execute(reader.database)]
 
 
-def payload(reader: Reader, key: int) -> str:
-    """What the job is to do, as its kind wrote it."""
-    return str(reader.scalar("SELECT payload FROM job WHERE id = ?", (key,)))
-
-
 def is_cancelled(reader: Reader, key: int) -> bool:
     """Whether somebody has asked for its end."""
     return bool(reader.scalar("SELECT cancel_requested FROM job WHERE id = ?", (key,)))
+
+
+def payload(reader: Reader, key: int) -> str:
+    """What the job is to do, as its kind wrote it."""
+    return str(reader.scalar("SELECT payload FROM job WHERE id = ?", (key,)))
 
 
 def checkpoint(reader: Reader, key: int) -> bytes:
@@ -109,6 +131,75 @@ def refusals(reader: Reader, key: int) -> tuple[Refusal, ...]:
     return tuple(Refusal(path=str(row.path), reason=str(row.reason)) for row in found)
 
 
+def release_interrupted(tx: Transaction) -> None:
+    """At start: what a crash or a stop left running waits for its turn again."""
+    tx.execute("UPDATE job SET state = 'queued' WHERE state = 'running'")
+
+
+def release_due(tx: Transaction, now: float, woken: Sequence[int]) -> None:
+    """What waited until now, or for what has happened, waits for its turn again."""
+    for key in (*woken, *due_keys(tx, now)):
+        tx.execute(
+            "UPDATE job SET state = 'queued', retry_at = NULL WHERE id = ? AND state = 'waiting'",
+            (key,),
+        )
+
+
+def due_keys(reader: Reader, now: float) -> list[int]:
+    """The waiting jobs whose time has come."""
+    sql = "SELECT id FROM job WHERE state = 'waiting' AND retry_at <= ?"
+    return [row[0] for row in reader.execute(sql, (now,))]
+
+
+def next_due(reader: Reader) -> float | None:
+    """When the next waiting job is to be tried again."""
+    at = reader.scalar("SELECT min(retry_at) FROM job WHERE state = 'waiting'")
+    return None if at is None else float(at)
+
+
+def due(tx: Transaction, key: int, at: float) -> None:
+    """What a waiting job waits for has happened; tell the runner after the commit."""
+    tx.execute("UPDATE job SET retry_at = ? WHERE id = ? AND state = 'waiting'", (at, key))
+
+
+def lanes_queued(reader: Reader) -> list[int]:
+    """The nodes that jobs are queued for; one step for each, however many jobs there are."""
+    found: list[int] = []
+    sql = "SELECT min(node) FROM job WHERE state = 'queued' AND node > ?"
+    while (node := reader.scalar(sql, (found[-1] if found else -1,))) is not None:
+        found.append(node)
+    return found
+
+
+def queued(reader: Reader, node: int, limit: int) -> list[int]:
+    """The first jobs of a lane: by priority, then the oldest."""
+    rows = reader.execute(
+        "SELECT id FROM job WHERE state = 'queued' AND node = ? ORDER BY priority DESC, id LIMIT ?",
+        (node, limit),
+    )
+    return [row[0] for row in rows]
+
+
+def lane_counts(reader: Reader) -> list[tuple[int, str, str, int]]:
+    """(node, its title, state, jobs) of the jobs that have not ended."""
+    return [
+        (node, title, state, count)
+        for node, title, state, count in reader.execute(
+            "SELECT node, max(node_title), state, count(*) FROM job"
+            " WHERE state NOT IN ('done', 'failed', 'cancelled', 'dead') GROUP BY node, state"
+        )
+    ]
+
+
+def forget_ended(tx: Transaction, before: float, limit: int) -> int:
+    """Delete jobs that ended before that time, with all that is known of them; how many."""
+    return tx.change(
+        "DELETE FROM job WHERE id IN (SELECT id FROM job WHERE finished_at < ? AND state IN"
+        " ('done', 'failed', 'cancelled', 'dead') ORDER BY finished_at LIMIT ?)",
+        (before, limit),
+    )
+
+
 def _record(job: Job, now: float) -> JobRecord:
     state = JobState(job.state)
     rate = eta = None
@@ -136,4 +227,12 @@ def _record(job: Job, now: float) -> JobRecord:
         message=job.message,
         rate=rate,
         eta=eta,
+        node=job.node,
+        node_title=job.node_title,
+        priority=JobPriority(job.priority),
+        attempts=job.attempts,
+        retry_at=job.retry_at,
+        warned=job.warned,
+        failed=job.failed,
+        is_stopping=state is JobState.RUNNING and bool(job.cancel_requested or job.pause_requested),
     )

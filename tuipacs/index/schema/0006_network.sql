@@ -5,7 +5,7 @@ ALTER TABLE node ADD COLUMN character_set TEXT NOT NULL DEFAULT '';    -- assume
 ALTER TABLE node ADD COLUMN max_results INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE node ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;         -- its lane of jobs
 
-ALTER TABLE job ADD COLUMN node INTEGER NOT NULL DEFAULT 0;            -- whom it calls: its lane; 0: nobody
+ALTER TABLE job ADD COLUMN node INTEGER NOT NULL DEFAULT 0;            -- whom it calls: its lane; 0: nobody; below 0: removed
 ALTER TABLE job ADD COLUMN node_title TEXT NOT NULL DEFAULT '';        -- for when the node is gone
 ALTER TABLE job ADD COLUMN priority INTEGER NOT NULL DEFAULT 1;        -- 0 low, 1 normal, 2 high
 ALTER TABLE job ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;        -- that failed since it was queued, or retried by hand
@@ -14,8 +14,13 @@ ALTER TABLE job ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;          -- of don
 ALTER TABLE job ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN pause_requested INTEGER NOT NULL DEFAULT 0;
 DROP INDEX job_state;
-CREATE INDEX job_open ON job (state, node, priority, id) WHERE state NOT IN ('done', 'failed', 'cancelled', 'dead');
+CREATE INDEX job_open ON job (state, node, priority DESC, id) WHERE state NOT IN ('done', 'failed', 'cancelled', 'dead');
+CREATE INDEX job_retry ON job (retry_at) WHERE state = 'waiting';
 CREATE INDEX job_finished ON job (finished_at) WHERE finished_at IS NOT NULL;
+
+-- SQLite may give the key of a removed node to another one, and nobody's pictures may go there instead.
+CREATE TRIGGER job_forgets_node AFTER DELETE ON node
+BEGIN UPDATE job SET node = -old.id WHERE node = old.id; END;
 
 -- One row for each instance of a job that sends, retrieves or commits.
 CREATE TABLE job_item (
@@ -27,6 +32,7 @@ CREATE TABLE job_item (
     state INTEGER NOT NULL DEFAULT 0,        -- 0 waiting, 1 done, 2 done with a warning, 3 failed
     status INTEGER,                          -- the peer's DIMSE status
     comment TEXT NOT NULL DEFAULT '',
+    tries INTEGER NOT NULL DEFAULT 0,        -- what was tried least goes first
     PRIMARY KEY (job, position)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX job_item_state ON job_item (job, state, position);
+CREATE INDEX job_item_state ON job_item (job, state, tries, position);
