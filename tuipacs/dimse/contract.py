@@ -7,12 +7,13 @@ a caller is, what a request does and who watches come in through these types.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
+from tuipacs.dimse.sending import DatasetSource
 from tuipacs.domain.admission import Admission
 from tuipacs.domain.node import AssociationState, ContextOutcome
 from tuipacs.domain.permissions import NodeService
@@ -68,11 +69,16 @@ class Caller:
 
 @dataclass(frozen=True)
 class AcceptedContext:
-    """An accepted presentation context (PS3.8 9.3.3.2)."""
+    """An accepted presentation context (PS3.8 9.3.3.2), and the peer's roles on it.
+
+    An SCU sends requests, an SCP takes them: what a C-GET gives goes to an SCP (PS3.7 D.3.3.4).
+    """
 
     context_id: int
     abstract_syntax: str
     transfer_syntax: str
+    peer_is_scu: bool = True
+    peer_is_scp: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,12 +107,43 @@ class Command:
     elements: Mapping[int, bytes]
 
 
+class StoreReply(NamedTuple):
+    """The peer's answer to a C-STORE of ours; its comment is hostile."""
+
+    status: int
+    comment: str
+
+
+class Line(Protocol):
+    """The association of a C-GET, for the objects that leave on it before its answer.
+
+    What its methods raise, `SourceFailedError` apart, ends the association and has to pass.
+    """
+
+    def is_cancelled(self) -> bool:
+        """As `IsCancelled`."""
+        ...
+
+    def store(
+        self, context: AcceptedContext, sop_instance_uid: str, source: DatasetSource
+    ) -> StoreReply:
+        """Send one object, and wait for the peer's answer.
+
+        Raises `SourceFailedError` if the object cannot be read and nothing was sent of it.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Request:
-    """One DIMSE request: on which presentation context, and its command set."""
+    """One DIMSE request: on which presentation context, and its command set.
+
+    ``line``: of a C-GET, and of no other.
+    """
 
     context: AcceptedContext
     command: Command
+    line: Line | None = field(default=None, repr=False, compare=False)
 
 
 class Outcome(StrEnum):
@@ -118,7 +155,25 @@ class Outcome(StrEnum):
     OTHER = "other"
 
 
+@dataclass(frozen=True)
+class Counts:
+    """Sub-operations of a C-MOVE or C-GET (PS3.7 9.1.3.1); ``remaining``: None in the last answer.
+
+    They go out as numbers of 16 bits: 65535 stands for more.
+    """
+
+    remaining: int | None
+    completed: int
+    failed: int
+    warning: int
+
+
 PENDING = frozenset((0xFF00, 0xFF01))  # statuses after which more answers follow (PS3.7 C.1.3)
+
+
+def is_warning(status: int) -> bool:
+    """Done, with a remark (PS3.7 C.3)."""
+    return status in (0x0001, 0x0107, 0x0116) or 0xB000 <= status <= 0xBFFF
 
 
 @dataclass(frozen=True)
@@ -126,6 +181,7 @@ class Answer:
     """A DIMSE status (PS3.7 C) and why, in at most 64 characters of ASCII without PHI.
 
     ``dataset``: an identifier, encoded in the transfer syntax of the request's context.
+    ``offending``: tags of elements of the request that are at fault.
     """
 
     status: int
@@ -133,6 +189,8 @@ class Answer:
     comment: str = ""
     outcome: Outcome = Outcome.OTHER
     dataset: bytes | None = None
+    counts: Counts | None = None
+    offending: tuple[int, ...] = ()
 
     @property
     def is_pending(self) -> bool:
@@ -265,6 +323,27 @@ class ServiceProvider(Protocol):
 
         What it raises is a bug, as in `Exchange`.
         """
+        ...
+
+
+@runtime_checkable
+class Giver(Protocol):
+    """A `ServiceProvider` that sends objects on the association of its request (C-GET).
+
+    For them the peer takes the role of an SCP; ``right`` is needed for that, too.
+    """
+
+    @property
+    def right(self) -> NodeService:
+        """See `ServiceProvider`."""
+        ...
+
+    def gives(self, abstract_syntax: str) -> bool:
+        """Whether objects of this SOP class may be among them."""
+        ...
+
+    def choose(self, abstract_syntax: str, proposed: Sequence[str]) -> str:
+        """In which of the proposed transfer syntaxes to give them; empty: in none of them."""
         ...
 
 

@@ -25,6 +25,22 @@ class PduError(Exception):
         self.reason = reason
 
 
+class SourceFailedError(Exception):
+    """What was to be sent cannot be read; ``words`` say why, without its path."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+
+
+class UnfinishedError(Exception):
+    """We cannot send the rest of a message, and end the association; ``words`` say why."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+
+
 class PeerGoneError(Exception):
     """The connection was closed or lost."""
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from tuipacs.dimse.contract import Answer, Exchange, IsCancelled, Outcome, Reply
-from tuipacs.dimse.faults import PduError, PeerGoneError, PeerSlowError
+from tuipacs.dimse.faults import PduError, PeerGoneError, PeerSlowError, UnfinishedError
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ CLASS_NOT_SUPPORTED = Answer(
 )
 INTERNAL = Answer(0x0110, "processing failure", "internal error", Outcome.REFUSED)
 _TOO_LARGE = Answer(0xA700, "out of resources", "larger than this archive takes", Outcome.REFUSED)
-_OF_THE_CONNECTION = (PduError, PeerGoneError, PeerSlowError)
+_OF_THE_CONNECTION = (PduError, PeerGoneError, PeerSlowError, UnfinishedError)
 
 
 class Guarded:

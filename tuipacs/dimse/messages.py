@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from tuipacs.dimse.contract import Answer, Command, Exchange
+from tuipacs.dimse.contract import Answer, Command, Counts, Exchange
 from tuipacs.dimse.faults import AbortReason, PduError
 
 C_STORE_RQ, C_GET_RQ, C_FIND_RQ, C_MOVE_RQ = 0x0001, 0x0010, 0x0020, 0x0021
@@ -16,8 +16,8 @@ NO_DATASET = 0x0101
 MAX_COMMENT = 64
 
 SOP_CLASS, REQUESTED_CLASS, FIELD, MESSAGE_ID = 0x0002, 0x0003, 0x0100, 0x0110
-RESPONDED_TO, DATASET_TYPE, STATUS, COMMENT = 0x0120, 0x0800, 0x0900, 0x0902
-MOVE_DESTINATION = 0x0600
+RESPONDED_TO, DATASET_TYPE, STATUS, OFFENDING, COMMENT = 0x0120, 0x0800, 0x0900, 0x0901, 0x0902
+MOVE_DESTINATION, PRIORITY = 0x0600, 0x0700
 SOP_INSTANCE, REQUESTED_INSTANCE = 0x1000, 0x1001
 EVENT_TYPE, ACTION_TYPE = 0x1002, 0x1008
 REMAINING, COMPLETED, FAILED, WARNING = 0x1020, 0x1021, 0x1022, 0x1023  # sub-operations
@@ -148,11 +148,31 @@ def encode_answer(command: Command, answer: Answer) -> bytes:
         (DATASET_TYPE, (NO_DATASET if answer.dataset is None else 1).to_bytes(2, "little")),
         (STATUS, answer.status.to_bytes(2, "little")),
     ]
+    if answer.offending:
+        elements.append((OFFENDING, b"".join(_tag(tag) for tag in answer.offending)))
     if answer.comment:
         elements.append((COMMENT, padded(comment_text(answer.comment), b" ")))
     if command.sop_instance_uid:
         elements.append((SOP_INSTANCE, padded(command.sop_instance_uid, b"\0")))
+    if answer.counts is not None:
+        elements += _counts(answer.counts)
     return encode_command((element, value) for element, value in elements if value)
+
+
+def _counts(counts: Counts) -> Iterator[tuple[int, bytes]]:
+    for element, count in (
+        (REMAINING, counts.remaining),
+        (COMPLETED, counts.completed),
+        (FAILED, counts.failed),
+        (WARNING, counts.warning),
+    ):
+        if count is not None:
+            yield element, min(count, 0xFFFF).to_bytes(2, "little")
+
+
+def _tag(tag: int) -> bytes:
+    """An AT in little endian (PS3.5 6.2)."""
+    return (tag >> 16).to_bytes(2, "little") + (tag & 0xFFFF).to_bytes(2, "little")
 
 
 def encode_command(elements: Iterable[tuple[int, bytes]]) -> bytes:

@@ -16,6 +16,7 @@ from tuipacs.dimse.faults import (
     PeerAbortsError,
     PeerGoneError,
     PeerSlowError,
+    UnfinishedError,
 )
 from tuipacs.dimse.messages import Assembler
 from tuipacs.dimse.pdu import (
@@ -92,6 +93,9 @@ class Conversation:
         except PeerSlowError as slow:
             self.reason = slow.words
             self._send(encode_abort(BY_PROVIDER))
+        except UnfinishedError as error:
+            self.reason = error.words
+            self._send(encode_abort(BY_USER))
         except PeerAbortsError as aborts:
             self.reason = aborts.words
             raise

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from tuipacs.dimse.acceptor.cancelling import CancelWatch
 from tuipacs.dimse.acceptor.dismissal import Dismissal
+from tuipacs.dimse.acceptor.suboperations import SubOperations
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import (
+    AcceptedContext,
     Answer,
     AssociationInfo,
     Command,
@@ -22,12 +24,15 @@ from tuipacs.dimse.contract import (
 )
 from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.guarding import CLASS_NOT_SUPPORTED, INTERNAL, Guarded
-from tuipacs.dimse.messages import C_CANCEL_RQ, RESPONSE, Message, encode_answer
+from tuipacs.dimse.messages import C_CANCEL_RQ, C_GET_RQ, RESPONSE, Message, encode_answer
 from tuipacs.dimse.pdu import encode_data
 
 BATCH = 65536  # bytes of answers that are sent in one go
 SEND_EVERY = 0.05  # seconds that an answer waits for others at most
 
+_NO_ROLE = Answer(
+    0x0122, "SOP class not supported", "the caller has no SCU role for it", Outcome.REFUSED
+)
 _UNRECOGNIZED_OPERATION = Answer(0x0211, "unrecognized operation", outcome=Outcome.OTHER)
 
 
@@ -51,6 +56,7 @@ class Serving:
         self._channel = channel
         self._peer_max_length = peer_max_length
         self._dismissal = dismissal
+        self._line: SubOperations | None = None  # of the request at hand, if it is a C-GET
 
     def begin(self, context_id: int, command: Command) -> Exchange:
         """What takes the dataset of a request. Raises `PduError` for what is none."""
@@ -65,10 +71,26 @@ class Serving:
         provider = next((p for p in serving if p.serves(context.abstract_syntax)), None)
         if provider is None or command.sop_class_uid != context.abstract_syntax:
             return Reply(CLASS_NOT_SUPPORTED)
+        if not context.peer_is_scu:
+            return Reply(_NO_ROLE)
+        line = self._line = self._new_line(context, command)
         return Guarded(
-            lambda: provider.begin(self._info, Request(context, command)),
+            lambda: provider.begin(self._info, Request(context, command, line)),
             f"association {self._info.key}",
             self._settings.max_object_bytes,
+        )
+
+    def _new_line(self, context: AcceptedContext, command: Command) -> SubOperations | None:
+        if command.field != C_GET_RQ:
+            return None
+        return SubOperations(
+            self._settings,
+            self._channel,
+            self._info,
+            self._peer_max_length,
+            self._dismissal,
+            context_id=context.context_id,
+            message_id=command.message_id,
         )
 
     def answer(self, message: Message) -> Answer | None:
@@ -113,10 +135,13 @@ class Serving:
                 batch.append(self._encode(message, answer))
                 size += len(batch[-1])
                 if not answer.is_pending:
+                    if self._line is not None:
+                        self._line.settle()
                     self._send(b"".join(batch))
                     return answer
             now = time.monotonic()
-            if size >= BATCH or now - sent_at >= SEND_EVERY:
+            # Counts are told at once: the next sub-operation may take a while.
+            if size >= BATCH or now - sent_at >= SEND_EVERY or answer.counts is not None:
                 self._send(b"".join(batch))
                 batch.clear()
                 size, sent_at = 0, now

@@ -5,10 +5,20 @@ from __future__ import annotations
 import ssl
 from enum import StrEnum
 
-from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError
+from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError, SourceFailedError
 from tuipacs.dimse.pdu import PduType
 from tuipacs.dimse.tls import handshake_words
 from tuipacs.errors import UnavailableError
+
+__all__ = [
+    "AssociationFailedError",
+    "Failure",
+    "SourceFailedError",
+    "abort_words",
+    "lost",
+    "rejection",
+    "unexpected",
+]
 
 
 class Failure(StrEnum):
@@ -36,14 +46,6 @@ class AssociationFailedError(UnavailableError):
     def __init__(self, message: str, failure: Failure) -> None:
         super().__init__(message)
         self.failure = failure
-
-
-class SourceFailedError(Exception):
-    """What was to be sent cannot be read; ``words`` say why, without its path."""
-
-    def __init__(self, words: str) -> None:
-        super().__init__(words)
-        self.words = words
 
 
 _RESULTS = {1: "permanently", 2: "for now"}

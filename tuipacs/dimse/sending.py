@@ -1,0 +1,90 @@
+"""A dataset on its way out: read in blocks, never whole in memory, and sent without copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from tuipacs.dimse.channel import Channel
+from tuipacs.dimse.faults import SourceFailedError
+from tuipacs.dimse.pdu import fragments
+
+BLOCK = 1 << 18  # bytes of a dataset read, and sent, at once
+
+
+class Readable(Protocol):
+    """What is needed of a binary file."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """As of `io.RawIOBase`."""
+        ...
+
+
+class DatasetSource:
+    """``size`` bytes from where ``file`` stands: a dataset without its file meta information.
+
+    ``padded``: a NUL goes after them. The length of a dataset in a message is even, and peers
+    built on DCMTK abort for an odd one.
+
+    ``pace`` is told how many bytes are about to leave, block by block: it may sleep, and what it
+    raises ends the association.
+    """
+
+    def __init__(self, file: Readable, size: int, *, padded: bool = False) -> None:
+        self._file = file
+        self._unread = size
+        self.left = size + padded
+        self.pace: Callable[[int], None] | None = None
+
+    def read_into(self, view: memoryview) -> None:
+        """Fill ``view``. Raises `SourceFailedError`, also if the file ends before."""
+        filled = 0
+        wanted = min(len(view), self._unread)
+        try:
+            while filled < wanted:
+                count = self._file.readinto(view[filled:wanted])
+                if not count:
+                    raise SourceFailedError("it became shorter while it was read")
+                filled += count
+        except OSError as error:
+            raise SourceFailedError(f"it cannot be read: {error.strerror or error}") from error
+        view[wanted:] = bytes(len(view) - wanted)
+        self._unread -= wanted
+        self.left -= len(view)
+        if self.pace is not None:
+            self.pace(len(view))
+
+
+def block_buffer(room: int) -> memoryview:
+    """Memory for the blocks to a peer that takes fragments of ``room`` bytes: whole ones."""
+    return memoryview(bytearray(BLOCK // room * room))
+
+
+def send_dataset(
+    channel: Channel,
+    context_id: int,
+    head: bytes,
+    source: DatasetSource,
+    first: memoryview,
+    buffer: memoryview,
+    room: int,
+    timeout: float,
+    before_last: Callable[[], None],
+) -> None:
+    """Send ``head``, a command, and the dataset after it; its ``first`` block was read already.
+
+    ``timeout`` seconds for each block; ``before_last`` is called when all of the rest was read.
+    Raises `SourceFailedError` in the middle: the peer has a part of it then.
+    """
+    parts: list[bytes | memoryview] = [head]
+    block = first
+    while True:
+        parts += fragments(context_id, block, room, is_last=not source.left)
+        if not source.left:
+            before_last()
+        channel.send_parts(parts, timeout)
+        if not source.left:
+            return
+        block = buffer[: source.left]
+        source.read_into(block)
+        parts = []
