@@ -51,9 +51,16 @@ class ConfigError(UsageError):
 
 
 class InvalidQueryError(UsageError):
-    """A C-FIND identifier that cannot be answered as it stands; DIMSE status 0xC000."""
+    """A C-FIND identifier that cannot be answered as it stands; DIMSE status 0xC000.
+
+    ``tag``: of the key that is to blame; 0 if it is no single one.
+    """
 
     code = "invalid-query"
+
+    def __init__(self, message: str, *, remedy: str = "", tag: int = 0) -> None:
+        super().__init__(message, remedy=remedy)
+        self.tag = tag
 
 
 class QueryModelError(InvalidQueryError):

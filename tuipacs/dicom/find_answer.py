@@ -6,11 +6,10 @@ ASCII, as nearly all are, is then one join of short strings and one encoding.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from tuipacs.dicom.encoding import EXPLICIT_BE, IMPLICIT_LE
 from tuipacs.dicom.find_charset import Encoding, encodings_for
+from tuipacs.dicom.find_layout import CHARSET_VRS, MAX_SHORT, Elements, Layout
 from tuipacs.domain.find import (
     AVAILABILITY_TAG,
     CHARACTER_SET_TAG,
@@ -19,11 +18,10 @@ from tuipacs.domain.find import (
     RETRIEVE_AE_TAG,
     FindQuery,
 )
+from tuipacs.domain.find_object import Value
 
 ONLINE = "ONLINE"
-_MAX_LENGTH = 0xFFFE  # bytes of a value whose length has 16 bits
 _MAX_US = 0xFFFF
-_CHARSET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST"))
 
 
 class _TooLongError(Exception):
@@ -38,7 +36,7 @@ class _Heads(dict[int, str]):
         self._make = make
 
     def __missing__(self, length: int) -> str:
-        if length > _MAX_LENGTH:
+        if length > MAX_SHORT:
             raise _TooLongError
         head = self[length] = self._make(length).decode("latin_1")
         return head
@@ -48,11 +46,13 @@ class AnswerEncoder:
     """Encodes the answers of one query. A row has a text for each of the query's keys."""
 
     def __init__(self, query: FindQuery, transfer_syntax_uid: str, retrieve_ae_title: str) -> None:
-        self._layout = _Layout(transfer_syntax_uid)
+        self._layout = Layout(transfer_syntax_uid)
+        self._object_keys = query.object_keys
         constants = {LEVEL_TAG: ("CS", LEVEL_WORDS[query.level])}
         constants[RETRIEVE_AE_TAG] = ("AE", retrieve_ae_title)
         if query.wants_availability:
             constants[AVAILABILITY_TAG] = ("CS", ONLINE)
+        self._constants = constants
         self._keys = tuple(asked.key for asked in query.keys)
         self._heads = []
         before = 0
@@ -82,6 +82,25 @@ class AnswerEncoder:
             return self.encode([_cut(text) for text in row])
         return ("".join(parts) + self._tail).encode("latin_1")
 
+    def encode_with(self, row: Sequence[str], values: Mapping[int, Value]) -> bytes:
+        """The identifier of one answer that has values from a stored object as well, by tag."""
+        elements: Elements = {
+            key.tag: Value(key.vr, text) for key, text in zip(self._keys, row, strict=True)
+        }
+        for tag, (vr, text) in self._constants.items():
+            elements[tag] = Value(vr, text)
+        for key in self._object_keys:
+            elements[key.tag] = values.get(key.tag, Value(key.vr))
+        plain = self._layout.dataset(elements, None)
+        if plain is not None:
+            return plain
+        for encoding in self._encodings:
+            elements[CHARACTER_SET_TAG] = Value("CS", encoding.term)
+            whole = self._layout.dataset(elements, encoding)
+            if whole is not None:
+                return whole
+        raise AssertionError("UTF-8 can say everything")
+
     def _with_numbers(self, row: Sequence[str]) -> list[str]:
         """With binary values in place of their digits, as characters of Latin-1."""
         changed = list(row)
@@ -110,7 +129,7 @@ class AnswerEncoder:
         values = list(row)
         for n, text in enumerate(row):
             # What is not of a character set is ASCII, or as the index read it byte for byte.
-            if self._keys[n].vr in _CHARSET_VRS and not (text.isascii() and "\x1b" not in text):
+            if self._keys[n].vr in CHARSET_VRS and not (text.isascii() and "\x1b" not in text):
                 value = encoding.encode(text, is_name=self._keys[n].vr == "PN")
                 if value is None:
                     return None
@@ -118,44 +137,8 @@ class AnswerEncoder:
         return values
 
 
-class _Layout:
-    """How elements are written in one of the uncompressed transfer syntaxes (PS3.5 7.1)."""
-
-    def __init__(self, transfer_syntax_uid: str) -> None:
-        order = ">" if transfer_syntax_uid == EXPLICIT_BE else "<"
-        self._implicit = transfer_syntax_uid == IMPLICIT_LE
-        self._header = struct.Struct(order + ("HHL" if self._implicit else "HH2sH"))
-        self._us = struct.Struct(order + "H")
-
-    def header(self, tag: int, vr: str, length: int) -> bytes:
-        """Of a value that is padded to an even length. All VRs here have short lengths."""
-        length += length & 1
-        if self._implicit:
-            return self._header.pack(tag >> 16, tag & 0xFFFF, length)
-        return self._header.pack(tag >> 16, tag & 0xFFFF, vr.encode(), length)
-
-    def elements(self, constants: dict[int, tuple[str, str]]) -> bytes:
-        """Whole elements of ASCII text, by tag."""
-        out = b""
-        for tag, (vr, text) in sorted(constants.items()):
-            value = text.encode("ascii")
-            out += self.header(tag, vr, len(value)) + value + b" " * (len(value) & 1)
-        return out
-
-    def heads(
-        self, tag: int, vr: str, before: dict[int, tuple[str, str]]
-    ) -> Callable[[int], bytes]:
-        """Makes the header of an element from a length, with the constant elements before it."""
-        start = self.elements(before)
-        return lambda length: start + self.header(tag, vr, length)
-
-    def us(self, number: int) -> str:
-        """A binary number as two characters of Latin-1."""
-        return self._us.pack(number).decode("latin_1")
-
-
 def _cut(text: str) -> str:
     """The whole values of a text that fit, also where a character takes four bytes."""
-    if len(text) * 4 <= _MAX_LENGTH:
+    if len(text) * 4 <= MAX_SHORT:
         return text
-    return text[: _MAX_LENGTH // 4].rpartition("\\")[0]
+    return text[: MAX_SHORT // 4].rpartition("\\")[0]

@@ -6,14 +6,19 @@ question is refused with words, for a guess could show one patient's studies as 
 
 from __future__ import annotations
 
-import re
 import struct
 from typing import NamedTuple
 
-from pydicom.datadict import keyword_for_tag
-
-from tuipacs.dicom.charset import UNDECLARED_TEXT, Charset, charset_of
-from tuipacs.dicom.form import form_of
+from tuipacs.dicom.find_key_values import (
+    MAX_KEYS,
+    KeyCharset,
+    ask,
+    ask_object,
+    key_charset,
+    name_of,
+    tag_words,
+)
+from tuipacs.dicom.form import Form, form_of
 from tuipacs.dicom.walk import walk
 from tuipacs.domain.find import (
     AVAILABILITY_TAG,
@@ -21,6 +26,7 @@ from tuipacs.domain.find import (
     CHARACTER_SET_TAG,
     LEVEL_TAG,
     LEVEL_WORDS,
+    ORDER,
     PATIENT_ID_TAG,
     RETRIEVE_AE_TAG,
     UNIQUE_KEYS,
@@ -29,20 +35,15 @@ from tuipacs.domain.find import (
     FindModel,
     FindQuery,
 )
-from tuipacs.domain.find_match import WILDCARD_VRS, Condition, OneOf, condition_of
+from tuipacs.domain.find_match import Condition, OneOf
+from tuipacs.domain.find_object import REQUESTS_TAG, ObjectKey
 from tuipacs.domain.level import Level
-from tuipacs.domain.safe_text import clean
 from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, is_usable_uid
 from tuipacs.errors import InvalidObjectError, InvalidQueryError, QueryModelError
 
 MAX_IDENTIFIER = 1 << 20  # bytes
-MAX_KEYS = 500
-MAX_TEXT = 1024  # characters of a key: more than the index keeps of a value
-_CHARSET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST"))
-_LEADING_SPACES_COUNT = frozenset(("LT", "ST", "UI"))
-_NOT_KEYS = frozenset((CHARACTER_SET_TAG, LEVEL_TAG, RETRIEVE_AE_TAG, AVAILABILITY_TAG))
+_NOT_KEYS = frozenset((CHARACTER_SET_TAG, LEVEL_TAG))
 _CONSTANTS = {RETRIEVE_AE_TAG: "AE", AVAILABILITY_TAG: "CS"}
-_ORDER = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE)
 
 
 class _AllTags(frozenset[bytes]):
@@ -53,11 +54,15 @@ class _AllTags(frozenset[bytes]):
 
 
 class _Elements(NamedTuple):
-    """The top level of an identifier: tag -> stored value."""
+    """The top level of an identifier: tag -> VR as stored, and the value."""
 
-    values: dict[int, bytes]
-    big_endian: bool
-    charset: Charset
+    values: dict[int, tuple[str, bytes]]
+    form: Form
+    character_set: bytes
+    charset: KeyCharset
+
+    def raw(self, tag: int) -> bytes:
+        return self.values.get(tag, ("", b""))[1]
 
 
 def read_identifier(
@@ -66,49 +71,159 @@ def read_identifier(
     model: FindModel,
     *,
     constants: dict[int, str],
+    is_relational: bool = False,
+    assumed_character_set: str = "",
 ) -> FindQuery:
-    """Read what is asked of ``model``.
+    """Read what is asked of ``model``; ``is_relational``: as extended negotiation has allowed.
 
     ``constants`` are the values of Retrieve AE Title and Instance Availability here, which are
-    matched at once. Raises `QueryModelError` for what the model does not allow (a level it has not,
-    unique keys), else `InvalidQueryError` for what cannot be understood; neither carries a value.
+    matched at once. ``assumed_character_set``: a defined term for an identifier that names none.
+    Raises `QueryModelError` for what the model does not allow (a level it has not, unique keys),
+    else `InvalidQueryError` for what cannot be understood; neither carries a value.
     """
-    elements = _elements(identifier, transfer_syntax_uid)
-    level = _level(elements, model)
-    asked: list[AskedKey] = []
-    words: list[str] = []
-    unsupported = False
-    matches_nothing = False
-    for tag, raw in sorted(elements.values.items()):
+    elements = _elements(identifier, transfer_syntax_uid, assumed_character_set)
+    reading = _Reading(elements, model, _level(elements, model), is_relational=is_relational)
+    for tag in sorted(elements.values):
+        if tag & 0xFFFF and tag not in _NOT_KEYS:
+            reading.take(tag, constants.get(tag, ""))
+    return reading.query()
+
+
+class _Reading:
+    """Takes the keys in the order of their tags and puts the query together."""
+
+    def __init__(
+        self, elements: _Elements, model: FindModel, level: Level, *, is_relational: bool
+    ) -> None:
+        self._elements = elements
+        self._model = model
+        self._level = level
+        self._is_relational = is_relational
+        self._keys: list[AskedKey] = []
+        self._below: list[AskedKey] = []
+        self._object_keys: list[ObjectKey] = []
+        self._words: list[str] = []
+        self._unsupported = False
+        self._matches_nothing = False
+
+    def take(self, tag: int, constant: str) -> None:
+        """One element; ``constant``: the value that it has in all answers."""
+        key = BY_TAG.get(tag)
         if tag in _CONSTANTS:
-            condition, text = _condition(tag, _CONSTANTS[tag], raw, elements)
-            matches_nothing |= condition is not None and not condition.fits(constants[tag])
-        elif tag & 0xFFFF == 0 or tag in _NOT_KEYS:
-            continue
+            condition = self._ask(tag, _CONSTANTS[tag])
+            self._matches_nothing |= condition is not None and not condition.fits(constant)
+        elif key is None:
+            self._take_other(tag)
+        elif ORDER.index(key.level) <= ORDER.index(self._level):
+            self._keys.append(AskedKey(key, self._ask(tag, key.vr)))
         else:
-            key = BY_TAG.get(tag)
-            if key is None or _ORDER.index(key.level) > _ORDER.index(level):
-                _check_not_below(tag, key, raw, elements, level)
-                unsupported = True
-                text = ""
-            else:
-                condition, text = _condition(tag, key.vr, raw, elements)
-                asked.append(AskedKey(key, condition))
-        name = _name(tag)
-        words.append(f"{name}={clean(text, limit=80)}" if text else name)
-    _check_above(asked, model, level)
-    return FindQuery(
-        level=level,
-        keys=tuple(asked),
-        wants_availability=AVAILABILITY_TAG in elements.values,
-        unsupported=unsupported,
-        matches_nothing=matches_nothing,
-        character_set=elements.values.get(CHARACTER_SET_TAG, b""),
-        words=", ".join(sorted(words, key=lambda word: "=" not in word)),
-    )
+            self._take_below(key)
+
+    def query(self) -> FindQuery:
+        """The whole, once its unique keys are checked."""
+        if not self._is_relational:
+            self._check_above()
+        if self._is_relational and not all(key.is_universal for key in self._object_keys):
+            self._check_named()
+        elements = self._elements
+        return FindQuery(
+            level=self._level,
+            keys=tuple(self._keys),
+            object_keys=tuple(self._object_keys),
+            below=tuple(self._below),
+            is_relational=self._is_relational,
+            wants_availability=AVAILABILITY_TAG in elements.values,
+            unsupported=self._unsupported,
+            matches_nothing=self._matches_nothing,
+            character_set=elements.character_set,
+            words=", ".join(sorted(self._words, key=lambda word: "=" not in word)),
+        )
+
+    def _ask(self, tag: int, vr: str) -> Condition | None:
+        elements = self._elements
+        asked = ask(
+            tag, vr, elements.raw(tag), elements.charset, big_endian=elements.form.big_endian
+        )
+        self._words.append(asked.words)
+        return asked.condition
+
+    def _take_other(self, tag: int) -> None:
+        """A key that the index does not hold: stored objects may, of an image or of a series."""
+        is_of_series = tag == REQUESTS_TAG and Level.SERIES in self._model.levels
+        elements = self._elements
+        stored, raw = elements.values[tag]
+        if not (self._level is Level.INSTANCE or is_of_series):
+            self._words.append(name_of(tag))
+            self._unsupported = True
+            return
+        asked = ask_object(
+            tag,
+            stored,
+            raw,
+            elements.charset,
+            implicit=elements.form.implicit,
+            big_endian=elements.form.big_endian,
+        )
+        self._words.append(asked.words)
+        self._unsupported |= not asked.is_whole
+        if asked.key is None:
+            return
+        if ORDER.index(self._level) >= ORDER.index(Level.SERIES):
+            self._object_keys.append(asked.key)
+            return
+        self._unsupported = True
+        if not asked.key.is_universal:
+            raise _below(tag)
+
+    def _take_below(self, key: FindKey) -> None:
+        """A key of a lower level. Only a relational query may have a condition on it.
+
+        To pass over it would answer far too much: an asker that overlooks 0xFF01 would take all
+        studies for those with the Modality it named.
+        """
+        self._unsupported = True  # at least it is not returned: an answer has one value
+        tag = key.tag
+        is_unique = any(tag == UNIQUE_KEYS[lower] for lower in ORDER)
+        if is_unique and not self._elements.raw(tag).strip(b" \0"):
+            self._words.append(name_of(tag))
+            return
+        is_allowed = self._is_relational and key.level in self._model.levels
+        if is_unique and not is_allowed:
+            raise _below(tag)
+        condition = self._ask(tag, key.vr)
+        if condition is None:
+            return
+        if not is_allowed:
+            raise _below(tag)
+        self._below.append(AskedKey(key, condition))
+
+    def _check_above(self) -> None:
+        """Unless it is relational the unique keys above the level are single values (C.4.1.2)."""
+        given = {asked.key.tag: asked.condition for asked in self._keys}
+        for above in self._model.levels[: self._model.levels.index(self._level)]:
+            tag = UNIQUE_KEYS[above]
+            condition = given.get(tag)
+            if not isinstance(condition, OneOf) or len(condition.values) != 1:
+                words = f"{tag_words(tag)} needs one value at this level"
+                raise QueryModelError(words, tag=tag)
+            (value,) = condition.values
+            if tag != PATIENT_ID_TAG and not is_usable_uid(value, longest=MAX_KEPT_UID_LENGTH):
+                raise QueryModelError(f"{tag_words(tag)} is not a UID", tag=tag)
+
+    def _check_named(self) -> None:
+        """What only the objects know is looked for in some that are named, not in all."""
+        unique = (UNIQUE_KEYS[level] for level in ORDER[1:])
+        given = {asked.key.tag: asked.condition for asked in self._keys}
+        if not any(isinstance(given.get(tag), OneOf) for tag in unique):
+            tag = next(key.tag for key in self._object_keys if not key.is_universal)
+            raise InvalidQueryError(f"{tag_words(tag)} can be matched below a UID only", tag=tag)
 
 
-def _elements(identifier: bytes | bytearray, transfer_syntax_uid: str) -> _Elements:
+def _below(tag: int) -> QueryModelError:
+    return QueryModelError(f"{tag_words(tag)} is below the level", tag=tag)
+
+
+def _elements(identifier: bytes | bytearray, transfer_syntax_uid: str, assumed: str) -> _Elements:
     if not identifier:
         raise InvalidQueryError("the identifier is empty")
     try:
@@ -128,87 +243,20 @@ def _elements(identifier: bytes | bytearray, transfer_syntax_uid: str) -> _Eleme
         raise InvalidQueryError(f"the identifier has more than {MAX_KEYS} keys")
     order = ">HH" if form.big_endian else "<HH"
     values = {}
-    for key, (_vr, raw) in walked.values.items():
+    for key, (vr, raw) in walked.values.items():
         group, element = struct.unpack(order, key)
-        values[group << 16 | element] = raw
-    charset = charset_of(values.get(CHARACTER_SET_TAG, b"")[:1024])
-    return _Elements(values, form.big_endian, charset)
+        values[group << 16 | element] = (vr.decode("latin_1"), raw)
+    character_set = values.get(CHARACTER_SET_TAG, ("", b""))[1]
+    if not character_set.strip(b" \0"):
+        character_set = assumed.encode("ascii", "replace")
+    return _Elements(values, form, character_set, key_charset(character_set))
 
 
 def _level(elements: _Elements, model: FindModel) -> Level:
-    word = elements.values.get(LEVEL_TAG, b"").decode("latin_1").strip(" \0")
+    word = elements.raw(LEVEL_TAG).decode("latin_1").strip(" \0")
     if not word:
-        raise QueryModelError("(0008,0052) QueryRetrieveLevel is missing")
+        raise QueryModelError("(0008,0052) QueryRetrieveLevel is missing", tag=LEVEL_TAG)
     level = next((level for level, name in LEVEL_WORDS.items() if name == word), None)
     if level not in model.levels:
-        raise QueryModelError(f"(0008,0052) no such level in {model.name}")
+        raise QueryModelError(f"(0008,0052) no such level in {model.name}", tag=LEVEL_TAG)
     return level
-
-
-def _check_not_below(
-    tag: int, key: FindKey | None, raw: bytes, elements: _Elements, level: Level
-) -> None:
-    """A key of a lower level with a condition: to pass over it would answer far too much.
-
-    An asker that overlooks 0xFF01 would take all studies for those with the Modality it named.
-    """
-    is_unique = any(tag == UNIQUE_KEYS[lower] for lower in _ORDER[_ORDER.index(level) + 1 :])
-    if is_unique and not raw.strip(b" \0"):
-        return
-    if is_unique or (key and _condition(tag, key.vr, raw, elements)[0] is not None):
-        raise QueryModelError(f"{_named(tag)} is below the level")
-
-
-def _check_above(asked: list[AskedKey], model: FindModel, level: Level) -> None:
-    """Without relational queries the unique keys above the level are single values (C.4.1.2)."""
-    given = {one.key.tag: one.condition for one in asked}
-    for above in model.levels[: model.levels.index(level)]:
-        tag = UNIQUE_KEYS[above]
-        condition = given.get(tag)
-        if not isinstance(condition, OneOf) or len(condition.values) != 1:
-            raise QueryModelError(f"{_named(tag)} needs one value at this level")
-        (value,) = condition.values
-        if tag != PATIENT_ID_TAG and not is_usable_uid(value, longest=MAX_KEPT_UID_LENGTH):
-            raise QueryModelError(f"{_named(tag)} is not a UID")
-
-
-def _condition(tag: int, vr: str, raw: bytes, elements: _Elements) -> tuple[Condition | None, str]:
-    try:
-        text = _text(vr, raw, elements)
-        return condition_of(vr, text), text
-    except InvalidQueryError as error:
-        raise InvalidQueryError(f"{_named(tag)} {error.message}") from None
-
-
-def _text(vr: str, raw: bytes, elements: _Elements) -> str:
-    """The text of a value as the index keeps it: without the padding that means nothing."""
-    if vr == "US":
-        if len(raw) not in (0, 2):
-            raise InvalidQueryError("is not one number of two bytes")
-        return str(int.from_bytes(raw, "big" if elements.big_endian else "little")) if raw else ""
-    if vr in _CHARSET_VRS:
-        text, remark = elements.charset.decode(raw, is_name=vr == "PN")
-        is_named = bool(elements.values.get(CHARACTER_SET_TAG, b"").strip(b" \0"))
-        if remark and (remark != UNDECLARED_TEXT or is_named):
-            raise InvalidQueryError("has bytes that its character set does not allow")
-    else:
-        text = raw.decode("latin_1")
-    text = text.rstrip("\0 ")
-    if vr not in _LEADING_SPACES_COUNT:
-        text = text.lstrip(" ")
-    if vr in WILDCARD_VRS:
-        text = re.sub(r"\*+", "*", text)
-    if vr != "UI" and len(text) > MAX_TEXT:
-        raise InvalidQueryError(f"is longer than {MAX_TEXT:,} characters")
-    return text
-
-
-def _name(tag: int) -> str:
-    key: FindKey | None = BY_TAG.get(tag)
-    keyword = key.keyword if key else "" if tag >> 16 & 1 else keyword_for_tag(tag)
-    return keyword or f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-
-
-def _named(tag: int) -> str:
-    """For an error comment of at most 64 characters."""
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

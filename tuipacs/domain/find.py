@@ -1,38 +1,54 @@
-"""What C-FIND can be asked (PS3.4 C.3, C.6): information models and the one table of keys.
+"""What C-FIND can be asked (PS3.4 C.3, C.6): information models, keys with conditions, a query.
 
-The table is the single source: the identifier is read, the SQL is written, and the answer is
-encoded by it. A key that is not in it is not supported, and the answers say so (0xFF01).
+`find_keys` has the table of keys that the index answers. It is the single source: the identifier is
+read, the SQL is written, and the answer is encoded by it. Below it there are the keys that stored
+objects answer themselves (`find_object`). Any other key is not supported, and answers say so
+(0xFF01).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from tuipacs.domain.find_keys import (
+    BY_TAG,
+    KEYS,
+    PATIENT_ID_TAG,
+    SERIES_UID_TAG,
+    SOP_INSTANCE_UID_TAG,
+    STUDY_UID_TAG,
+    FindKey,
+    Held,
+)
 from tuipacs.domain.find_match import Condition, OneOf
+from tuipacs.domain.find_object import ObjectKey
 from tuipacs.domain.level import Level
 
-
-class Held(StrEnum):
-    """What a column of the index holds."""
-
-    TEXT = "text"
-    VALUES = "values"  # several, joined with a backslash: any of them may match
-    COUNT = "count"
-    INTEGER = "integer"  # 0 where the object does not have the attribute
-
-
-class FindKey(NamedTuple):
-    """A supported key. ``column``: p(atient), s(tudy), r (series) or i(nstance), and its name."""
-
-    tag: int
-    keyword: str
-    vr: str
-    level: Level
-    column: str
-    held: Held = Held.TEXT
+__all__ = [
+    "AVAILABILITY_TAG",
+    "BY_TAG",
+    "CHARACTER_SET_TAG",
+    "KEYS",
+    "LEVEL_TAG",
+    "LEVEL_WORDS",
+    "ORDER",
+    "PATIENT_ID_TAG",
+    "PATIENT_ROOT",
+    "PATIENT_STUDY_ONLY",
+    "RETRIEVE_AE_TAG",
+    "SERIES_UID_TAG",
+    "SOP_INSTANCE_UID_TAG",
+    "STUDY_ROOT",
+    "STUDY_UID_TAG",
+    "UNIQUE_KEYS",
+    "AskedKey",
+    "FindKey",
+    "FindModel",
+    "FindQuery",
+    "Held",
+]
 
 
 @dataclass(frozen=True)
@@ -67,30 +83,46 @@ class FindModel(NamedTuple):
 class FindQuery:
     """A query as it was read from an identifier.
 
-    ``keys`` are in the order of their tags. ``unsupported``: the request has keys besides, which
-    were neither matched nor are they returned. ``matches_nothing``: a condition on what is the same
-    for all answers fails. ``character_set`` is its (0008,0005) as stored. ``words`` are the keys as
-    text for the audit log, and for nothing else: they hold PHI.
+    ``keys`` are in the order of their tags; ``object_keys`` those that are answered from the
+    headers of stored objects. ``below``: conditions on keys of levels below, which are matched and
+    not returned; only a relational query has them, and only it may lack the unique keys above.
+    ``unsupported``: the request has keys besides, which were neither matched nor are they returned.
+    ``matches_nothing``: a condition on what is the same for all answers fails. ``character_set``
+    is its (0008,0005) as stored, or the one assumed in its place. ``words`` are the keys as text
+    for the audit log, and for nothing else: they hold PHI.
     """
 
     level: Level
     keys: tuple[AskedKey, ...]
+    object_keys: tuple[ObjectKey, ...] = ()
+    below: tuple[AskedKey, ...] = ()
+    is_relational: bool = False
     wants_availability: bool = False
     unsupported: bool = False
     matches_nothing: bool = False
     character_set: bytes = b""
     words: str = ""
 
+    def condition(self, tag: int) -> Condition | None:
+        """What a key of the index asks; None if nothing, or if it is not there."""
+        for asked in (*self.keys, *self.below):
+            if asked.key.tag == tag:
+                return asked.condition
+        return None
+
     def single_value(self, tag: int) -> str:
         """The one value that a key is to have, if it is asked for one; else empty."""
-        for asked in self.keys:
-            if asked.key.tag == tag and isinstance(asked.condition, OneOf):
-                return min(asked.condition.values) if len(asked.condition.values) == 1 else ""
+        condition = self.condition(tag)
+        if isinstance(condition, OneOf) and len(condition.values) == 1:
+            return min(condition.values)
         return ""
 
 
+PATIENT_ROOT = FindModel("Patient Root", (Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE))
 STUDY_ROOT = FindModel("Study Root", (Level.STUDY, Level.SERIES, Level.INSTANCE))
+PATIENT_STUDY_ONLY = FindModel("Patient/Study Only", (Level.PATIENT, Level.STUDY))
 
+ORDER = (Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE)
 LEVEL_WORDS = MappingProxyType(
     {
         Level.PATIENT: "PATIENT",
@@ -103,10 +135,6 @@ CHARACTER_SET_TAG = 0x00080005
 LEVEL_TAG = 0x00080052
 RETRIEVE_AE_TAG = 0x00080054
 AVAILABILITY_TAG = 0x00080056
-PATIENT_ID_TAG = 0x00100020
-STUDY_UID_TAG = 0x0020000D
-SERIES_UID_TAG = 0x0020000E
-SOP_INSTANCE_UID_TAG = 0x00080018
 UNIQUE_KEYS = MappingProxyType(
     {
         Level.PATIENT: PATIENT_ID_TAG,
@@ -115,104 +143,3 @@ UNIQUE_KEYS = MappingProxyType(
         Level.INSTANCE: SOP_INSTANCE_UID_TAG,
     }
 )
-
-_P, _S, _R, _I = Level.PATIENT, Level.STUDY, Level.SERIES, Level.INSTANCE
-
-KEYS = (
-    # A study keeps its patient's attributes as its own objects have them (docs/adr/0004). A CS is
-    # split into its values also where one is allowed: senders write HEAD\NECK.
-    FindKey(0x00100010, "PatientName", "PN", _P, "s.patient_name"),
-    FindKey(PATIENT_ID_TAG, "PatientID", "LO", _P, "p.patient_id"),
-    FindKey(0x00100021, "IssuerOfPatientID", "LO", _P, "p.issuer_of_patient_id"),
-    FindKey(0x00100030, "PatientBirthDate", "DA", _P, "s.patient_birth_date"),
-    FindKey(0x00100040, "PatientSex", "CS", _P, "s.patient_sex", Held.VALUES),
-    FindKey(0x00101000, "OtherPatientIDs", "LO", _P, "s.other_patient_ids", Held.VALUES),
-    FindKey(0x00104000, "PatientComments", "LT", _P, "s.patient_comments"),
-    FindKey(0x00201200, "NumberOfPatientRelatedStudies", "IS", _P, "p.studies", Held.COUNT),
-    FindKey(0x00201202, "NumberOfPatientRelatedSeries", "IS", _P, "p.series", Held.COUNT),
-    FindKey(0x00201204, "NumberOfPatientRelatedInstances", "IS", _P, "p.instances", Held.COUNT),
-    FindKey(STUDY_UID_TAG, "StudyInstanceUID", "UI", _S, "s.study_instance_uid"),
-    FindKey(0x00080020, "StudyDate", "DA", _S, "s.study_date"),
-    FindKey(0x00080030, "StudyTime", "TM", _S, "s.study_time"),
-    FindKey(0x00080050, "AccessionNumber", "SH", _S, "s.accession_number"),
-    FindKey(0x00080061, "ModalitiesInStudy", "CS", _S, "s.modalities", Held.VALUES),
-    FindKey(0x00080062, "SOPClassesInStudy", "UI", _S, "s.sop_classes", Held.VALUES),
-    FindKey(0x00080090, "ReferringPhysicianName", "PN", _S, "s.referring_physician_name"),
-    FindKey(0x00081030, "StudyDescription", "LO", _S, "s.study_description"),
-    FindKey(
-        0x00081060,
-        "NameOfPhysiciansReadingStudy",
-        "PN",
-        _S,
-        "s.name_of_physicians_reading_study",
-        Held.VALUES,
-    ),
-    FindKey(0x00101010, "PatientAge", "AS", _S, "s.patient_age"),
-    FindKey(0x00101020, "PatientSize", "DS", _S, "s.patient_size"),
-    FindKey(0x00101030, "PatientWeight", "DS", _S, "s.patient_weight"),
-    FindKey(0x00200010, "StudyID", "SH", _S, "s.study_id"),
-    FindKey(0x00201206, "NumberOfStudyRelatedSeries", "IS", _S, "s.series", Held.COUNT),
-    FindKey(0x00201208, "NumberOfStudyRelatedInstances", "IS", _S, "s.instances", Held.COUNT),
-    FindKey(0x00380010, "AdmissionID", "LO", _S, "s.admission_id"),
-    FindKey(SERIES_UID_TAG, "SeriesInstanceUID", "UI", _R, "r.series_instance_uid"),
-    FindKey(0x00080021, "SeriesDate", "DA", _R, "r.series_date"),
-    FindKey(0x00080031, "SeriesTime", "TM", _R, "r.series_time"),
-    FindKey(0x00080060, "Modality", "CS", _R, "r.modality", Held.VALUES),
-    FindKey(0x00080070, "Manufacturer", "LO", _R, "r.manufacturer"),
-    FindKey(0x00080080, "InstitutionName", "LO", _R, "r.institution_name"),
-    FindKey(0x00081010, "StationName", "SH", _R, "r.station_name"),
-    FindKey(0x0008103E, "SeriesDescription", "LO", _R, "r.series_description"),
-    FindKey(0x00081040, "InstitutionalDepartmentName", "LO", _R, "r.institutional_department_name"),
-    FindKey(
-        0x00081050, "PerformingPhysicianName", "PN", _R, "r.performing_physician_name", Held.VALUES
-    ),
-    FindKey(0x00081070, "OperatorsName", "PN", _R, "r.operators_name", Held.VALUES),
-    FindKey(0x00081090, "ManufacturerModelName", "LO", _R, "r.manufacturer_model_name"),
-    FindKey(0x00180015, "BodyPartExamined", "CS", _R, "r.body_part_examined", Held.VALUES),
-    FindKey(0x00181030, "ProtocolName", "LO", _R, "r.protocol_name"),
-    FindKey(0x00200011, "SeriesNumber", "IS", _R, "r.series_number"),
-    FindKey(0x00200052, "FrameOfReferenceUID", "UI", _R, "r.frame_of_reference_uid"),
-    FindKey(0x00200060, "Laterality", "CS", _R, "r.laterality", Held.VALUES),
-    FindKey(0x00201209, "NumberOfSeriesRelatedInstances", "IS", _R, "r.instances", Held.COUNT),
-    FindKey(
-        0x00400244,
-        "PerformedProcedureStepStartDate",
-        "DA",
-        _R,
-        "r.performed_procedure_step_start_date",
-    ),
-    FindKey(
-        0x00400245,
-        "PerformedProcedureStepStartTime",
-        "TM",
-        _R,
-        "r.performed_procedure_step_start_time",
-    ),
-    FindKey(0x00400253, "PerformedProcedureStepID", "SH", _R, "r.performed_procedure_step_id"),
-    FindKey(SOP_INSTANCE_UID_TAG, "SOPInstanceUID", "UI", _I, "i.sop_instance_uid"),
-    FindKey(0x00080008, "ImageType", "CS", _I, "i.image_type", Held.VALUES),
-    FindKey(0x00080012, "InstanceCreationDate", "DA", _I, "i.instance_creation_date"),
-    FindKey(0x00080013, "InstanceCreationTime", "TM", _I, "i.instance_creation_time"),
-    FindKey(0x00080016, "SOPClassUID", "UI", _I, "i.sop_class_uid"),
-    FindKey(0x00080022, "AcquisitionDate", "DA", _I, "i.acquisition_date"),
-    FindKey(0x00080023, "ContentDate", "DA", _I, "i.content_date"),
-    FindKey(0x00080032, "AcquisitionTime", "TM", _I, "i.acquisition_time"),
-    FindKey(0x00080033, "ContentTime", "TM", _I, "i.content_time"),
-    FindKey(0x00083002, "AvailableTransferSyntaxUID", "UI", _I, "i.transfer_syntax_uid"),
-    FindKey(0x00200012, "AcquisitionNumber", "IS", _I, "i.acquisition_number"),
-    FindKey(0x00200013, "InstanceNumber", "IS", _I, "i.instance_number"),
-    FindKey(
-        0x00280004,
-        "PhotometricInterpretation",
-        "CS",
-        _I,
-        "i.photometric_interpretation",
-        Held.VALUES,
-    ),
-    FindKey(0x00280008, "NumberOfFrames", "IS", _I, "i.number_of_frames", Held.INTEGER),
-    FindKey(0x00280010, "Rows", "US", _I, "i.rows", Held.INTEGER),
-    FindKey(0x00280011, "Columns", "US", _I, "i.columns", Held.INTEGER),
-    FindKey(0x00280100, "BitsAllocated", "US", _I, "i.bits_allocated", Held.INTEGER),
-    FindKey(0x00420010, "DocumentTitle", "ST", _I, "i.document_title"),
-)
-BY_TAG = MappingProxyType({key.tag: key for key in KEYS})

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Protocol
 
+from tuipacs.domain.find_datetime import date_time_span
 from tuipacs.domain.query import fold
 from tuipacs.errors import InvalidQueryError
 
 WILDCARD_VRS = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
+_NUMBER_VRS = frozenset(("IS", "DS", "US", "SS", "UL", "SL", "UV", "SV", "FL", "FD"))
 _DATE = re.compile(r"(\d{4})(\.?)(\d{2})\2(\d{2})", re.ASCII)
 _TIME = re.compile(r"(\d{2})(?::?(\d{2})(?::?(\d{2})(?:\.(\d{1,6}))?)?)?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,12}", re.ASCII)
@@ -154,7 +158,7 @@ class TimeSpan:
 
 @dataclass(frozen=True)
 class Number:
-    """IS, DS and US match as numbers: "1" is "001" and "1.0"."""
+    """IS, DS and binary numbers match as numbers: "1" is "001" and "1.0"."""
 
     value: Decimal
 
@@ -200,18 +204,14 @@ def condition_of(vr: str, text: str) -> Condition | None:
     """
     if not text:
         return None
-    if vr == "UI":
-        return _uids(text)
+    if vr in _SPANS:
+        return _SPANS[vr](text)
     if vr in WILDCARD_VRS and not text.strip("*"):
         return None
     if vr == "PN":
         name = PersonName(text)
         return name if name.groups else None
-    if vr == "DA":
-        return _date_span(text)
-    if vr == "TM":
-        return _time_span(text)
-    if vr in ("IS", "DS", "US"):
+    if vr in _NUMBER_VRS:
         number = _number(text) if vr != "IS" or _INTEGER.fullmatch(text.strip(" ")) else None
         if number is None:
             raise InvalidQueryError("is not a number")
@@ -270,3 +270,8 @@ def _time_span(text: str) -> TimeSpan:
     if bool(first) != bool(start) or bool(last) != bool(end) or not (start or end):
         raise InvalidQueryError("is neither a time nor a range of times")
     return TimeSpan(start, end)
+
+
+_SPANS: Mapping[str, Callable[[str], Condition]] = MappingProxyType(
+    {"UI": _uids, "DA": _date_span, "TM": _time_span, "DT": date_time_span}
+)

@@ -6,7 +6,7 @@ Each condition here is wider than the rule or the same, as `tuipacs.index.find` 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from tuipacs.domain.find import AskedKey, FindQuery, Held
@@ -20,6 +20,7 @@ from tuipacs.domain.find_match import (
 )
 from tuipacs.domain.query import fold
 from tuipacs.index.database import Reader
+from tuipacs.index.find_columns import first_studies
 from tuipacs.index.find_text import literal_parts, literal_start, name_parts
 
 Sql = tuple[str, tuple[Any, ...]]
@@ -31,7 +32,16 @@ _OF_FEW_VALUES = frozenset(
     ("s.modalities", "s.study_description", "s.referring_physician_name")  # each has an index
 )
 _FEW = 2000
+_ALL = "1"  # the condition that all rows meet
 _MOST_VALUES = 100  # that SQL looks for one by one
+
+
+_BELOW = {  # the studies that have what a relational query names
+    "r.series_instance_uid": "SELECT DISTINCT r.study AS id FROM json_each(?) k CROSS JOIN series r"
+    " ON r.series_instance_uid = k.value",
+    "i.sop_instance_uid": "SELECT DISTINCT r.study AS id FROM json_each(?) k CROSS JOIN instance i"
+    " ON i.sop_instance_uid = k.value CROSS JOIN series r ON r.id = i.series",
+}
 
 
 class _Narrowing(NamedTuple):
@@ -44,16 +54,11 @@ class _Narrowing(NamedTuple):
 def studies(reader: Reader, query: FindQuery) -> Sql:
     """The statement that gives the keys of all studies that may match, in any order."""
     driver, of_driver = _driver(reader, query)
-    expressions = [
-        narrowing.expression
-        for asked in query.keys
-        if asked is not of_driver and (narrowing := _narrowing(asked)).expression
-    ]
-    where = " AND ".join(sql for sql, _ in expressions)
-    parameters = tuple(parameter for _, some in expressions for parameter in some)
+    asked_for = (*query.keys, *query.below)
+    where, parameters = conditions((asked for asked in asked_for if asked is not of_driver), "ps")
     if driver is None:
-        return f"SELECT s.id FROM study s WHERE {where or '1'}", parameters
-    if not where:
+        return f"SELECT s.id FROM study s WHERE {where}", parameters
+    if where == _ALL:
         return driver
     return (
         f"SELECT s.id FROM ({driver[0]}) d CROSS JOIN study s ON s.id = d.id WHERE {where}",
@@ -61,15 +66,39 @@ def studies(reader: Reader, query: FindQuery) -> Sql:
     )
 
 
+def patients(reader: Reader, query: FindQuery) -> Sql:
+    """The statement that gives the studies on which the people stand that may match.
+
+    By one key only: what else a patient is asked for may be another study's.
+    """
+    driver, _ = _driver(reader, query)
+    if driver is None:
+        return first_studies("SELECT id FROM patient"), ()
+    of = f"SELECT DISTINCT s.patient FROM ({driver[0]}) x CROSS JOIN study s ON s.id = x.id"
+    return first_studies(of), driver[1]
+
+
+def conditions(asked_for: Iterable[AskedKey], tables: str) -> Sql:
+    """What SQL can say about rows of these ``tables``: letters of p, s, r, i."""
+    expressions = [
+        narrowing.expression
+        for asked in asked_for
+        if asked.key.column[0] in tables and (narrowing := _narrowing(asked)).expression
+    ]
+    where = " AND ".join(sql for sql, _ in expressions)
+    return where or _ALL, tuple(parameter for _, some in expressions for parameter in some)
+
+
 def _driver(reader: Reader, query: FindQuery) -> tuple[Sql | None, AskedKey | None]:
     """The index that leaves fewest studies, and the key that it is of; none if none helps."""
     best: tuple[int, Sql | None, AskedKey | None] = (_ENOUGH + 1, None, None)
-    for asked in query.keys:
+    asked_for = (*query.keys, *query.below)
+    for asked in asked_for:
         ids = _narrowing(asked).ids
         if ids and (count := _count(reader, ids)) < best[0]:
             best = (count, ids, asked)
     if best[0] >= _ENOUGH:
-        for asked in query.keys:
+        for asked in asked_for:
             ids = _by_its_values(reader, asked)
             if ids and (count := _count(reader, ids)) < best[0]:
                 best = (count, ids, asked)
@@ -108,6 +137,9 @@ def _narrowing(asked: AskedKey) -> _Narrowing:
     if column == "s.study_instance_uid" and isinstance(condition, OneOf):
         uids = json.dumps(sorted(condition.values))
         return _by("s.study_instance_uid IN (SELECT value FROM json_each(?))", uids)
+    if column in _BELOW and isinstance(condition, OneOf):
+        uids = json.dumps(sorted(condition.values))
+        return _Narrowing((_BELOW[column], (uids,)), _expression(asked))
     if column == "p.patient_id":
         return _by_text("s.sort_id", condition, fold)
     if column in ("s.accession_number", "s.study_id"):
