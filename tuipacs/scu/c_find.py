@@ -58,6 +58,11 @@ class Matches:
 
     def __iter__(self) -> Iterator[Dataset]:
         """Each match. Raises `InvalidObjectError` for one that cannot be read."""
+        for data in self.datasets():
+            yield decode_identifier(data, self._context)
+
+    def datasets(self) -> Iterator[bytes]:
+        """Each match as it came, for who reads it: see `transfer_syntax`."""
         while self.final is None:
             try:
                 received = self._association.receive(is_final=False)
@@ -68,7 +73,12 @@ class Matches:
                 self.final = response_of(received)
                 return
             self.optional_keys_ignored |= received.status == 0xFF01
-            yield _decode(received.dataset, self._context)
+            yield received.dataset
+
+    @property
+    def transfer_syntax(self) -> str:
+        """The UID of the transfer syntax that matches come in."""
+        return self._context.transfer_syntax
 
     def cancel(self) -> None:
         """Ask the peer to stop (C-CANCEL). Matches on their way still come: iterate on."""
@@ -118,8 +128,10 @@ def encode_identifier(identifier: Dataset, context: AcceptedContext) -> bytes:
     raise UsageError("the question has a text that cannot be sent")
 
 
-def _decode(data: bytes, context: AcceptedContext) -> Dataset:
-    """Every element is decoded here, so that nobody stumbles over one later.
+def decode_identifier(data: bytes, context: AcceptedContext) -> Dataset:
+    """A peer's identifier. Raises `InvalidObjectError` for one that cannot be read.
+
+    Every element is decoded here, so that nobody stumbles over one later.
 
     Our own bounded walk goes first: pydicom takes a value that is cut off for a short one, and a
     deep sequence takes its stack.
@@ -134,5 +146,5 @@ def _decode(data: bytes, context: AcceptedContext) -> Dataset:
         dataset.decode()
     except Exception as error:
         # pydicom raises whatever the bytes make it stumble over; there is no list.
-        raise InvalidObjectError("the peer sent a match that cannot be read") from error
+        raise InvalidObjectError("the peer sent an identifier that cannot be read") from error
     return dataset

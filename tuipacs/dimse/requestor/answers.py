@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from tuipacs.dimse.contract import PENDING, AcceptedContext, Answer, Command, IsCancelled
 from tuipacs.dimse.faults import PduError
-from tuipacs.dimse.messages import C_FIND_RQ, RESPONSE, STATUS
+from tuipacs.dimse.messages import C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, RESPONSE, STATUS
 
 MAX_IDENTIFIER = 1 << 20  # bytes of a dataset in an answer
+_HAVE_PENDING = frozenset((C_FIND_RQ, C_MOVE_RQ, C_GET_RQ))
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def checked(request: Sent, context_id: int, command: Command, dataset: bytes) ->
     if len(status) != 2:
         raise PduError("an answer without a status")
     received = Received(command, int.from_bytes(status, "little"), dataset)
-    if received.is_pending and request.field != C_FIND_RQ:
+    if received.is_pending and request.field not in _HAVE_PENDING:
         raise PduError(f"a pending status (0x{received.status:04X}) where there is one answer")
     if request.field == C_FIND_RQ and received.is_pending and not command.dataset_follows:
         raise PduError("a match without an identifier")

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 from tuipacs.dimse.channel import Channel
 
-BUFFER_SIZE = 1 << 16  # bytes; answers are short
+_BUFFER = 1 << 16  # bytes; most answers are short
 _MAX_PARTS = 1000  # of one sendmsg: IOV_MAX is 1024 on Linux
 _SHORT = 1024  # bytes of a part below which joining is cheaper than gathering
 
 
 class RequestorChannel(Channel):
-    """A `Channel` that also sends without copying."""
+    """A `Channel` that also sends without copying. ``room``: bytes that it can hold at least."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__(sock, BUFFER_SIZE)
+    def __init__(self, sock: socket.socket, room: int = 0) -> None:
+        super().__init__(sock, max(room, _BUFFER))
         self._gathers = not isinstance(sock, ssl.SSLSocket)
 
     def send_parts(self, parts: Sequence[bytes | memoryview], timeout: float) -> None:

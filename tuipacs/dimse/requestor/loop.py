@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from tuipacs.dimse.contract import AcceptedContext, Command, Exchange
 from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError, PeerSlowError
-from tuipacs.dimse.messages import RESPONSE, Assembler
+from tuipacs.dimse.messages import RESPONSE, Assembler, encode_answer
 from tuipacs.dimse.pdu import (
     BY_PROVIDER,
     BY_USER,
@@ -38,6 +38,7 @@ from tuipacs.dimse.requestor.faults import (
 )
 from tuipacs.dimse.requestor.negotiation import ACCEPTED, Accept, Proposal, encode_release_request
 from tuipacs.dimse.requestor.sending import BLOCK, DatasetSource
+from tuipacs.dimse.requestor.serving import Begin, Patience, PeerRequests
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ class RequestorSettings:
     acse_timeout: float = 30.0  # for the answer to an association or release request
     dimse_timeout: float = 60.0  # for each whole answer, and for sending each 256 KiB
     max_pdu: int = 131072
+    max_object_bytes: int = 64 << 30  # of a dataset that the peer sends (C-GET)
 
 
 class Requestor:
@@ -67,6 +69,7 @@ class Requestor:
         self._channel = channel
         self._settings = settings
         self._assembler = Assembler(self._begin)
+        self._requests = PeerRequests(settings.max_object_bytes)
         self._received: deque[tuple[int, Command, bytes]] = deque()
         self._message_id = 0
         self._waiting: Sent | None = None  # the request whose last answer has not come
@@ -137,17 +140,21 @@ class Requestor:
         pdu = self._channel.look(1)
         return bool(self._received) or (pdu is not None and pdu[0] == PduType.P_DATA)
 
-    def receive(self, *, is_final: bool = True) -> Received:
-        """The next answer to the request that was sent, whole; ``is_final``: expect no other."""
+    def receive(self, *, is_final: bool = True, patience: int = 1) -> Received:
+        """The next answer to the request that was sent, whole; ``is_final``: expect no other.
+
+        ``patience``: DIMSE timeouts that it may take. Where the peer may send requests they are
+        served meanwhile, and silence counts from the last one.
+        """
         request = self._waiting
         if request is None:
             raise AssertionError("no request waits for an answer")
         with self._talking():
-            timeout = self._settings.dimse_timeout
-            deadline = time.monotonic() + timeout
+            timeout = self._settings.dimse_timeout * patience
             words = f"did not answer within {timeout:g} s"
+            waits = Patience(timeout, words, for_each=self._requests.are_served)
             while not self._received:
-                self._read_data(deadline, words)
+                self._read_data(waits)
             received = checked(request, *self._received.popleft())
             if self._answered_early and not received.is_failure:  # a refusal may come early
                 raise PduError("an answer before it had the whole request")
@@ -164,12 +171,38 @@ class Requestor:
             data = encode_data(context_id, command, self.accept.max_length, is_command=True)
             self._channel.send(data, self._settings.dimse_timeout)
 
-    def _read_data(self, deadline: float, words: str) -> None:
+    def serve(self, field: int, sop_classes: frozenset[str], begin: Begin) -> None:
+        """Take this request of the peer from now on: see `PeerRequests.offer`."""
+        self._requests.offer(field, sop_classes, begin)
+
+    @property
+    def served(self) -> int:
+        """Requests of the peer that have their answer."""
+        return self._requests.served
+
+    def attend(self, seconds: float) -> bool:
+        """Wait for a request of the peer, and serve it. False if none began in time."""
+        with self._talking():
+            served = self._requests.served
+            try:
+                self._channel.wait(time.monotonic() + seconds, "")
+            except PeerSlowError:
+                return False
+            timeout = self._settings.dimse_timeout
+            waits = Patience(timeout, f"sent no whole request within {timeout:g} s", for_each=True)
+            while served == self._requests.served:
+                self._read_data(waits)
+                if self._received:
+                    raise PduError("an answer to nothing that was asked")
+        return True
+
+    def _read_data(self, waits: Patience) -> None:
         """Take the next PDU in the middle of an association."""
-        kind, body = self._read_pdu(deadline, words)
+        kind, body = self._read_pdu(waits)
         if kind is PduType.P_DATA:
             for context_id, header, fragment in data_values(body):
-                self._take(context_id, header, fragment)
+                whole = self._take(context_id, header, fragment)
+                waits.got_on(self._assembler.received, whole=whole)
         elif kind is PduType.RELEASE_RQ:
             self._channel.send_last(encode_release_response(), self._settings.acse_timeout)
             words = "released the association instead of answering"
@@ -177,25 +210,33 @@ class Requestor:
         else:
             raise unexpected(kind)
 
-    def _take(self, context_id: int, header: int, fragment: memoryview) -> None:
+    def _take(self, context_id: int, header: int, fragment: memoryview) -> bool:
+        """Take one PDV; True if it ended a message."""
         if context_id not in self.contexts:
             raise PduError("data for a presentation context that was not accepted")
         message = self._assembler.feed(context_id, header, fragment)
-        if message is not None and isinstance(message.exchange, AnswerDataset):
+        if message is None:
+            return False
+        if isinstance(message.exchange, AnswerDataset):
             dataset = bytes(message.exchange.data)
             self._received.append((context_id, message.command, dataset))
+        else:
+            answer = encode_answer(message.command, self._requests.answer(message))
+            data = encode_data(context_id, answer, self.accept.max_length, is_command=True)
+            self._channel.send(data, self._settings.dimse_timeout)
+        return True
 
-    def _begin(self, _context_id: int, command: Command) -> Exchange:
-        """Who takes the message that begins: requests of the peer (C-GET) would be served here."""
-        if not command.field & RESPONSE:
-            raise PduError("a request, without the role for it")
-        return AnswerDataset()
+    def _begin(self, context_id: int, command: Command) -> Exchange:
+        """Who takes the message that begins."""
+        if command.field & RESPONSE:
+            return AnswerDataset()
+        return self._requests.begin(self.contexts[context_id], command)
 
-    def _read_pdu(self, deadline: float, words: str) -> tuple[PduType, memoryview]:
-        header = self._channel.read(HEADER_SIZE, deadline, words)
+    def _read_pdu(self, waits: Patience) -> tuple[PduType, memoryview]:
+        header = self._channel.read(HEADER_SIZE, waits.until, waits.words)
         kind = read_type(header)
         length = read_length(header, kind, self._settings.max_pdu)
-        body = self._channel.read(length, deadline, words)
+        body = self._channel.read(length, waits.body_until(), waits.words)
         if kind is PduType.ABORT:
             raise AssociationFailedError(abort_words(body), Failure.ABORTED)
         return kind, body
@@ -216,11 +257,10 @@ class Requestor:
             return
         with self._talking():
             timeout = self._settings.acse_timeout
-            deadline = time.monotonic() + timeout
-            words = f"did not answer the release within {timeout:g} s"
+            waits = Patience(timeout, f"did not answer the release within {timeout:g} s")
             self._channel.send(encode_release_request(), timeout)
             while True:
-                kind, _ = self._read_pdu(deadline, words)
+                kind, _ = self._read_pdu(waits)
                 if kind is PduType.RELEASE_RP:
                     break
                 if kind is PduType.RELEASE_RQ:  # a collision: answer, then wait on (Sta9, Sta11)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from tuipacs.dimse.messages import (
+    ACTION_TYPE,
     C_CANCEL_RQ,
     DATASET_TYPE,
+    EVENT_TYPE,
     FIELD,
     MESSAGE_ID,
+    MOVE_DESTINATION,
+    N_ACTION_RQ,
+    N_EVENT_REPORT_RQ,
     NO_DATASET,
+    REQUESTED_CLASS,
+    REQUESTED_INSTANCE,
     RESPONDED_TO,
     SOP_CLASS,
     SOP_INSTANCE,
@@ -27,8 +34,9 @@ def encode_request(
     has_dataset: bool,
     sop_instance_uid: str = "",
     move_originator: tuple[str, int] | None = None,
+    move_destination: str = "",
 ) -> bytes:
-    """A C-ECHO, C-STORE or C-FIND request; ``move_originator``: AE title and message ID.
+    """A request of a composite service (C-...); ``move_originator``: AE title and message ID.
 
     A request with a dataset has medium priority: archives do not heed any other.
     """
@@ -37,6 +45,8 @@ def encode_request(
         (FIELD, _us(field)),
         (MESSAGE_ID, _us(message_id)),
     ]
+    if move_destination:
+        elements.append((MOVE_DESTINATION, padded(move_destination, b" ")))
     if has_dataset:
         elements.append((_PRIORITY, _MEDIUM))
     elements.append((DATASET_TYPE, _us(1 if has_dataset else NO_DATASET)))
@@ -46,6 +56,38 @@ def encode_request(
         elements.append((_MOVE_ORIGINATOR, padded(move_originator[0], b" ")))
         elements.append((_MOVE_ORIGINATOR_ID, _us(move_originator[1])))
     return encode_command(elements)
+
+
+def encode_event_report(
+    message_id: int, sop_class_uid: str, sop_instance_uid: str, event_type: int
+) -> bytes:
+    """An N-EVENT-REPORT request with a dataset (PS3.7 10.3.1)."""
+    return encode_command(
+        [
+            (SOP_CLASS, padded(sop_class_uid, b"\0")),
+            (FIELD, _us(N_EVENT_REPORT_RQ)),
+            (MESSAGE_ID, _us(message_id)),
+            (DATASET_TYPE, _us(1)),
+            (SOP_INSTANCE, padded(sop_instance_uid, b"\0")),
+            (EVENT_TYPE, _us(event_type)),
+        ]
+    )
+
+
+def encode_action(
+    message_id: int, sop_class_uid: str, sop_instance_uid: str, action_type: int
+) -> bytes:
+    """An N-ACTION request with a dataset (PS3.7 10.3.4)."""
+    return encode_command(
+        [
+            (REQUESTED_CLASS, padded(sop_class_uid, b"\0")),
+            (FIELD, _us(N_ACTION_RQ)),
+            (MESSAGE_ID, _us(message_id)),
+            (DATASET_TYPE, _us(1)),
+            (REQUESTED_INSTANCE, padded(sop_instance_uid, b"\0")),
+            (ACTION_TYPE, _us(action_type)),
+        ]
+    )
 
 
 def encode_cancel(message_id: int) -> bytes:

@@ -54,7 +54,7 @@ def associate(
 
 
 def _negotiate(sock: socket.socket, proposal: Proposal, settings: RequestorSettings) -> Requestor:
-    channel = RequestorChannel(sock)
+    channel = RequestorChannel(sock, settings.max_pdu + 4 * HEADER_SIZE)
     timeout = settings.acse_timeout
     try:
         with suppress(PeerGoneError):  # it may have said why before it went: read on

@@ -1,0 +1,48 @@
+"""Storage commitment (PS3.4 J): what a node takes responsibility for, and why it does not."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class FailureReason(IntEnum):
+    """(0008,1197), PS3.3 C.14.1.1."""
+
+    PROCESSING_FAILURE = 0x0110
+    NO_SUCH_OBJECT_INSTANCE = 0x0112
+    CLASS_INSTANCE_CONFLICT = 0x0119
+    CLASS_NOT_SUPPORTED = 0x0122
+    DUPLICATE_TRANSACTION_UID = 0x0131
+    RESOURCE_LIMITATION = 0x0213
+
+
+_WORDS = {
+    FailureReason.PROCESSING_FAILURE: "processing failure",
+    FailureReason.NO_SUCH_OBJECT_INSTANCE: "it has no such object",
+    FailureReason.CLASS_INSTANCE_CONFLICT: "it has the object under another SOP class",
+    FailureReason.CLASS_NOT_SUPPORTED: "it does not support the SOP class",
+    FailureReason.DUPLICATE_TRANSACTION_UID: "the transaction UID is in use",
+    FailureReason.RESOURCE_LIMITATION: "it has no room",
+}
+
+
+def reason_words(reason: int) -> str:
+    """ "0x0112 it has no such object"."""
+    words = _WORDS.get(FailureReason(reason)) if reason in set(FailureReason) else None
+    return f"0x{reason:04X} {words or 'for another reason'}"
+
+
+class Reference(NamedTuple):
+    """An object that is asked about, or vouched for."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+class Failed(NamedTuple):
+    """An object that is not vouched for; ``reason`` as it came, 0 if it lacks."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    reason: int
