@@ -34,6 +34,7 @@ from tuipacs.services.alerts import Alerts
 from tuipacs.services.audit import Audit
 from tuipacs.services.authentication import Authentication
 from tuipacs.services.browse import Browse
+from tuipacs.services.calling import Calling
 from tuipacs.services.identities import Identities
 from tuipacs.services.imports import Imports
 from tuipacs.services.incoming import Incoming
@@ -42,6 +43,7 @@ from tuipacs.services.ingest import Ingest
 from tuipacs.services.jobs import Jobs
 from tuipacs.services.nodes import Nodes
 from tuipacs.services.objects import Objects
+from tuipacs.services.own_address import Listening
 from tuipacs.services.password_hash import PasswordHasher
 from tuipacs.services.query import Query
 from tuipacs.services.sessions import Sessions
@@ -117,7 +119,14 @@ class Archive:
             self.wakeups.incoming,
             flushes=(verification.flush, authentication.flush),
         )
-        nodes = Nodes(index, clock, unknown_callers=UnknownCallers(config.dicom.unknown_callers))
+        calling = Calling(index, config.dicom.ae_title, files_of(config.tls, paths.root))
+        calling.listening = self._listening
+        nodes = Nodes(
+            index,
+            clock,
+            unknown_callers=UnknownCallers(config.dicom.unknown_callers),
+            calling=calling,
+        )
         self.providers: tuple[ServiceProvider, ...] = (
             EchoProvider(nodes, verification),
             StoreProvider(nodes, self._ingest, config.dicom.refuse_sop_classes),
@@ -173,6 +182,10 @@ class Archive:
                 unknown_callers=config.dicom.unknown_callers,
             ),
         )
+
+    def _listening(self) -> Listening:
+        ports = (self._listener.port, self._listener.tls_port)
+        return Listening(self.config.dicom.host, tuple(port for port in ports if port))
 
     def _health(self) -> Health:
         return Health(

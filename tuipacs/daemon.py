@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 API_THREADS = 6
 OBJECT_THREADS = 4
+CALL_THREADS = 4
 DRAIN_SECONDS = 30.0  # for objects and jobs in progress
 VITAL_THREADS = ("dicom-listener", "jobs")
 LAST_RESORT = DRAIN_SECONDS + 30.0  # then the process ends, whatever still runs
@@ -129,8 +130,10 @@ class _Daemon:
             ThreadPoolExecutor(API_THREADS, "control-api") as common,
             ThreadPoolExecutor(OBJECT_THREADS, "control-objects") as objects,
             ThreadPoolExecutor(1, "control-passwords") as passwords,
+            ThreadPoolExecutor(CALL_THREADS, "control-calls") as calls,
         ):
-            api = ControlApi(archive.services, archive.wakeups, Workers(common, objects, passwords))
+            workers = Workers(common, objects, passwords, calls)
+            api = ControlApi(archive.services, archive.wakeups, workers)
             try:
                 archive.start()
                 server = ControlServer(api.application)
@@ -148,6 +151,7 @@ class _Daemon:
                 common.shutdown()
                 objects.shutdown()
                 passwords.shutdown()
+                calls.shutdown()
         log.info("archive stopped")
         return self._exit_code
 

@@ -122,8 +122,9 @@ def running_api(folder: Path, **server_settings: float) -> Iterator[RunningApi]:
             ThreadPoolExecutor(2) as common,
             ThreadPoolExecutor(4) as objects,
             ThreadPoolExecutor(1) as passwords,
+            ThreadPoolExecutor(1) as calls,
         ):
-            api = ControlApi(services, wakeups, Workers(common, objects, passwords))
+            api = ControlApi(services, wakeups, Workers(common, objects, passwords, calls))
             server = ControlServer(api.application, **server_settings)
             loop = asyncio.get_running_loop()
 

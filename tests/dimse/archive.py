@@ -16,7 +16,7 @@ from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.clock import system_clock
 from tuipacs.domain.ingest import AnnouncedObject, IngestResult
 from tuipacs.domain.node import AssociationRecord, AssociationState
-from tuipacs.domain.permissions import MATRIX, NODE_RIGHTS, NodeService, Role
+from tuipacs.domain.permissions import GIVEN_SERVICES, MATRIX, NODE_RIGHTS, NodeService, Role
 from tuipacs.errors import ForbiddenError
 from tuipacs.index import audit
 from tuipacs.index.database import Index
@@ -141,7 +141,7 @@ class Archive:
     def know(self, ae_title: str, *services: NodeService, address: str = "") -> int:
         """Add a node; all services if none is named."""
         request = NodeAddRequest(
-            ae_title=ae_title, address=address, services=services or tuple(NodeService)
+            ae_title=ae_title, address=address, services=services or GIVEN_SERVICES
         )
         return self.nodes.add(ADMIN, request).key
 

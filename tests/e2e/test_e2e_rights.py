@@ -18,7 +18,8 @@ from tests.builders import make_dataset, part10_bytes
 from tests.e2e.daemon_fixture import ADMIN, PASSWORD, RunningArchive, new_archive
 from tests.e2e.proof import Result, finished, in_background, run
 from tuipacs.domain.level import Level
-from tuipacs.domain.permissions import MATRIX, Permission, Role
+from tuipacs.domain.node import NodeRecord
+from tuipacs.domain.permissions import MATRIX, NodeService, Permission, Role
 from tuipacs.domain.user import ClientKind
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
@@ -54,7 +55,12 @@ CELLS: dict[str, Permission] = {
     "incoming.list": P.VIEW_INCOMING,
     "nodes.list": P.VIEW_NODES,
     "nodes.add": P.MANAGE_NODES,
+    "nodes.add_all": P.MANAGE_NODES,
+    "nodes.edit": P.MANAGE_NODES,
     "nodes.remove": P.MANAGE_NODES,
+    "nodes.echo": P.QUERY_NODES,
+    "nodes.test": P.QUERY_NODES,
+    "nodes.test_progress": P.QUERY_NODES,
     "imports.submit": P.IMPORT,
     "jobs.list": P.VIEW_JOBS,
     "jobs.show": P.VIEW_JOBS,
@@ -68,6 +74,9 @@ CELLS: dict[str, Permission] = {
 PUBLIC = {"system.health", "sessions.login", "sessions.logout", "sessions.unlock"}
 DOWNLOADS = {"/v1/objects/1": "objects.open_object", "/v1/documents/1": "objects.open_document"}
 
+_NODE = NodeRecord(
+    key=999_999, ae_title="X", address="", services=(), description="", created_at=0.0
+)
 # Each is right in form and, but for reading, names what is not there: a call that is allowed may
 # end in 404, one that is not allowed must not get so far.
 SAMPLES: dict[type[Struct], Struct] = {
@@ -89,6 +98,13 @@ SAMPLES: dict[type[Struct], Struct] = {
     m.InstanceRequest: m.InstanceRequest(key=1),
     m.ExportRequest: m.ExportRequest(uids=("1.2.3",)),
     n.NodeAddRequest: n.NodeAddRequest(ae_title="", address="", services=()),
+    n.NodeAddAllRequest: n.NodeAddAllRequest(nodes=()),
+    n.NodeEditRequest: n.NodeEditRequest(
+        seen=_NODE, node=n.NodeAddRequest(ae_title="X", address="", services=(NodeService.ECHO,))
+    ),
+    n.NodeEchoRequest: n.NodeEchoRequest(key=999_999),
+    n.NodeTestRequest: n.NodeTestRequest(key=999_999),
+    n.NodeTestProgressRequest: n.NodeTestProgressRequest(ticket="none"),
     n.NodeRemoveRequest: n.NodeRemoveRequest(key=999_999),
     m.ImportRequest: m.ImportRequest(paths=("/nonexistent/tuipacs",)),
     m.JobRequest: m.JobRequest(key=999_999),

@@ -32,6 +32,8 @@ from tuipacs.schema.operations import (
     ALL,
     CHANGE_PASSWORD,
     LOGIN,
+    NODE_ECHO,
+    NODE_TEST,
     UNLOCK,
     USER_ADD,
     USER_PASSWORD,
@@ -43,6 +45,7 @@ log = logging.getLogger(__name__)
 
 SHARE = 2  # requests of one session that are carried out or sent at the same time, of each kind
 _HASHING = {op.name for op in (LOGIN, UNLOCK, CHANGE_PASSWORD, USER_ADD, USER_PASSWORD)}
+_CALLING = {op.name for op in (NODE_ECHO, NODE_TEST)}
 
 Call = Callable[[Any, str, Origin], Any]
 """Runs one operation in a worker thread: (request, token, origin) -> answer."""
@@ -67,17 +70,21 @@ class Workers:
     """Threads for the services, which are synchronous.
 
     Objects have their own: pictures that take long to decode must not keep anyone from logging in
-    or from seeing what arrives. So have passwords, whose hashing is slow on purpose.
+    or from seeing what arrives. So have passwords, whose hashing is slow on purpose, and calls to
+    other nodes, which may take until their timeout.
     """
 
     common: Executor
     objects: Executor
     passwords: Executor
+    calls: Executor
 
     def of(self, operation_name: str) -> Executor:
         """The threads for an operation."""
         if operation_name in _HASHING:
             return self.passwords
+        if operation_name in _CALLING:
+            return self.calls
         return self.objects if operation_name.startswith("objects.") else self.common
 
 

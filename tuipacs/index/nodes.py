@@ -78,6 +78,15 @@ def _values(node: NodeRecord) -> tuple[Any, ...]:
     )
 
 
+def open_jobs(reader: Reader) -> dict[int, int]:
+    """How many jobs are not ended, by the key of the node that they call."""
+    sql = (
+        "SELECT node, count(*) FROM job WHERE node > 0"
+        " AND state NOT IN ('done', 'failed', 'cancelled', 'dead') GROUP BY node"
+    )
+    return {int(row[0]): int(row[1]) for row in reader.all(sql)}
+
+
 def remove_node(tx: Transaction, key: int) -> None:
     """Delete a node."""
     tx.change("DELETE FROM node WHERE id = ?", (key,))

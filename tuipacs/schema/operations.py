@@ -16,6 +16,7 @@ from tuipacs.domain.content import Document, ElementList
 from tuipacs.domain.frame import Frame
 from tuipacs.domain.job import JobRecord
 from tuipacs.domain.node import NodeRecord
+from tuipacs.domain.node_health import RungResult
 from tuipacs.domain.system import Health, SystemStatus
 from tuipacs.domain.user import Identity, Session, UserRecord
 from tuipacs.schema import messages as m
@@ -71,7 +72,12 @@ EXPORT_PLAN = Operation("objects.export_plan", m.ExportRequest, m.ExportPlan)
 INCOMING = Operation("incoming.list", m.Empty, m.Incoming)
 NODES = Operation("nodes.list", m.Empty, n.NodeList)
 NODE_ADD = Operation("nodes.add", n.NodeAddRequest, NodeRecord)
+NODE_ADD_ALL = Operation("nodes.add_all", n.NodeAddAllRequest, n.NodeAdded)
+NODE_EDIT = Operation("nodes.edit", n.NodeEditRequest, NodeRecord)
 NODE_REMOVE = Operation("nodes.remove", n.NodeRemoveRequest, m.Empty)
+NODE_ECHO = Operation("nodes.echo", n.NodeEchoRequest, RungResult)
+NODE_TEST = Operation("nodes.test", n.NodeTestRequest, n.NodeTestReport)
+NODE_TEST_PROGRESS = Operation("nodes.test_progress", n.NodeTestProgressRequest, n.NodeTestReport)
 
 IMPORT = Operation("imports.submit", m.ImportRequest, JobRecord)
 JOBS = Operation("jobs.list", m.Empty, m.JobList)

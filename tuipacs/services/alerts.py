@@ -13,7 +13,7 @@ from tuipacs.errors import TuipacsError
 from tuipacs.index import audit
 from tuipacs.index.database import Index
 from tuipacs.services.guard import Service, before_login
-from tuipacs.services.nodes import ANOTHER_CERTIFICATE
+from tuipacs.services.node_judging import ANOTHER_CERTIFICATE
 from tuipacs.services.repeats import EVERYONE_ELSE, Key, Repeats, Report
 
 log = logging.getLogger(__name__)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 from tuipacs.certificates.checking import TlsFiles
 from tuipacs.dimse.requestor.loop import RequestorSettings
 from tuipacs.dimse.tls import client_context
-from tuipacs.domain.node import CallService, NodeRecord
+from tuipacs.domain.node import CallService, NodeCall, NodeRecord
 from tuipacs.domain.safe_text import clean
 from tuipacs.errors import NotFoundError, UsageError
 from tuipacs.index import nodes
 from tuipacs.index.database import Index
 from tuipacs.scu.requestor import Peer, PeerTls
+from tuipacs.services.own_address import Listening, refuse_ourselves
 
 
 class Calling:
@@ -22,7 +24,7 @@ class Calling:
         self._index = index
         self._ae_title = ae_title
         self._tls = tls
-        self.ports: Callable[[], tuple[int, ...]] = lambda: ()  # that we listen on
+        self.listening: Callable[[], Listening] = lambda: Listening("", ())
 
     def node(self, key: int) -> NodeRecord:
         """A node by its key. Raises `NotFoundError`."""
@@ -47,20 +49,23 @@ class Calling:
     def peer(self, node: NodeRecord, service: CallService) -> Peer:
         """Whom to call for ``service``.
 
-        Raises `UsageError` for a node that is not set up for it, `ConfigError` and what reading
-        them raises for TLS files that cannot be used. Files that were replaced are taken.
+        Raises `UsageError` for a node that is not set up for it, or that is this archive itself,
+        `ConfigError` and what reading them raises for TLS files that cannot be used. Files that
+        were replaced are taken.
         """
-        call = node.call
+        call, name = node.call, shlex.quote(node.ae_title)
         if not call.host:
             raise UsageError(
                 f"{node.ae_title} has no host and port to be called at",
-                remedy=f"tuipacs node edit {node.ae_title} --host HOST --port PORT",
+                remedy=f"tuipacs node edit {name} --host HOST --port PORT",
             )
         if service not in call.services:
+            wanted = ",".join(each for each in CallService if each in (*call.services, service))
             raise UsageError(
                 f"{node.ae_title} is not asked for {service.value} from here",
-                remedy=f"tuipacs node edit {node.ae_title} --call {service.value}",
+                remedy=f"tuipacs node edit {name} --call {wanted}",
             )
+        refuse_ourselves(call, self.listening(), resolve=True)
         return Peer(
             host=call.host,
             port=call.port,
@@ -74,6 +79,10 @@ class Calling:
                 max_pdu=call.max_pdu,
             ),
         )
+
+    def refuse_ourselves(self, call: NodeCall) -> None:
+        """Raise `UsageError` if that is this archive; a host name is not looked up."""
+        refuse_ourselves(call, self.listening(), resolve=False)
 
     def _peer_tls(self, node: NodeRecord) -> PeerTls:
         if self._tls is None or self._tls.ca is None:

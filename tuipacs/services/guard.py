@@ -143,6 +143,17 @@ def about(
         call.detail = detail[:_MAX_DETAIL]
 
 
+def note(tx: Transaction, detail: str) -> None:
+    """Write one more record of the running call, in its transaction: for one of many that it does.
+
+    The call's own record follows.
+    """
+    call = _current.get()
+    if call is None:
+        raise AssertionError("note() outside a guarded call")
+    audit.append(tx, call.record(AuditOutcome.SUCCESS, detail))
+
+
 def covered() -> None:
     """Say that the log already has a record covering this call (the next page of one query)."""
     call = _current.get()

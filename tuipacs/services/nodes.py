@@ -3,41 +3,53 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import msgspec
 
 from tuipacs.dimse.contract import Caller
-from tuipacs.domain.actor import Actor, ActorKind, Origin
+from tuipacs.domain.actor import Actor
 from tuipacs.domain.admission import Admission, UnknownCallers
-from tuipacs.domain.ae_title import ae_title_fault, check_ae_title, strip_ae_title
+from tuipacs.domain.ae_title import strip_ae_title
 from tuipacs.domain.audit import AuditEvent
 from tuipacs.domain.clock import Clock
-from tuipacs.domain.fingerprint import check_fingerprint, short_fingerprint
-from tuipacs.domain.network import check_node_address, match_length
+from tuipacs.domain.network import match_length
 from tuipacs.domain.node import NodeRecord
-from tuipacs.domain.permissions import NODE_RIGHTS, NodeService, Permission
+from tuipacs.domain.node_health import RungResult
+from tuipacs.domain.node_words import added_words, change_words, endpoint, id_words
+from tuipacs.domain.permissions import Permission
 from tuipacs.domain.safe_text import clean
 from tuipacs.errors import ConflictError, NotFoundError, TuipacsError, UsageError
 from tuipacs.index import nodes, users
-from tuipacs.index.database import Index
+from tuipacs.index.database import Index, Transaction
 from tuipacs.schema.messages import Empty
-from tuipacs.schema.node_messages import NodeAddRequest, NodeList, NodeRemoveRequest
-from tuipacs.services.guard import Service, about, before_login, guarded
+from tuipacs.schema.node_messages import (
+    MAX_NODES,
+    NodeAddAllRequest,
+    NodeAdded,
+    NodeAddRequest,
+    NodeEchoRequest,
+    NodeEditRequest,
+    NodeList,
+    NodeRemoveRequest,
+    NodeTestProgressRequest,
+    NodeTestReport,
+    NodeTestRequest,
+)
+from tuipacs.services.calling import Calling
+from tuipacs.services.guard import Service, about, before_login, guarded, note
+from tuipacs.services.node_check import checked
+from tuipacs.services.node_checks import Checks
+from tuipacs.services.node_judging import STRANGERS, admission, judge
+from tuipacs.services.node_test import climb, echo
 
 log = logging.getLogger(__name__)
 
-MAX_DESCRIPTION = 200  # characters
 _REMEMBERED = 1000  # callers; asked for each request, and seldom another one
-ANOTHER_CERTIFICATE = "this node is bound to another certificate than the one shown"
-
-_STRANGERS = {
-    UnknownCallers.ECHO: frozenset({NodeService.ECHO}),
-    UnknownCallers.STORE: frozenset({NodeService.ECHO, NodeService.STORE}),
-    UnknownCallers.REFUSE: frozenset[NodeService](),
-}
 
 
 @dataclass(frozen=True)
@@ -58,9 +70,12 @@ class Nodes(Service):
         clock: Clock,
         *,
         unknown_callers: UnknownCallers = UnknownCallers.ECHO,
+        calling: Calling | None = None,
     ) -> None:
         super().__init__(index, clock)
-        self._strangers = _STRANGERS[unknown_callers]
+        self._calling = calling or Calling(index, "TUIPACS", None)
+        self._checks = Checks()
+        self._strangers = STRANGERS[unknown_callers]
         self.on_change: Callable[[], None] = lambda: None  # called after each commit
         self._lock = threading.Lock()  # held for moments only, never over a transaction
         self._changes = 0
@@ -72,8 +87,11 @@ class Nodes(Service):
         only_refusals="reading the configuration reveals no patient data",
     )
     def list(self, actor: Actor, request: Empty) -> NodeList:
-        """All known nodes by AE title."""
-        return NodeList(nodes=self._read_table().nodes)
+        """All known nodes by AE title, and what is known of how they are."""
+        known = self._read_table().nodes
+        with self._index.read() as reader:
+            jobs = nodes.open_jobs(reader)
+        return NodeList(nodes=known, health=self._checks.health(known, jobs))
 
     @guarded(Permission.MANAGE_NODES, AuditEvent.SECURITY_ALERT)  # 110128, Network Configuration
     def add(self, actor: Actor, request: NodeAddRequest) -> NodeRecord:
@@ -82,37 +100,66 @@ class Nodes(Service):
         Raises `UsageError` for a malformed title, address or certificate hash or an empty list of
         services, and `ConflictError` if this title is known from this address already.
         """
-        about(detail=f"node {clean(request.ae_title, limit=40)} {clean(request.address, limit=60)}")
-        ae_title = check_ae_title(request.ae_title)
-        address = check_node_address(request.address)
-        services = tuple(service for service in NodeService if service in request.services)
-        if not services:
-            raise UsageError("a node that may do nothing is of no use", remedy="allow a service")
-        if len(request.description) > MAX_DESCRIPTION:
-            raise UsageError(f"the description is longer than {MAX_DESCRIPTION} characters")
-        wanted = NodeRecord(
-            key=0,
-            ae_title=ae_title,
-            address=address,
-            services=services,
-            description=request.description,
-            created_at=self._clock(),
-            certificate_sha256=check_fingerprint(request.certificate_sha256),
-            require_tls=request.require_tls,
-            require_identity=request.require_identity,
-        )
-        about(detail=f"node {_words(wanted)}: {', '.join(services)}")
+        about(detail=_who(request))
+        wanted = self._wanted(request)
+        about(detail=added_words(wanted))
         with self.transaction() as tx:
-            if nodes.node_exists(tx, ae_title, address):
-                raise ConflictError(
-                    f"{ae_title} is known from {address or 'any address'} already",
-                    remedy=f"remove it first: tuipacs node remove {ae_title}",
-                )
-            record = nodes.node(tx, nodes.add_node(tx, wanted))
+            record = _add(tx, wanted)
         self._changed()
-        if record is None:
-            raise AssertionError("a node vanished inside its own transaction")
         return record
+
+    @guarded(Permission.MANAGE_NODES, AuditEvent.SECURITY_ALERT)
+    def add_all(self, actor: Actor, request: NodeAddAllRequest) -> NodeAdded:
+        """Make many nodes known, each with an audit record of its own; or none of them.
+
+        Raises as `add`, naming the node, and `UsageError` for no or too many of them.
+        """
+        source = clean(request.source, limit=80) or "a list"
+        about(detail=f"{len(request.nodes)} nodes from {source}")
+        if not 1 <= len(request.nodes) <= MAX_NODES:
+            raise UsageError(f"1 to {MAX_NODES} nodes can be added at once")
+        wanted = []
+        for one in request.nodes:
+            with _naming(one):
+                wanted.append(self._wanted(one))
+        records = []
+        with self.transaction() as tx:
+            for one, record in zip(request.nodes, wanted, strict=True):
+                with _naming(one):
+                    records.append(_add(tx, record))
+                note(tx, f"{added_words(record)} (from {source})")
+        self._changed()
+        return NodeAdded(nodes=tuple(records))
+
+    @guarded(Permission.MANAGE_NODES, AuditEvent.SECURITY_ALERT)
+    def edit(self, actor: Actor, request: NodeEditRequest) -> NodeRecord:
+        """Change a node; the listener obeys at once, jobs with their next association.
+
+        Raises as `add`, `NotFoundError`, and `ConflictError` if somebody else has changed the node
+        since it was seen.
+        """
+        key = request.seen.key
+        about(detail=f"{_who(request.node)}, key {key}")
+        wanted = self._wanted(request.node)
+        with self.transaction() as tx:
+            before = nodes.node(tx, key)
+            if before is None:
+                raise NotFoundError("there is no such node any more")
+            if _seen(before) != _seen(request.seen):
+                raise ConflictError(
+                    f"{before.ae_title} was changed by somebody else meanwhile",
+                    remedy="look at it again, then change it",
+                )
+            after = msgspec.structs.replace(
+                wanted, key=key, created_at=before.created_at, paused=before.paused
+            )
+            if (before.ae_title, before.address) != (after.ae_title, after.address):
+                _check_free(tx, after)
+            words = change_words(before, after) or "nothing changed"
+            about(detail=f"node {before.ae_title} {before.address or 'any address'}: {words}")
+            nodes.change_node(tx, after)
+        self._changed()
+        return after
 
     @guarded(Permission.MANAGE_NODES, AuditEvent.SECURITY_ALERT)
     def remove(self, actor: Actor, request: NodeRemoveRequest) -> Empty:
@@ -121,10 +168,47 @@ class Nodes(Service):
             record = nodes.node(tx, request.key)
             if record is None:
                 raise NotFoundError("there is no such node")
-            about(detail=f"node {_words(record)}")
+            about(detail=f"node {id_words(record)}")
             nodes.remove_node(tx, request.key)
         self._changed()
         return Empty()
+
+    @guarded(Permission.QUERY_NODES, AuditEvent.NETWORK_ENTRY)
+    def echo(self, actor: Actor, request: NodeEchoRequest) -> RungResult:
+        """Ask a node for one C-ECHO. Raises `NotFoundError`, and `UsageError` if it is never asked.
+
+        That it does not answer is a result, not an error.
+        """
+        node = self._calling.node(request.key)
+        about(detail=f"C-ECHO to {node.ae_title} at {endpoint(node.call)}")
+        result = echo(node, self._calling)
+        self._checks.seen(node.key, self._clock(), (result,))
+        about(detail=f"C-ECHO to {node.ae_title} at {endpoint(node.call)}: {result.words}")
+        return result
+
+    @guarded(Permission.QUERY_NODES, AuditEvent.NETWORK_ENTRY)
+    def test(self, actor: Actor, request: NodeTestRequest) -> NodeTestReport:
+        """Climb the ladder of `node_test.climb`. Raises as `echo`.
+
+        What is known already can be asked for meanwhile, by the same person with its ticket.
+        """
+        node = self._calling.node(request.key)
+        where = f"test of {node.ae_title} at {endpoint(node.call)}"
+        about(detail=where)
+        with self._checks.running(actor.name, request.ticket) as told:
+            rungs = climb(node, self._calling, told)
+        self._checks.seen(node.key, self._clock(), rungs)
+        about(detail=f"{where}: {', '.join(f'{r.rung} {r.verdict}' for r in rungs)}")
+        return NodeTestReport(rungs=rungs)
+
+    @guarded(
+        Permission.QUERY_NODES,
+        AuditEvent.NETWORK_ENTRY,
+        only_refusals="the test that it looks at has a record of its own",
+    )
+    def test_progress(self, actor: Actor, request: NodeTestProgressRequest) -> NodeTestReport:
+        """The rungs that are done of one's own running test; none if there is no such test."""
+        return NodeTestReport(rungs=self._checks.done(actor.name, request.ticket))
 
     @before_login("it is what tells who a DICOM peer is; no right is used")
     def admit(self, caller: Caller) -> Admission:
@@ -134,7 +218,7 @@ class Nodes(Service):
         """
         if caller.user and not self._is_enabled(caller.user):
             reason = "the account of its user identity may not act any more"
-            return _admission(
+            return admission(
                 strip_ae_title(caller.calling_ae_title), caller.address, frozenset(), reason=reason
             )
         return self.peer(
@@ -168,7 +252,7 @@ class Nodes(Service):
         if admission is None:
             if len(table.admissions) >= _REMEMBERED:
                 table.admissions.clear()
-            admission = table.admissions[who] = self._judge(table.nodes, *who)
+            admission = table.admissions[who] = judge(table.nodes, self._strangers, *who)
         return admission
 
     @before_login("it is what tells who a DICOM peer is; no right is used")
@@ -187,41 +271,10 @@ class Nodes(Service):
             table.expected[address] = expected
         return expected
 
-    def _judge(
-        self,
-        known: tuple[NodeRecord, ...],
-        title: str,
-        address: str,
-        is_tls: bool,
-        certificate_sha256: str,
-        user: str,
-    ) -> Admission:
-        titled = [node for node in known if node.ae_title == title]
-        best = max(titled, key=lambda node: match_length(node.address, address), default=None)
-        if best is not None and match_length(best.address, address) >= 0:
-            fault = _proof_fault(best, is_tls, certificate_sha256)
-            if fault:
-                return _admission(title, address, frozenset(), reason=fault)
-            found = _admission(title, address, frozenset(best.services), known=True, user=user)
-            return msgspec.structs.replace(
-                found,
-                by_certificate=bool(best.certificate_sha256),
-                require_identity=best.require_identity,
-            )
-        if ae_title_fault(title):
-            return _admission(
-                title, address, frozenset(), reason=f"the calling AE title {ae_title_fault(title)}"
-            )
-        if not titled:
-            return _admission(
-                title, address, self._strangers, reason="the calling AE title is not a known node"
-            )
-        # Whatever strangers may do: what is stored under a node's name is taken for the node's.
-        reason = "the calling AE title is known, but not from this address"
-        open_to_it = self._strangers & {NodeService.ECHO}
-        if open_to_it != self._strangers:
-            reason += ": it may echo at most"
-        return _admission(title, address, open_to_it, reason=reason)
+    def _wanted(self, request: NodeAddRequest) -> NodeRecord:
+        record = checked(request, at=self._clock())
+        self._calling.refuse_ourselves(record.call)
+        return record
 
     def _is_enabled(self, user: str) -> bool:
         with self._index.read() as reader:
@@ -257,40 +310,35 @@ def _words(node: NodeRecord) -> str:
     return ", ".join(parts)
 
 
-def _proof_fault(node: NodeRecord, is_tls: bool, certificate_sha256: str) -> str:
-    """Why a caller with the node's title and address is not the node; empty if it is."""
-    if not node.needs_tls or (is_tls and not node.certificate_sha256):
-        return ""
-    if not is_tls:
-        what = "is bound to a certificate" if node.certificate_sha256 else "has to use TLS"
-        return f"this node {what}, and the connection has no TLS"
-    if not certificate_sha256:
-        return "this node is bound to a certificate, and the caller showed none"
-    if certificate_sha256 != node.certificate_sha256:
-        shown = short_fingerprint(certificate_sha256)
-        return f"{ANOTHER_CERTIFICATE} (SHA-256 {shown})"
-    return ""
+def _add(tx: Transaction, wanted: NodeRecord) -> NodeRecord:
+    _check_free(tx, wanted)
+    return msgspec.structs.replace(wanted, key=nodes.add_node(tx, wanted))
 
 
-def _admission(
-    title: str,
-    address: str,
-    services: frozenset[NodeService],
-    *,
-    known: bool = False,
-    reason: str = "",
-    user: str = "",
-) -> Admission:
-    name = clean(title, limit=40)
-    return Admission(
-        actor=Actor(
-            kind=ActorKind.PEER,
-            # No AE title holds a backslash (PS3.5 6.2): the audit log can be taken apart again.
-            name=f"{name}\\{user}" if user else name,
-            permissions=frozenset(NODE_RIGHTS[service] for service in services),
-            origin=Origin(address=address),
-        ),
-        known=known,
-        services=services,
-        reason=reason,
-    )
+def _check_free(tx: Transaction, wanted: NodeRecord) -> None:
+    if nodes.node_exists(tx, wanted.ae_title, wanted.address):
+        raise ConflictError(
+            f"{wanted.ae_title} is known from {wanted.address or 'any address'} already",
+            remedy=f"change that one: tuipacs node edit {shlex.quote(wanted.ae_title)}",
+        )
+
+
+@contextmanager
+def _naming(request: NodeAddRequest) -> Iterator[None]:
+    """Say of which of many nodes an error is."""
+    try:
+        yield
+    except (UsageError, ConflictError) as error:
+        error.message = f"{_who(request)}: {error.message}; nothing was added"
+        raise
+
+
+def _seen(node: NodeRecord) -> NodeRecord:
+    """A record as clients see it, without what is changed elsewhere: the pause of its lane."""
+    return msgspec.structs.replace(node, paused=False, description=clean(node.description))
+
+
+def _who(request: NodeAddRequest) -> str:
+    """Of what nobody has checked yet."""
+    address = clean(request.address, limit=60) or "any address"
+    return f"node {clean(request.ae_title, limit=40)} {address}"

@@ -24,7 +24,7 @@ from tuipacs.paths import ArchivePaths
 from tuipacs.services.alerts import Alerts, refusal_class
 from tuipacs.services.authentication import Authentication
 from tuipacs.services.incoming_board import IncomingBoard
-from tuipacs.services.nodes import ANOTHER_CERTIFICATE
+from tuipacs.services.node_judging import ANOTHER_CERTIFICATE
 from tuipacs.services.verification import Verification
 
 THERE = "192.0.2.1"

@@ -30,6 +30,7 @@ from tuipacs.domain.audit import AuditOutcome
 from tuipacs.domain.blob import StoredBlob
 from tuipacs.domain.find import STUDY_ROOT
 from tuipacs.domain.level import Level
+from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import MATRIX, NODE_RIGHTS, NodeService, Permission, Role
 from tuipacs.errors import ForbiddenError, TuipacsError
 from tuipacs.index import audit
@@ -192,6 +193,22 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "nodes.add": lambda: (
         n.NodeAddRequest(ae_title="CT9", address="", services=(NodeService.ECHO,)),
     ),
+    "nodes.add_all": lambda: (
+        n.NodeAddAllRequest(
+            nodes=(n.NodeAddRequest(ae_title="CT8", address="", services=(NodeService.ECHO,)),)
+        ),
+    ),
+    "nodes.echo": lambda: (n.NodeEchoRequest(key=99),),
+    "nodes.edit": lambda: (
+        n.NodeEditRequest(
+            seen=NodeRecord(
+                key=99, ae_title="X", address="", services=(), description="", created_at=0.0
+            ),
+            node=n.NodeAddRequest(ae_title="X", address="", services=(NodeService.ECHO,)),
+        ),
+    ),
+    "nodes.test": lambda: (n.NodeTestRequest(key=99),),
+    "nodes.test_progress": lambda: (n.NodeTestProgressRequest(ticket="t"),),
     "nodes.list": lambda: (m.Empty(),),
     "nodes.remove": lambda: (n.NodeRemoveRequest(key=1),),
     "objects.document": lambda: (m.InstanceRequest(key=1),),
