@@ -46,6 +46,8 @@ from tuipacs.services.objects import Objects
 from tuipacs.services.own_address import Listening
 from tuipacs.services.password_hash import PasswordHasher
 from tuipacs.services.query import Query
+from tuipacs.services.remote import Remote
+from tuipacs.services.remote_tasks import Tasks
 from tuipacs.services.sessions import Sessions
 from tuipacs.services.system import System
 from tuipacs.services.users import Users
@@ -74,6 +76,7 @@ class Services:
     audit: Audit
     system: System
     objects: Objects
+    remote: Remote
 
 
 class Archive:
@@ -158,6 +161,7 @@ class Archive:
         imports.on_submit = self._runner.wake
         jobs = Jobs(index, clock, self.wakeups)
         jobs.on_cancel = self._runner.cancel
+        self._asked = Tasks(clock)
         self._pictures = PixelWorkers([PixelWorker() for _ in range(_DECODERS)])
         self.services = Services(
             sessions=sessions,
@@ -169,6 +173,7 @@ class Archive:
             imports=imports,
             jobs=jobs,
             audit=Audit(index, clock),
+            remote=Remote(index, clock, calling, self._asked),
             system=System(
                 index,
                 clock,
@@ -232,6 +237,7 @@ class Archive:
     def stop(self, seconds: float) -> None:
         """Finish what is being received, let jobs note how far they are; at most ``seconds``."""
         deadline = time.monotonic() + seconds
+        self._asked.stop()
         cut = self._listener.drain(seconds)
         self._runner.stop(max(_JOB_SECONDS, deadline - time.monotonic()))
         if cut:

@@ -20,10 +20,12 @@ from tests.e2e.proof import Result, finished, in_background, run
 from tuipacs.domain.level import Level
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import MATRIX, NodeService, Permission, Role
+from tuipacs.domain.remote import RemoteQuery
 from tuipacs.domain.user import ClientKind
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
 from tuipacs.schema import operations
+from tuipacs.schema import remote_messages as r
 from tuipacs.schema.operations import Operation
 
 P = Permission
@@ -61,6 +63,12 @@ CELLS: dict[str, Permission] = {
     "nodes.echo": P.QUERY_NODES,
     "nodes.test": P.QUERY_NODES,
     "nodes.test_progress": P.QUERY_NODES,
+    "remote.nodes": P.QUERY_NODES,
+    "remote.start": P.QUERY_NODES,
+    "remote.compare": P.QUERY_NODES,
+    "remote.poll": P.QUERY_NODES,
+    "remote.cancel": P.QUERY_NODES,
+    "remote.here": P.QUERY_NODES,
     "imports.submit": P.IMPORT,
     "jobs.list": P.VIEW_JOBS,
     "jobs.show": P.VIEW_JOBS,
@@ -106,6 +114,11 @@ SAMPLES: dict[type[Struct], Struct] = {
     n.NodeTestRequest: n.NodeTestRequest(key=999_999),
     n.NodeTestProgressRequest: n.NodeTestProgressRequest(ticket="none"),
     n.NodeRemoveRequest: n.NodeRemoveRequest(key=999_999),
+    r.RemoteStart: r.RemoteStart(nodes=(999_999,), query=RemoteQuery(patient_id="T-1")),
+    r.CompareStart: r.CompareStart(node=999_999, study_instance_uid="1.2.3"),
+    r.RemotePoll: r.RemotePoll(token="made-up"),
+    r.RemoteTask: r.RemoteTask(token="made-up"),
+    r.HoldingsRequest: r.HoldingsRequest(level=Level.STUDY, uids=("1.2.3",)),
     m.ImportRequest: m.ImportRequest(paths=("/nonexistent/tuipacs",)),
     m.JobRequest: m.JobRequest(key=999_999),
     m.AuditRequest: m.AuditRequest(),

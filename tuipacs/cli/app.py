@@ -28,6 +28,7 @@ from tuipacs.cli import (
     jobs,
     login,
     node,
+    query,
     serve,
     show,
     status,
@@ -143,6 +144,7 @@ app.command("conformance")(conformance.conformance)
 app.command("import")(import_.import_paths)
 app.command("find")(find.find)
 app.command("show")(show.show)
+app.command("query")(query.query)
 app.command("export")(export.export)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(user.app, name="user")

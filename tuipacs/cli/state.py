@@ -15,8 +15,8 @@ from tuipacs.paths import ArchivePaths
 
 MAKE_IT = "make it with: tuipacs init --admin NAME"
 _COMMAND = re.compile(
-    r"\btuipacs (?=(?:audit|config|doctor|export|find|import|init|jobs|login|logout|node|serve|show"
-    r"|status|stop|tls|user)\b)"
+    r"\btuipacs (?=(?:audit|config|doctor|export|find|import|init|jobs|login|logout|node|query"
+    r"|serve|show|status|stop|tls|user)\b)"
 )
 
 

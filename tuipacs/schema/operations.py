@@ -21,6 +21,7 @@ from tuipacs.domain.system import Health, SystemStatus
 from tuipacs.domain.user import Identity, Session, UserRecord
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
+from tuipacs.schema import remote_messages as r
 
 Request = TypeVar("Request", bound=Struct)
 Answer = TypeVar("Answer", bound=Struct)
@@ -78,6 +79,13 @@ NODE_REMOVE = Operation("nodes.remove", n.NodeRemoveRequest, m.Empty)
 NODE_ECHO = Operation("nodes.echo", n.NodeEchoRequest, RungResult)
 NODE_TEST = Operation("nodes.test", n.NodeTestRequest, n.NodeTestReport)
 NODE_TEST_PROGRESS = Operation("nodes.test_progress", n.NodeTestProgressRequest, n.NodeTestReport)
+
+REMOTE_NODES = Operation("remote.nodes", m.Empty, r.RemoteNodes)
+REMOTE_START = Operation("remote.start", r.RemoteStart, r.RemoteTask)
+REMOTE_COMPARE = Operation("remote.compare", r.CompareStart, r.RemoteTask)
+REMOTE_POLL = Operation("remote.poll", r.RemotePoll, r.RemoteAnswers)
+REMOTE_CANCEL = Operation("remote.cancel", r.RemoteTask, m.Empty)
+REMOTE_HERE = Operation("remote.here", r.HoldingsRequest, r.Holdings)
 
 IMPORT = Operation("imports.submit", m.ImportRequest, JobRecord)
 JOBS = Operation("jobs.list", m.Empty, m.JobList)

@@ -1,0 +1,205 @@
+"""One node's share of a query: an association, its answers one by one, and how it ended in words.
+
+Everything a peer says is doubted: its answers are read within bounds, those to another question are
+dropped and counted, and a list counts as whole only with a final success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
+from tuipacs.domain.level import Level
+from tuipacs.domain.remote import NodeState, RemoteRow
+from tuipacs.domain.remote_keys import Key
+from tuipacs.errors import InvalidObjectError, TuipacsError, UnavailableError, UsageError
+from tuipacs.scu.c_find import STUDY_ROOT, Matches
+from tuipacs.scu.requestor import Association, Context, Peer, Response, open_association
+from tuipacs.services.remote_identifier import Answers, Unasked, identifier
+from tuipacs.services.remote_tasks import Part
+
+NODE_SECONDS = 180.0  # that one node may take for a query
+MAX_LISTED = 100_000  # series of a study, or instances of a series
+
+_REFUSING = frozenset((Failure.REJECTED, Failure.NO_CONTEXT, Failure.IDENTITY))
+_STATUSES = {
+    0xA700: "out of resources",
+    0xA900: "the identifier does not match the SOP class",
+    0x0122: "SOP class not supported",
+    0x0124: "not authorized",
+    0x0110: "processing failure",
+}
+
+
+@contextmanager
+def asking(peer: Peer) -> Iterator[Association]:
+    """An association to ask on. Raises as `open_association` does."""
+    contexts = [
+        Context(STUDY_ROOT, ExplicitVRLittleEndian),
+        Context(STUDY_ROOT, ImplicitVRLittleEndian),
+    ]
+    with open_association(peer, contexts) as association:
+        yield association
+
+
+def ask(
+    part: Part,
+    peer: Peer,
+    level: Level,
+    questions: Sequence[Sequence[Key]],
+    character_set: str,
+) -> None:
+    """Ask one node all questions, and end its part whatever comes. Never raises for a peer."""
+    try:
+        with asking(peer) as association:
+            part.asks(association.cut)
+            if part.stopped:
+                return
+            seen: set[RemoteRow] = set()
+            for keys in questions:
+                if not _ask_one(part, association, level, keys, character_set, seen):
+                    return
+        part.end(NodeState.COMPLETE)
+    except AssociationFailedError as error:
+        refused = error.failure in _REFUSING
+        state = NodeState.REFUSED if refused else NodeState.UNREACHABLE
+        _end(part, state, error.message)
+    except UsageError as error:
+        _end(part, NodeState.REFUSED, _words(error))
+    except TuipacsError as error:
+        _end(part, NodeState.FAILED, _words(error))
+    finally:
+        if part.stopped:
+            part.end(NodeState.CANCELLED, part.stopped)
+
+
+def _end(part: Part, state: NodeState, words: str) -> None:
+    if not part.stopped:
+        part.end(state, words)
+
+
+def _words(error: TuipacsError) -> str:
+    return f"{error.message} ({error.remedy})" if error.remedy else error.message
+
+
+def _ask_one(
+    part: Part,
+    association: Association,
+    level: Level,
+    keys: Sequence[Key],
+    character_set: str,
+    seen: set[RemoteRow],
+) -> bool:
+    """Whether the answers came to a good end, and the next question may follow."""
+    answers = Answers(part.node, level, keys, character_set)
+    matches = Matches(association, STUDY_ROOT, identifier(level, keys, character_set))
+    own: set[RemoteRow] = set()  # what is known from another question is no repetition
+    is_full = False
+    for data in matches.datasets():
+        if part.stopped:
+            matches.cancel()
+        elif not is_full and (row := _read(part, answers, data, matches.transfer_syntax)):
+            if row in own:
+                part.repeated()
+            elif row not in seen and not part.row(row):
+                is_full = True
+                matches.cancel()
+                part.drains()
+                continue
+            own.add(row)
+            seen.add(row)
+    if part.stopped:
+        return False
+    if is_full:
+        part.end(
+            NodeState.LIMITED,
+            f"only the first {len(seen):,} are shown: narrow the question",
+        )
+        return False
+    return _ended_well(part, matches.final or Response(None, "there was no last answer"))
+
+
+def _read(part: Part, answers: Answers, data: bytes, transfer_syntax: str) -> RemoteRow | None:
+    try:
+        return answers.read(data, transfer_syntax)
+    except InvalidObjectError:
+        part.malformed()
+    except Unasked:
+        part.unasked()
+    return None
+
+
+def _ended_well(part: Part, final: Response) -> bool:
+    if final.status == 0x0000:
+        return True
+    if final.status is None:
+        part.end(NodeState.FAILED, final.comment)
+    elif final.status == 0xFE00:
+        part.end(NodeState.CANCELLED, "the node ended it: there may be more")
+    else:
+        part.end(NodeState.REFUSED, status_words(final))
+    return False
+
+
+def status_words(final: Response) -> str:
+    """A final status and its comment: "0xA700 out of resources: no memory"."""
+    status = final.status or 0
+    words = _STATUSES.get(status, "unable to process" if 0xC000 <= status <= 0xCFFF else "failed")
+    return f"0x{status:04X} {words}" + (f": {final.comment}" if final.comment else "")
+
+
+class Lister:
+    """Whole lists of what is below a study, on one association; a list with a gap is an error."""
+
+    def __init__(self, association: Association, node: int, character_set: str = "") -> None:
+        self._association = association
+        self._node = node
+        self._character_set = character_set
+
+    def series(self, study_instance_uid: str) -> list[RemoteRow]:
+        """The series of a study. Raises `UnavailableError` if the list is not complete."""
+        return self._list(Level.SERIES, (_key("StudyInstanceUID", study_instance_uid),))
+
+    def instances(self, study_instance_uid: str, series_instance_uid: str) -> list[RemoteRow]:
+        """The instances of a series. Raises as `series` does."""
+        above = (
+            _key("StudyInstanceUID", study_instance_uid),
+            _key("SeriesInstanceUID", series_instance_uid),
+        )
+        return self._list(Level.INSTANCE, above)
+
+    def _list(self, level: Level, keys: Sequence[Key]) -> list[RemoteRow]:
+        answers = Answers(self._node, level, keys, self._character_set)
+        question = identifier(level, keys, self._character_set)
+        matches = Matches(self._association, STUDY_ROOT, question)
+        found: dict[str, RemoteRow] = {}
+        unreadable = 0
+        for data in matches.datasets():
+            try:
+                row = answers.read(data, matches.transfer_syntax)
+            except InvalidObjectError:
+                unreadable += 1
+            except Unasked:
+                continue  # of another study: nothing that was asked for is missing
+            else:
+                found.setdefault(row.uid, row)
+            if len(found) + unreadable > MAX_LISTED:
+                raise UnavailableError(f"the node lists more than {MAX_LISTED:,}: not believed")
+        final = matches.final or Response(None, "there was no last answer")
+        what = "series" if level is Level.SERIES else "instances"
+        if final.status is None:
+            raise UnavailableError(f"the list of {what} broke off: {final.comment}")
+        if final.status != 0x0000:
+            raise UnavailableError(f"the list of {what} was refused: {status_words(final)}")
+        if unreadable:
+            raise UnavailableError(
+                f"{unreadable:,} of the node's answers cannot be read: its list of {what} has gaps"
+            )
+        return list(found.values())
+
+
+def _key(keyword: str, uid: str) -> Key:
+    return Key(keyword, "UI", uid)
