@@ -149,6 +149,18 @@ class SecuritySettings:
 
 
 @dataclass(frozen=True)
+class RoutingSettings:
+    """Sending on what arrives. The rules are data, not settings: `tuipacs route`."""
+
+    quiet_seconds: int = setting(
+        60,
+        rules.whole(1, 86400),
+        "Seconds without a new object until a study is taken for complete and the routing rules"
+        " are asked; a rule may have its own.",
+    )
+
+
+@dataclass(frozen=True)
 class ControlSettings:
     """The control socket."""
 
@@ -179,6 +191,7 @@ class Config:
     tls: TlsSettings = dataclasses.field(default_factory=TlsSettings)
     storage: StorageSettings = dataclasses.field(default_factory=StorageSettings)
     security: SecuritySettings = dataclasses.field(default_factory=SecuritySettings)
+    routing: RoutingSettings = dataclasses.field(default_factory=RoutingSettings)
     control: ControlSettings = dataclasses.field(default_factory=ControlSettings)
     log: LogSettings = dataclasses.field(default_factory=LogSettings)
     origins: Mapping[str, str] = dataclasses.field(
@@ -192,6 +205,7 @@ _TABLES: Mapping[str, type[Any]] = MappingProxyType(
         "tls": TlsSettings,
         "storage": StorageSettings,
         "security": SecuritySettings,
+        "routing": RoutingSettings,
         "control": ControlSettings,
         "log": LogSettings,
     }
