@@ -15,6 +15,7 @@ from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure, Sour
 from tuipacs.scu.choosing import pick, refusal_words
 from tuipacs.scu.requestor import (
     MAX_CONTEXTS,
+    Association,
     Context,
     Peer,
     open_association,
@@ -22,6 +23,7 @@ from tuipacs.scu.requestor import (
 from tuipacs.scu.sources import SourceObject, dataset_source, file_source, opened
 
 Pace = Callable[[int], None]
+OnOpen = Callable[[Association], None]
 
 _SLOW = 10.0  # seconds of preparing one object, after which the peer may have given us up
 _MAY_PASS = (0x0110, *range(0xA700, 0xA800))  # processing failure, out of resources (PS3.4 B.2.3)
@@ -33,7 +35,8 @@ class StoreOutcome:
 
     ``failure`` then says why: SOURCE is the object's own fault, NO_CONTEXT the peer's choice, all
     others the association's. ``transfer_syntax_uid`` is what it was sent in, empty if it was not;
-    ``size`` its bytes in that syntax; ``key`` the `SourceObject`'s.
+    ``size`` its bytes in that syntax; ``transcoded``: not byte for byte what is stored. ``key`` is
+    the `SourceObject`'s.
     """
 
     sop_instance_uid: str
@@ -71,6 +74,7 @@ def store_objects(
     move_originator: tuple[str, int] | None = None,
     preferred: Sequence[str] = (),
     pace: Pace | None = None,
+    on_open: OnOpen | None = None,
 ) -> Iterator[StoreOutcome]:
     """Send objects as they come; ``contexts`` names all that will be needed (`proposals`).
 
@@ -80,12 +84,13 @@ def store_objects(
     over a new association. ``move_originator``: AE title and message ID of the C-MOVE that this
     serves (PS3.7 9.1.1.1). ``preferred``: transfer syntaxes to choose first for an object that the
     peer does not take as it is stored. ``pace`` is called with the number of bytes before each
-    block (at most 256 KiB) leaves; it may sleep, and what it raises passes and aborts.
+    block (at most 256 KiB) leaves; it may sleep, and what it raises passes and aborts. ``on_open``
+    is given each association: another thread may cut it.
 
     Raises `AssociationFailedError`, an `UnavailableError`, if no association comes about at first.
     Closing the iterator aborts the association.
     """
-    with _Sender(peer, contexts, preferred, move_originator, pace) as sender:
+    with _Sender(peer, contexts, preferred, move_originator, pace, on_open) as sender:
         for source in objects:
             yield sender.store(source)
 
@@ -116,11 +121,13 @@ class _Sender:
         preferred: Sequence[str],
         move_originator: tuple[str, int] | None,
         pace: Pace | None,
+        on_open: OnOpen | None,
     ) -> None:
         self._peer = peer
         self._preferred = preferred
         self._move_originator = move_originator
         self._pace = pace
+        self._on_open = on_open
         self._groups = _groups(contexts)
         self._places = {c: i for i, group in enumerate(self._groups) for c in group}
         self._places_of_classes: dict[str, int] = {}
@@ -141,6 +148,8 @@ class _Sender:
     def _open(self) -> None:
         group = self._groups[self._place]
         self._association = self._stack.enter_context(open_association(self._peer, group))
+        if self._on_open is not None:
+            self._on_open(self._association)
         self._accepted = {}
         for context in self._association.accepted:
             self._accepted.setdefault(context.abstract_syntax, set()).add(context.transfer_syntax)
@@ -213,7 +222,7 @@ class _Sender:
             response.comment,
             key=source.key,
             transfer_syntax_uid=syntax,
-            transcoded=syntax != source.transfer_syntax_uid,
+            transcoded=source.is_odd or syntax != source.transfer_syntax_uid,
             size=size,
             failure=self._association.failure if response.status is None else None,
         )

@@ -17,7 +17,7 @@ from pydicom.uid import UID
 from tuipacs.dicom.attributes import read_attributes
 from tuipacs.dicom.encoding import DEFLATED
 from tuipacs.dicom.part10 import Part10Parts, split_part10
-from tuipacs.dimse.requestor.faults import SourceFailedError
+from tuipacs.dimse.faults import SourceFailedError
 from tuipacs.dimse.requestor.sending import DatasetSource
 from tuipacs.domain.attributes import InstanceAttributes
 from tuipacs.errors import InvalidObjectError, TuipacsError
@@ -38,9 +38,10 @@ class SourceObject:
     the first two, and can read nothing under a wrong third. ``open`` is called when its turn
     comes, and what it gives is closed after it.
 
-    ``transcode`` gives the dataset in another transfer syntax, in a file of its own; None: it is
-    sent as it is or not at all. ``key`` is for the caller, who finds it in the outcome. ``fault``:
-    why this object cannot be sent at all, known before anything was tried.
+    ``transcode`` gives the dataset in another transfer syntax, in a file of its own, or in its own
+    with every value padded to even length; None: it is sent as it is or not at all. ``is_odd``: its
+    length is odd, which only `transcode` can mend. ``key`` is for the caller, who finds it in the
+    outcome. ``fault``: why this object cannot be sent at all, known before anything was tried.
     """
 
     sop_class_uid: str
@@ -51,6 +52,7 @@ class SourceObject:
     transcode: Callable[[str], BinaryIO] | None = None
     key: int = 0
     fault: str = ""
+    is_odd: bool = False
 
     @property
     def context(self) -> Context:
@@ -69,18 +71,16 @@ def opened(
     if source.fault:
         raise SourceFailedError(source.fault)
     syntax = transfer_syntax_uid or source.transfer_syntax_uid
-    if syntax != source.transfer_syntax_uid:
+    if syntax != source.transfer_syntax_uid or source.is_odd:
         return _measured(_transcoded(source, syntax), 0, syntax)
-    file, dataset = _measured(_open(source.open), source.header_size, syntax)
-    if dataset.left % 2:
-        file.close()
-        raise SourceFailedError("its dataset has an odd length, which no message can carry")
-    return file, dataset
+    return _measured(_open(source.open), source.header_size, syntax)
 
 
 def _transcoded(source: SourceObject, syntax: str) -> BinaryIO:
     transcode = source.transcode
     if transcode is None:
+        if source.is_odd:
+            raise SourceFailedError("its dataset has an odd length, which no message can carry")
         raise SourceFailedError("it can only be sent as it is stored")
     return _open(lambda: transcode(syntax))
 
@@ -106,7 +106,10 @@ def _measured(
     if size <= 0:
         file.close()
         raise SourceFailedError("it has no dataset")
-    padded = bool(size % 2) and transfer_syntax_uid in DEFLATED
+    padded = bool(size % 2)
+    if padded and transfer_syntax_uid not in DEFLATED:
+        file.close()
+        raise SourceFailedError("its dataset has an odd length, which no message can carry")
     return file, DatasetSource(file, size, padded=padded)  # type: ignore[arg-type]
 
 

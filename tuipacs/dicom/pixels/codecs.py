@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from openjpeg.utils import decode as openjpeg_decode
 from PIL import Image
 
-from tuipacs.dicom.pixels.codes import RLE
+from tuipacs.dicom.pixels.codes import LOSSLESS, RLE
 from tuipacs.dicom.pixels.codestream import Codestream, Coding, inspect
 from tuipacs.dicom.pixels.gdcm_codec import decode_with_gdcm
 from tuipacs.dicom.pixels.header import PixelHeader
@@ -42,12 +42,40 @@ class Decoded(Struct, frozen=True, kw_only=True):
     settled: bool = False  # True: sign and depth are already those of the values
 
 
+class Decompressed(Struct, frozen=True, kw_only=True):
+    """What a decoder gave, untouched: samples in the type that it chose.
+
+    ``stream`` is what the compressed picture says of itself; None for RLE, which says nothing.
+    """
+
+    samples: NDArray[Any]
+    photometric: str
+    decoder: str
+    stream: Codestream | None = None
+    notes: tuple[str, ...] = ()
+
+
 def decode_frame(data: bytes, header: PixelHeader) -> Decoded:
     """Decompress one frame; DecodeError with each decoder's reason if none can."""
+    found = decompress(data, header)
+    notes = list(found.notes)
+    samples = found.samples
+    if found.stream is not None:
+        samples = _values(samples, found.stream, header, notes)
+    return Decoded(
+        samples=samples,
+        photometric=found.photometric,
+        decoder=found.decoder,
+        notes=tuple(notes),
+        settled=found.stream is not None,
+    )
+
+
+def decompress(data: bytes, header: PixelHeader) -> Decompressed:
+    """`decode_frame` without settling sign and depth."""
     if header.transfer_syntax == RLE:
-        return Decoded(
-            samples=decode_rle(data, header), photometric=header.photometric, decoder="RLE"
-        )
+        samples = decode_rle(data, header)
+        return Decompressed(samples=samples, photometric=header.photometric, decoder="RLE")
     stream = inspect(data)
     _compare(stream, header)
     notes = _differences(stream, header)
@@ -67,12 +95,12 @@ def decode_frame(data: bytes, header: PixelHeader) -> Decoded:
             continue
         if failures:
             notes.append(f"decoded by {name}, because {failures[0]}")
-        return Decoded(
-            samples=_values(samples, stream, header, notes),
+        return Decompressed(
+            samples=samples,
             photometric=done,
             decoder=name,
+            stream=stream,
             notes=tuple(notes),
-            settled=True,
         )
     raise DecodeError(
         f"the {stream.coding} picture cannot be decoded ({'; '.join(failures) or 'no decoder'})"
@@ -233,12 +261,9 @@ def _low_bits(array: Samples, bits: int) -> Samples:
     return low
 
 
-_LOSSLESS = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (57, 70, 80, 90, 92, 201, 202))
-
-
 def _above(array: Samples, bits: int, header: PixelHeader, notes: list[str]) -> Samples:
     """Values that need more than the stored bits: another plane if lossless, overshoot if lossy."""
-    if header.transfer_syntax in _LOSSLESS:
+    if header.transfer_syntax in LOSSLESS:
         notes.append(f"bits above the {bits} stored ones are in use; they are not shown")
         return _low_bits(array, bits)
     notes.append(f"lossy compression made values that need more than the {bits} stored bits")

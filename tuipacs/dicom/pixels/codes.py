@@ -8,6 +8,7 @@ CODESTREAMS = frozenset(
     f"1.2.840.10008.1.2.4.{number}"
     for number in (50, 51, 57, 70, 80, 81, 90, 91, 92, 93, 201, 202, 203)
 )
+LOSSLESS = frozenset(f"1.2.840.10008.1.2.4.{number}" for number in (57, 70, 80, 90, 92, 201, 202))
 VIDEO = frozenset(
     f"1.2.840.10008.1.2.4.{number}{fragmentable}"
     for number in range(100, 109)

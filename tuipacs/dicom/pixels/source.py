@@ -178,7 +178,7 @@ class Source:
         )
         self.data = Bytes(descriptor)
         if self.transfer_syntax == DeflatedExplicitVRLittleEndian:
-            self.data = Bytes(descriptor, _inflate(file))
+            self.data = Bytes(descriptor, inflate(file))
             file = io.BytesIO(self.data.read(0, self.data.size))
         implicit = self.transfer_syntax == IMPLICIT_LE
         little = self.transfer_syntax != EXPLICIT_BE
@@ -239,7 +239,7 @@ class Source:
         self.pixel_length = None if length == UNDEFINED else length
 
 
-def _inflate(file: BinaryIO) -> bytes:
+def inflate(file: BinaryIO) -> bytes:
     """Return the inflated dataset (PS3.5 A.5); DecodeError if damaged or too large."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     out = bytearray()

@@ -27,19 +27,20 @@ _WRITTEN_BYTES = 1 << 20
 Identity = tuple[int, int, int, int]
 
 
-class _Gone(Exception):
+class GoneError(Exception):
     """The daemon closed the socket."""
 
 
-def limit(memory_bytes: int) -> None:
+def limit(memory_bytes: int, *, written_bytes: int = _WRITTEN_BYTES) -> None:
     """Bind this process: no core, few files, hardly any writing, bounded memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (_WRITTEN_BYTES, _WRITTEN_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written_bytes, written_bytes))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
-def _limit_processor_time(seconds: int) -> None:
+def limit_processor_time(seconds: int) -> None:
+    """End this process if it works longer than that from now on."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(
@@ -88,13 +89,13 @@ def serve(connection: socket.socket) -> None:
     try:
         while True:
             request, descriptor = _receive(connection, pictures)
-            _limit_processor_time(request.cpu_seconds)
+            limit_processor_time(request.cpu_seconds)
             reply, pixels = _answer(pictures, descriptor, request)
             body = msgspec.msgpack.encode(reply)
             connection.sendall(LENGTH.pack(len(body)) + body)
             if reply.pixel_bytes:
                 connection.sendall(pixels)
-    except (_Gone, BrokenPipeError, ConnectionResetError):
+    except (GoneError, BrokenPipeError, ConnectionResetError):
         return
 
 
@@ -107,21 +108,22 @@ def _receive(connection: socket.socket, pictures: Pictures) -> tuple[Request, in
         connection.settimeout(None)
         head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 1)
     connection.settimeout(None)
-    head += _exactly(connection, LENGTH.size - len(head)) if head else b""
+    head += exactly(connection, LENGTH.size - len(head)) if head else b""
     if not head:
-        raise _Gone
+        raise GoneError
     (length,) = LENGTH.unpack(head)
     if length > MAX_REQUEST or len(descriptors) != 1:
         raise SystemExit(3)
-    return msgspec.msgpack.decode(_exactly(connection, length), type=Request), descriptors[0]
+    return msgspec.msgpack.decode(exactly(connection, length), type=Request), descriptors[0]
 
 
-def _exactly(connection: socket.socket, count: int) -> bytes:
+def exactly(connection: socket.socket, count: int) -> bytes:
+    """So many bytes. Raises `GoneError`."""
     data = b""
     while len(data) < count:
         part = connection.recv(count - len(data))
         if not part:
-            raise _Gone
+            raise GoneError
         data += part
     return data
 
