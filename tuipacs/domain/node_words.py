@@ -44,6 +44,22 @@ def endpoint(call: NodeCall) -> str:
     return f"{host}:{call.port}"
 
 
+def short_proof(node: NodeRecord) -> str:
+    """What `proof_words` says, in at most 10 cells: "cert+user"; empty for none."""
+    channel = "cert" if node.certificate_sha256 else "TLS" if node.needs_tls else ""
+    return f"{channel}+user" if node.require_identity else channel
+
+
+def line(node: NodeRecord) -> str:
+    """A sentence: "CT1 from 10.0.0.1 may echo and store; called at ..."."""
+    services = " and ".join(node.services) or "do nothing here"
+    words = f"{node.ae_title} from {node.address or 'any address'} may {services}"
+    if proof := proof_words(node):
+        words += f", by {proof}"
+    called = call_words(node)
+    return f"{words}; called at {called}" if called else words
+
+
 def facts(node: NodeRecord) -> tuple[tuple[str, str], ...]:
     """Every field that says something, by a name that people know, in a fixed order."""
     call = node.call
