@@ -12,6 +12,7 @@ from pathlib import Path
 from tuipacs import __version__
 from tuipacs.config import Config, TlsSettings, render
 from tuipacs.dicom.pixels.process import PixelWorker, PixelWorkers
+from tuipacs.dicom.transcoding.process import Transcoder, Transcoders
 from tuipacs.dimse.acceptor.listener import Listener
 from tuipacs.dimse.contract import ListenerSettings, ServiceProvider
 from tuipacs.dimse.tls import ServerTls, files_of
@@ -24,6 +25,7 @@ from tuipacs.folder import check_empty, make_folder, write_private
 from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
 from tuipacs.jobs.import_files import ImportFiles
+from tuipacs.jobs.router import Router
 from tuipacs.jobs.runner import JobRunner
 from tuipacs.lock import ArchiveLock
 from tuipacs.paths import ArchivePaths
@@ -48,8 +50,11 @@ from tuipacs.services.password_hash import PasswordHasher
 from tuipacs.services.query import Query
 from tuipacs.services.remote import Remote
 from tuipacs.services.remote_tasks import Tasks
+from tuipacs.services.routing import Routes
+from tuipacs.services.routing_judge import Judging
 from tuipacs.services.sessions import Sessions
 from tuipacs.services.system import System
+from tuipacs.services.transfer import Transfer
 from tuipacs.services.users import Users
 from tuipacs.services.verification import Verification
 from tuipacs.services.wakeups import Wakeups
@@ -58,6 +63,7 @@ from tuipacs.storage.quarantine import Quarantine
 
 log = logging.getLogger(__name__)
 
+_TRANSCODERS = 2  # processes; each starts with the first object that has to be transcoded
 _DECODERS = 2  # processes; each starts with the first picture that finds the others busy
 _JOB_SECONDS = 5.0  # for the object a job is at, however long the associations took
 
@@ -77,6 +83,7 @@ class Services:
     system: System
     objects: Objects
     remote: Remote
+    routes: Routes
 
 
 class Archive:
@@ -114,6 +121,13 @@ class Archive:
             lock_after=config.security.lock_after_minutes * 60.0,
             command_seconds=config.security.command_session_hours * 3600.0,
         )
+        self._transfer = Transfer(
+            index,
+            store,
+            Transcoders([Transcoder() for _ in range(_TRANSCODERS)]),
+            folder=paths.root,
+            reserve=reserve,
+        )
         self._ingest = Ingest(index, clock, store, quarantine, self.wakeups)
         verification = Verification(index, clock)
         board = IncomingBoard(
@@ -133,7 +147,12 @@ class Archive:
         self.providers: tuple[ServiceProvider, ...] = (
             EchoProvider(nodes, verification),
             StoreProvider(nodes, self._ingest, config.dicom.refuse_sop_classes),
-            FindProvider(nodes, Query(index, clock), config.dicom.ae_title),
+            FindProvider(
+                nodes,
+                Query(index, clock, store),
+                config.dicom.ae_title,
+                config.dicom.max_find_results,
+            ),
         )
         self._listener = Listener(
             _listener_settings(config),
@@ -159,6 +178,14 @@ class Archive:
         )
         imports = Imports(index, clock, self.wakeups)
         imports.on_submit = self._runner.wake
+        quiet_seconds = config.routing.quiet_seconds
+        judging = Judging(index, clock, self.wakeups, quiet_seconds=quiet_seconds)
+        judging.on_submit = self._runner.wake
+        self._router = Router(
+            judging, sessions, self.wakeups, clock, on_thread_end=index.close
+        )
+        routes = Routes(index, clock, quiet_seconds=quiet_seconds)
+        routes.on_change = self._router.wake
         jobs = Jobs(index, clock, self.wakeups)
         jobs.on_cancel = self._runner.cancel
         self._asked = Tasks(clock)
@@ -174,6 +201,7 @@ class Archive:
             jobs=jobs,
             audit=Audit(index, clock),
             remote=Remote(index, clock, calling, self._asked),
+            routes=routes,
             system=System(
                 index,
                 clock,
@@ -232,6 +260,7 @@ class Archive:
         """Receive, and run jobs. Raises `UnavailableError` when the DICOM port is taken."""
         self._listener.start()
         self._runner.start()
+        self._router.start()
         self.services.system.started()
 
     def stop(self, seconds: float) -> None:
@@ -239,6 +268,7 @@ class Archive:
         deadline = time.monotonic() + seconds
         self._asked.stop()
         cut = self._listener.drain(seconds)
+        self._router.stop(_JOB_SECONDS)
         self._runner.stop(max(_JOB_SECONDS, deadline - time.monotonic()))
         if cut:
             log.warning("%d associations were cut off: they took too long to finish", cut)
@@ -247,6 +277,7 @@ class Archive:
     def close(self) -> None:
         """End the decoders and close the index."""
         self._pictures.close()
+        self._transfer.close()
         self._index.close()
 
 

@@ -82,6 +82,12 @@ class DicomSettings:
     idle_timeout: int = setting(
         60, rules.whole(1, 86400), "Seconds without a message until an association is aborted."
     )
+    max_find_results: int = setting(
+        0,
+        rules.whole(0, 10_000_000),
+        "Answers to one query (C-FIND) at most; when more match, the last status says so (0xA700)."
+        " 0: all of them, they stream. A node can have a limit of its own.",
+    )
     refuse_sop_classes: tuple[str, ...] = setting(
         (),
         rules.uids,

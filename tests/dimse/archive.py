@@ -31,6 +31,7 @@ from tuipacs.services.nodes import Nodes
 from tuipacs.services.query import Query
 from tuipacs.services.reception import Reception
 from tuipacs.services.verification import Verification
+from tuipacs.storage.local import LocalStore
 
 T = TypeVar("T")
 ADMIN = Actor(kind=ActorKind.USER, name="admin", role=Role.ADMIN, permissions=MATRIX[Role.ADMIN])
@@ -108,6 +109,7 @@ class Archive:
         ingest: Callable[[Index, Path], Store] | None = None,
         more: Sequence[ServiceProvider] = (),
         doors: Callable[[Index], dict[str, Any]] = lambda _: {},
+        max_results: int = 0,
         **settings: object,
     ) -> None:
         self.index = Index(folder / "index.db")
@@ -124,7 +126,12 @@ class Archive:
                     self.nodes, ingest(self.index, folder) if ingest else self.keeper, refuse
                 ),
                 *more,
-                FindProvider(self.nodes, Query(self.index, system_clock), "TUIPACS"),
+                FindProvider(
+                    self.nodes,
+                    Query(self.index, system_clock, LocalStore(folder / "objects", reserve=0)),
+                    "TUIPACS",
+                    max_results,
+                ),
             ],
             observer=self.board,
             on_thread_end=self.index.close,

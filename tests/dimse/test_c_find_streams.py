@@ -21,7 +21,7 @@ from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import StorageFailedError
 from tuipacs.scp.c_find import _Find
-from tuipacs.services.query import Ending
+from tuipacs.services.query import Ending, Match
 
 COUNT = 20_000
 LONG = "X" * 1000
@@ -231,14 +231,14 @@ def test_the_first_answers_bytes_are_a_dataset_in_order(peer: RawPeer) -> None:
 class Breaking:
     """Answers of which the second cannot be read; the record can be written, or cannot either."""
 
-    unsupported = cancelled = False
+    unsupported = cancelled = limited = False
 
     def __init__(self, *, writes: bool) -> None:
         self.writes = writes
         self.endings: list[Ending] = []
 
-    def answers(self, is_cancelled: object) -> Iterator[bytes]:
-        yield b""
+    def answers(self, is_cancelled: object) -> Iterator[Match]:
+        yield Match(b"", is_whole=True)
         raise StorageFailedError("the index cannot be read")
 
     def end(self, ending: Ending) -> None:

@@ -83,12 +83,16 @@ class AcceptedContext:
 
 @dataclass(frozen=True)
 class AssociationInfo:
-    """An open association, as the services above see it. ``key`` is the observer's."""
+    """An open association, as the services above see it. ``key`` is the observer's.
+
+    ``extended``: what was agreed by extended negotiation, application information by SOP class.
+    """
 
     key: int
     caller: Caller
     admission: Admission
     contexts: Mapping[int, AcceptedContext] = field(default_factory=lambda: MappingProxyType({}))
+    extended: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)
@@ -344,6 +348,15 @@ class Giver(Protocol):
 
     def choose(self, abstract_syntax: str, proposed: Sequence[str]) -> str:
         """In which of the proposed transfer syntaxes to give them; empty: in none of them."""
+        ...
+
+
+@runtime_checkable
+class ExtendsNegotiation(Protocol):
+    """A `ServiceProvider` whose SOP classes have extended negotiation (PS3.7 D.3.3.5)."""
+
+    def extend(self, abstract_syntax: str, information: bytes) -> bytes:
+        """The answer to application information of any length, and what holds from then on."""
         ...
 
 

@@ -23,6 +23,7 @@ class Admission(Struct, frozen=True, kw_only=True):
 
     ``reason`` says in words why the caller is not a known node; empty if it is one.
     ``by_certificate``: its own certificate proved it; ``require_identity``: a user has to, too.
+    ``character_set`` and ``max_results`` as its node has them.
     """
 
     actor: Actor
@@ -31,3 +32,5 @@ class Admission(Struct, frozen=True, kw_only=True):
     reason: str = ""
     by_certificate: bool = False
     require_identity: bool = False
+    character_set: str = ""
+    max_results: int = 0

@@ -1,4 +1,4 @@
-"""Query SCP (PS3.4 C): Study Root, C-FIND. Answers stream; a cancel is seen between any two."""
+"""Query SCP (PS3.4 C): C-FIND. Answers stream; a cancel is seen between any two."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ from tuipacs.dimse.contract import (
     Request,
 )
 from tuipacs.dimse.messages import C_FIND_RQ
-from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND, is_identifier_syntax
-from tuipacs.domain.find import STUDY_ROOT, FindModel
+from tuipacs.dimse.syntaxes import (
+    PATIENT_ROOT_FIND,
+    PATIENT_STUDY_ONLY_FIND,
+    STUDY_ROOT_FIND,
+    is_identifier_syntax,
+)
+from tuipacs.domain.find import PATIENT_ROOT, PATIENT_STUDY_ONLY, STUDY_ROOT, FindModel
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import TuipacsError
 from tuipacs.scp.status import SUCCESS, refusal
@@ -27,8 +32,15 @@ from tuipacs.services.query import Ending, FindRequest, Found, Query
 
 log = logging.getLogger(__name__)
 
-MODELS: Mapping[str, FindModel] = MappingProxyType({STUDY_ROOT_FIND: STUDY_ROOT})
+MODELS: Mapping[str, FindModel] = MappingProxyType(
+    {
+        PATIENT_ROOT_FIND: PATIENT_ROOT,
+        STUDY_ROOT_FIND: STUDY_ROOT,
+        PATIENT_STUDY_ONLY_FIND: PATIENT_STUDY_ONLY,
+    }
+)
 
+_RELATIONAL = b"\1"
 _PENDING, _PENDING_WITH_WARNING = 0xFF00, 0xFF01
 _DONE = Answer(0x0000, SUCCESS)
 _CANCELLED = Answer(0xFE00, "Cancel")
@@ -41,15 +53,19 @@ _TOO_LARGE = Answer(
 
 
 class FindProvider:
-    """C-FIND. ``ae_title`` is where the answers say that objects can be retrieved from."""
+    """C-FIND. ``ae_title`` is where the answers say that objects can be retrieved from.
+
+    ``max_results``: answers to one query, 0 for all; a node may have a limit of its own.
+    """
 
     command_field = C_FIND_RQ
     right = NodeService.QUERY
 
-    def __init__(self, nodes: Nodes, query: Query, ae_title: str) -> None:
+    def __init__(self, nodes: Nodes, query: Query, ae_title: str, max_results: int = 0) -> None:
         self._nodes = nodes
         self._query = query
         self._ae_title = ae_title
+        self._max_results = max_results
 
     def serves(self, abstract_syntax: str) -> bool:
         """The information models that can be queried here."""
@@ -58,6 +74,14 @@ class FindProvider:
     def takes(self, transfer_syntax: str) -> bool:
         """Implicit, explicit, and explicit big endian."""
         return is_identifier_syntax(transfer_syntax)
+
+    def extend(self, abstract_syntax: str, information: bytes) -> bytes:
+        """Of the extended behaviour (PS3.4 C.5.1.1) there are relational queries, and no other.
+
+        No combined matching of date and time, no fuzzy names, no adjustment of time zones, no
+        conversion to enhanced objects.
+        """
+        return bytes(number == 0 and byte == 1 for number, byte in enumerate(information[:5]))
 
     def begin(self, association: AssociationInfo, request: Request) -> Exchange:
         """Gather the identifier, which has to follow."""
@@ -69,6 +93,7 @@ class FindProvider:
         """What the service finds for the caller, as it is known at this moment."""
         peer = self._nodes.admit(association.caller)
         context = request.context
+        agreed = association.extended.get(context.abstract_syntax, b"")
         return self._query.find(
             peer.actor,
             FindRequest(
@@ -76,6 +101,9 @@ class FindProvider:
                 identifier=identifier,
                 transfer_syntax_uid=context.transfer_syntax,
                 retrieve_ae_title=self._ae_title,
+                is_relational=agreed[:1] == _RELATIONAL,
+                assumed_character_set=peer.character_set,
+                max_results=peer.max_results or self._max_results,
             ),
         )
 
@@ -113,22 +141,38 @@ class _Find:
 
     @staticmethod
     def _answers(found: Found, is_cancelled: IsCancelled) -> Iterator[Answer]:
-        status = _PENDING_WITH_WARNING if found.unsupported else _PENDING
+        usual = _PENDING_WITH_WARNING if found.unsupported else _PENDING
         try:
-            for identifier in found.answers(is_cancelled):
+            for identifier, is_whole in found.answers(is_cancelled):
+                status = usual if is_whole else _PENDING_WITH_WARNING
                 yield Answer(status, "Pending", dataset=identifier)
-            found.end(Ending.STOPPED if found.cancelled else Ending.COMPLETE)
+            found.end(_ending(found))
         except TuipacsError as error:
             _end(found, Ending.FAILED)
             yield refusal(error)
             return
-        yield _CANCELLED if found.cancelled else _DONE
+        if found.limited:
+            yield _limited(found.limit)
+        else:
+            yield _CANCELLED if found.cancelled else _DONE
 
     def discard(self) -> None:
         """If the answers were not taken to their end, say so in the audit log."""
         self._identifier.clear()
         if self._found is not None:
             _end(self._found, Ending.LOST)
+
+
+def _ending(found: Found) -> Ending:
+    if found.limited:
+        return Ending.LIMITED
+    return Ending.STOPPED if found.cancelled else Ending.COMPLETE
+
+
+def _limited(limit: int) -> Answer:
+    """More match than the caller may have: never a Success, and the comment says how many."""
+    comment = f"more match than the {limit} that were sent: narrow the query"
+    return Answer(0xA700, "out of resources", comment, Outcome.REFUSED)
 
 
 def _end(found: Found, ending: Ending) -> None:

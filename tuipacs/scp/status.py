@@ -31,5 +31,12 @@ def refusal(error: TuipacsError) -> Answer:
     """The answer to a request that ended in ``error``, whose message carries no PHI."""
     for kind, status, meaning in _STATUSES:
         if isinstance(error, kind):
-            return Answer(status, meaning, comment_text(error.message), Outcome.REFUSED)
+            tag = error.tag if isinstance(error, InvalidQueryError) else 0
+            return Answer(
+                status,
+                meaning,
+                comment_text(error.message),
+                Outcome.REFUSED,
+                offending=(tag,) if tag else (),
+            )
     raise AssertionError("the table ends with the root of all errors")

@@ -49,6 +49,8 @@ def judge(
             found,
             by_certificate=bool(best.certificate_sha256),
             require_identity=best.require_identity,
+            character_set=best.character_set,
+            max_results=best.max_results,
         )
     if ae_title_fault(title):
         return admission(

@@ -270,7 +270,7 @@ def _instance(archive: Archive, service: str) -> Any:
     index, clock = archive._index, lambda: 0.0
     inner: dict[str, Callable[[], Service]] = {
         "ingest": lambda: archive._ingest,
-        "query": lambda: Query(index, clock),
+        "query": lambda: Query(index, clock, archive.services.objects._store),
         "verification": lambda: Verification(index, clock),
     }
     return inner[service]() if service in inner else getattr(archive.services, service)

@@ -19,6 +19,7 @@ from tuipacs.index import audit
 from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
 from tuipacs.services.query import Ending, FindRequest, Found, Query
+from tuipacs.storage.local import LocalStore
 
 ASKER = msgspec.structs.replace(PEER, permissions=frozenset({Permission.DICOM_QUERY}))
 COUNT = 2500
@@ -37,6 +38,11 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
     index.close()
 
 
+def service(index: Index) -> Query:
+    folder = Path(index.database.database).parent
+    return Query(index, Clock(), LocalStore(folder / "objects", reserve=0))
+
+
 def request(data: bytes) -> FindRequest:
     return FindRequest(
         model=STUDY_ROOT,
@@ -47,7 +53,7 @@ def request(data: bytes) -> FindRequest:
 
 
 def ask(index: Index, **keys: object) -> Found:
-    return Query(index, Clock()).find(ASKER, request(identifier(**keys)))
+    return service(index).find(ASKER, request(identifier(**keys)))
 
 
 def records(index: Index) -> list[AuditRecord]:
@@ -58,7 +64,7 @@ def records(index: Index) -> list[AuditRecord]:
 def test_who_may_only_store_may_not_ask(index: Index) -> None:
     before = len(records(index))
     with pytest.raises(ForbiddenError):
-        Query(index, Clock()).find(PEER, request(identifier(PatientID="P7")))
+        service(index).find(PEER, request(identifier(PatientID="P7")))
     (record,) = records(index)[: len(records(index)) - before]
     assert (record.event_code, record.outcome) == ("110112", AuditOutcome.REFUSED)
     assert "P7" not in record.detail
@@ -104,7 +110,7 @@ def test_a_refused_identifier_is_a_failure_of_one_record(
 ) -> None:
     before = len(records(index))
     with pytest.raises(error):
-        Query(index, Clock()).find(ASKER, request(data))
+        service(index).find(ASKER, request(data))
     (record,) = records(index)[: len(records(index)) - before]
     assert (record.event_code, record.outcome) == ("110112", AuditOutcome.FAILURE)
 
@@ -139,7 +145,7 @@ def test_each_study_is_answered_once_and_as_it_is_at_that_moment(tmp_path: Path)
     put(index, (entry(patient_id=f"P{n}") for n in range(300)))
     found = ask(index, PatientID="", NumberOfStudyRelatedInstances="")
     answers = found.answers(never)
-    seen = [answer(next(answers)).PatientID]
+    seen = [answer(next(answers).identifier).PatientID]
     put(index, [entry(patient_id="NEW")])
     with index.write() as tx:
         tx.execute("UPDATE study SET instances = 2")
@@ -148,7 +154,7 @@ def test_each_study_is_answered_once_and_as_it_is_at_that_moment(tmp_path: Path)
         tx.execute("DELETE FROM series WHERE id = 1")
         tx.execute("DELETE FROM study_search WHERE study = 1")
         tx.execute("DELETE FROM study WHERE id = 1")
-    rest = [answer(data) for data in answers]
+    rest = [answer(match.identifier) for match in answers]
     seen += [one.PatientID for one in rest]
     assert sorted(seen) == sorted(f"P{n}" for n in range(1, 300))
     assert rest[-1].NumberOfStudyRelatedInstances == 2

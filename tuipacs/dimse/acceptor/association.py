@@ -183,13 +183,15 @@ class Association:
         contexts = MappingProxyType({c.context_id: c for c in acceptance.accepted})
         admission = acceptance.admission
         key = self._engine.observer.opened(self.caller, admission.known, acceptance.outcomes)
-        self.info = AssociationInfo(key, self.caller, admission, contexts)
+        extended = MappingProxyType(acceptance.extended)
+        self.info = AssociationInfo(key, self.caller, admission, contexts, extended)
         log.info("association %d open, %d contexts accepted", key, len(contexts))
         return encode_associate_accept(
             request,
             acceptance.answers,
             acceptance.roles,
             self._settings.max_pdu,
+            extended=acceptance.extended,
             confirm_identity=acceptance.confirm_identity,
         )
 

@@ -11,6 +11,7 @@ from tuipacs.dimse.contract import (
     AcceptedContext,
     Admit,
     Caller,
+    ExtendsNegotiation,
     Identify,
     ListenerSettings,
     ServiceProvider,
@@ -55,6 +56,7 @@ class Acceptance:
     accepted: tuple[AcceptedContext, ...]
     outcomes: tuple[ContextOutcome, ...]
     roles: dict[str, tuple[bool, bool]]
+    extended: dict[str, bytes]
     confirm_identity: bool = False
 
 
@@ -137,6 +139,13 @@ def _contexts(
         # We are never the SCU on an association that a peer opened: its SCP role is not taken.
         roles={
             uid: (True, False) for uid, (scu, _) in request.roles.items() if scu and uid in taken
+        },
+        extended={
+            uid: provider.extend(uid, information)
+            for uid, information in request.extended.items()
+            if uid in taken
+            for provider in [next(one for one in providers if one.serves(uid))]
+            if isinstance(provider, ExtendsNegotiation)
         },
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from tuipacs.dicom.implementation import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from tuipacs.dimse.acceptor.identity import parse_identity
@@ -33,7 +34,8 @@ MAX_SYNTAXES = 100  # transfer syntaxes of a context: twice as many as the stand
 class AssociateRequest:
     """What an A-ASSOCIATE-RQ says that we use. Texts are Latin-1, so that nothing fails to decode.
 
-    ``roles``: SOP class to the (SCU, SCP) roles that the requestor proposes for itself.
+    ``roles``: SOP class to the (SCU, SCP) roles that the requestor proposes for itself;
+    ``extended``: SOP class to the application information of its extended negotiation.
     """
 
     protocol_version: int
@@ -45,6 +47,7 @@ class AssociateRequest:
     max_length: int = 0  # of a PDU body that it takes; 0: any
     implementation: str = ""  # version name, or the class UID of one that has no name (hostile)
     roles: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
+    extended: Mapping[str, bytes] = field(default_factory=dict)
     identity: IdentityClaim | None = None
 
 
@@ -79,6 +82,7 @@ def parse_associate_request(body: memoryview) -> AssociateRequest:
         max_length=read_max_length(user.get(0x51, [])),
         implementation=_implementation([*user.get(0x55, []), *user.get(0x52, [])]),
         roles=dict(read_role(item) for item in user.get(0x54, [])),
+        extended=dict(_extended(item) for item in user.get(0x56, [])),
         identity=_identity(user.get(0x58, [])),
     )
 
@@ -144,6 +148,14 @@ def _identity(items: Sequence[bytes]) -> IdentityClaim | None:
     return parse_identity(items[0]) if items else None
 
 
+def _extended(data: bytes) -> tuple[str, bytes]:
+    """A SOP class extended negotiation sub-item (PS3.7 D.3.3.5)."""
+    start = 2 + int.from_bytes(data[0:2], "big")
+    if len(data) < start or start == 2:
+        raise PduError("an extended negotiation of the wrong length")
+    return read_uid(data[2:start]), data[start:]
+
+
 def _title(data: bytes | memoryview) -> str:
     return read_text(data).strip(" \0")
 
@@ -154,9 +166,13 @@ def encode_associate_accept(
     roles: Mapping[str, tuple[bool, bool]],
     max_pdu: int,
     *,
+    extended: Mapping[str, bytes] = MappingProxyType({}),
     confirm_identity: bool = False,
 ) -> bytes:
-    """An A-ASSOCIATE-AC (PS3.8 9.3.3). ``roles`` as accepted for the requestor."""
+    """An A-ASSOCIATE-AC (PS3.8 9.3.3). ``roles`` as accepted for the requestor.
+
+    ``extended``: our answers to what it asked by extended negotiation, by SOP class.
+    """
     items = [_item(0x10, APPLICATION_CONTEXT.encode())]
     items += [
         _item(
@@ -174,6 +190,9 @@ def encode_associate_accept(
         uid = sop_class_uid.encode("latin-1")
         user.append(_item(0x54, len(uid).to_bytes(2, "big") + uid + bytes((scu, scp))))
     user.append(_item(0x55, IMPLEMENTATION_VERSION_NAME.encode()))
+    for sop_class_uid, information in extended.items():
+        uid = sop_class_uid.encode("latin-1")
+        user.append(_item(0x56, len(uid).to_bytes(2, "big") + uid + information))
     if confirm_identity:  # PS3.7 Table D.3-15: types 1 and 2 are answered by an empty field
         user.append(_item(0x59, bytes(2)))
     items.append(_item(0x50, b"".join(user)))
