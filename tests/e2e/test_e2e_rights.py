@@ -21,11 +21,13 @@ from tuipacs.domain.level import Level
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import MATRIX, NodeService, Permission, Role
 from tuipacs.domain.remote import RemoteQuery
+from tuipacs.domain.route import RouteRule
 from tuipacs.domain.user import ClientKind
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
 from tuipacs.schema import operations
 from tuipacs.schema import remote_messages as r
+from tuipacs.schema import route_messages as rt
 from tuipacs.schema.operations import Operation
 
 P = Permission
@@ -74,6 +76,15 @@ CELLS: dict[str, Permission] = {
     "jobs.show": P.VIEW_JOBS,
     "jobs.refusals": P.VIEW_JOBS,
     "jobs.cancel": P.CONTROL_JOBS,
+    "routes.list": P.VIEW_ROUTES,
+    "routes.add": P.MANAGE_ROUTES,
+    "routes.edit": P.MANAGE_ROUTES,
+    "routes.enable": P.MANAGE_ROUTES,
+    "routes.move": P.MANAGE_ROUTES,
+    "routes.remove": P.MANAGE_ROUTES,
+    "routes.preview": P.VIEW_ROUTES,
+    "routes.explain": P.BROWSE,
+    "routes.force": P.SEND,
     "audit.list": P.READ_AUDIT,
     "audit.verify": P.READ_AUDIT,
     "system.status": P.VIEW_SYSTEM,
@@ -121,6 +132,15 @@ SAMPLES: dict[type[Struct], Struct] = {
     r.HoldingsRequest: r.HoldingsRequest(level=Level.STUDY, uids=("1.2.3",)),
     m.ImportRequest: m.ImportRequest(paths=("/nonexistent/tuipacs",)),
     m.JobRequest: m.JobRequest(key=999_999),
+    rt.RouteAddRequest: rt.RouteAddRequest(rule=RouteRule(name="", nodes=())),
+    rt.RouteEditRequest: rt.RouteEditRequest(
+        key=999_999, revision=1, rule=RouteRule(name="", nodes=())
+    ),
+    rt.RouteEnableRequest: rt.RouteEnableRequest(key=999_999, enabled=True),
+    rt.RouteMoveRequest: rt.RouteMoveRequest(key=999_999, position=1),
+    rt.RouteRequest: rt.RouteRequest(key=999_999),
+    rt.RoutePreviewRequest: rt.RoutePreviewRequest(rule=RouteRule(name="", nodes=())),
+    rt.RouteStudyRequest: rt.RouteStudyRequest(key=999_999),
     m.AuditRequest: m.AuditRequest(),
 }
 GUARDED = [op for op in operations.ALL if op.name not in PUBLIC]

@@ -17,11 +17,13 @@ from tuipacs.domain.frame import Frame
 from tuipacs.domain.job import JobRecord
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.node_health import RungResult
+from tuipacs.domain.route import RouteRecord
 from tuipacs.domain.system import Health, SystemStatus
 from tuipacs.domain.user import Identity, Session, UserRecord
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
 from tuipacs.schema import remote_messages as r
+from tuipacs.schema import route_messages as rt
 
 Request = TypeVar("Request", bound=Struct)
 Answer = TypeVar("Answer", bound=Struct)
@@ -92,6 +94,16 @@ JOBS = Operation("jobs.list", m.Empty, m.JobList)
 JOB = Operation("jobs.show", m.JobRequest, JobRecord)
 JOB_REFUSALS = Operation("jobs.refusals", m.JobRequest, m.Refusals)
 JOB_CANCEL = Operation("jobs.cancel", m.JobRequest, JobRecord)
+
+ROUTES = Operation("routes.list", m.Empty, rt.RouteList)
+ROUTE_ADD = Operation("routes.add", rt.RouteAddRequest, RouteRecord)
+ROUTE_EDIT = Operation("routes.edit", rt.RouteEditRequest, RouteRecord)
+ROUTE_ENABLE = Operation("routes.enable", rt.RouteEnableRequest, RouteRecord)
+ROUTE_MOVE = Operation("routes.move", rt.RouteMoveRequest, RouteRecord)
+ROUTE_REMOVE = Operation("routes.remove", rt.RouteRequest, m.Empty)
+ROUTE_PREVIEW = Operation("routes.preview", rt.RoutePreviewRequest, rt.RoutePreview)
+ROUTE_EXPLAIN = Operation("routes.explain", rt.RouteStudyRequest, rt.RouteExplanations)
+ROUTE_FORCE = Operation("routes.force", rt.RouteStudyRequest, rt.RouteExplanations)
 
 AUDIT = Operation("audit.list", m.AuditRequest, m.AuditPage)
 AUDIT_VERIFY = Operation("audit.verify", m.Empty, m.AuditVerification)

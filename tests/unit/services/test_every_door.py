@@ -32,17 +32,21 @@ from tuipacs.domain.find import STUDY_ROOT
 from tuipacs.domain.level import Level
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import MATRIX, NODE_RIGHTS, NodeService, Permission, Role
+from tuipacs.domain.route import RouteRule
 from tuipacs.errors import ForbiddenError, TuipacsError
 from tuipacs.index import audit
 from tuipacs.paths import ArchivePaths
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
+from tuipacs.schema import route_messages as rt
 from tuipacs.schema.operations import ALL
 from tuipacs.services.guard import Service
 from tuipacs.services.ingest import Ingest
 from tuipacs.services.query import FindRequest, Query
 from tuipacs.services.reception import Reception
+from tuipacs.services.routing_judge import Judging
 from tuipacs.services.verification import Verification
+from tuipacs.services.wakeups import Wakeups
 
 BEFORE_LOGIN = {
     "alerts.rejected",  # the listener reports, nobody asks
@@ -226,6 +230,22 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
             retrieve_ae_title="TUIPACS",
         ),
     ),
+    "judging.due": lambda: (),
+    "judging.follow": lambda: (),
+    "judging.judge": lambda: (1,),
+    "judging.postpone": lambda: (1,),
+    "judging.prune": lambda: (),
+    "routes.add": lambda: (rt.RouteAddRequest(rule=RouteRule(name="", nodes=())),),
+    "routes.edit": lambda: (
+        rt.RouteEditRequest(key=1, revision=1, rule=RouteRule(name="", nodes=())),
+    ),
+    "routes.enable": lambda: (rt.RouteEnableRequest(key=1, enabled=True),),
+    "routes.explain": lambda: (rt.RouteStudyRequest(key=1),),
+    "routes.force": lambda: (rt.RouteStudyRequest(key=1),),
+    "routes.list": lambda: (m.Empty(),),
+    "routes.move": lambda: (rt.RouteMoveRequest(key=1, position=1),),
+    "routes.preview": lambda: (rt.RoutePreviewRequest(rule=RouteRule(name="", nodes=())),),
+    "routes.remove": lambda: (rt.RouteRequest(key=1),),
     "sessions.change_password": lambda: (
         m.ChangePasswordRequest(old_password="x", new_password="y"),
     ),
@@ -272,6 +292,7 @@ def _instance(archive: Archive, service: str) -> Any:
         "ingest": lambda: archive._ingest,
         "query": lambda: Query(index, clock, archive.services.objects._store),
         "verification": lambda: Verification(index, clock),
+        "judging": lambda: Judging(index, clock, Wakeups(), quiet_seconds=60),
     }
     return inner[service]() if service in inner else getattr(archive.services, service)
 
