@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
+from pydicom.uid import ImplicitVRLittleEndian
 
+from tuipacs.dicom.tree import TreeEndedError, tree
 from tuipacs.dimse.contract import AcceptedContext
 from tuipacs.dimse.messages import COMPLETED, FAILED, REMAINING, WARNING
 from tuipacs.dimse.requestor.answers import Received, Sent
 from tuipacs.dimse.requestor.faults import AssociationFailedError
 from tuipacs.dimse.requestor.sending import DatasetSource
-from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, is_usable_uid
-from tuipacs.errors import InvalidObjectError
-from tuipacs.scu.c_find import decode_identifier, encode_identifier
+from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, is_usable_uid, strip_uid
+from tuipacs.scu.c_find import encode_identifier
 from tuipacs.scu.requestor import Association, Response, response_of
+
+_FAILED_UIDS = 0x00080058  # Failed SOP Instance UID List
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,15 @@ class Retrieval:
         self._association.cut()
 
     def _failed(self, data: bytes) -> tuple[str, ...]:
-        if not data:
-            return ()
+        implicit = self._context.transfer_syntax == ImplicitVRLittleEndian
+        value = b""
         try:
-            told = decode_identifier(data, self._context).get("FailedSOPInstanceUIDList") or []
-        except InvalidObjectError:
-            return ()
-        uids = [told] if isinstance(told, str) else [str(uid) for uid in told]
+            for node in tree(data, 0, len(data), implicit=implicit, big_endian=False):
+                if node.depth == 0 and node.tag == _FAILED_UIDS:
+                    value = data[node.start : node.stop]
+        except TreeEndedError:
+            return ()  # it is only what the peer says
+        uids = (strip_uid(uid) for uid in value.decode("latin-1").split("\\"))
         return tuple(
             dict.fromkeys(uid for uid in uids if is_usable_uid(uid, longest=MAX_KEPT_UID_LENGTH))
         )
