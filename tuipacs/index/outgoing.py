@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tuipacs.domain.level import Level
 from tuipacs.index.database import Reader
 
 _BATCH = 500
@@ -71,6 +72,45 @@ def named(
         if uid not in found or version < found[uid][0]:
             found[uid] = version, key
     return [key for _, key in found.values()]
+
+
+_ROW = {
+    Level.PATIENT: "st.patient",
+    Level.STUDY: "st.id",
+    Level.SERIES: "s.id",
+    Level.INSTANCE: "i.id",
+}
+
+
+def of_row(reader: Reader, level: Level, key: int) -> list[int]:
+    """Keys of the instances of one row, in the order to send them in, first versions only.
+
+    Of an instance its very own version.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for instance, uid, version in reader.execute(
+        "SELECT i.id, i.sop_instance_uid, i.version FROM study st"
+        " JOIN series s ON s.study = st.id JOIN instance i ON i.series = s.id"
+        f" WHERE {_ROW[level]} = ? ORDER BY st.id, s.sort_number, s.id, i.sort_number, i.id",
+        (key,),
+    ):
+        if uid not in found or version < found[uid][0]:
+            found[uid] = version, instance
+    return [instance for _, instance in found.values()]
+
+
+def study_uids(reader: Reader, keys: Sequence[int]) -> tuple[str, ...]:
+    """The Study Instance UIDs of these instances, each once."""
+    found: dict[str, None] = {}
+    for batch in _batches(keys):
+        for (uid,) in reader.execute(
+            "SELECT DISTINCT st.study_instance_uid FROM instance i JOIN series s ON s.id = i.series"
+            " JOIN study st ON st.id = s.study"
+            " WHERE i.id IN (SELECT value FROM json_each(?)) ORDER BY st.id",
+            (json.dumps(batch),),
+        ):
+            found[uid] = None
+    return tuple(found)
 
 
 def load(reader: Reader, keys: Sequence[int]) -> Load:

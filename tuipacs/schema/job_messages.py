@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tuipacs.domain.job import ItemState, JobItem, JobPriority, JobRecord, LaneRecord
+from tuipacs.domain.level import Level
 from tuipacs.schema.messages import Message
 
 JOB_LIMIT = 500
@@ -55,14 +56,22 @@ class LaneRequest(Message, frozen=True, kw_only=True):
     ae_title: str = ""
 
 
+class RowRef(Message, frozen=True, kw_only=True):
+    """One row of the archive. It is exact where a UID is not: two patients may share one."""
+
+    level: Level
+    key: int
+
+
 class SendRequest(Message, frozen=True, kw_only=True):
-    """Send what these study, series and SOP instance UIDs name, each object once.
+    """Send what these study, series and SOP instance UIDs name, and these rows, each object once.
 
     To the node of that key, or of that AE title (or the digits of a key) where it is 0.
     ``commit``: ask for storage commitment after the last object, and wait for the report.
     """
 
-    uids: tuple[str, ...]
+    uids: tuple[str, ...] = ()
+    rows: tuple[RowRef, ...] = ()
     node: int = 0
     ae_title: str = ""
     priority: JobPriority = JobPriority.NORMAL
