@@ -181,9 +181,7 @@ class Archive:
         quiet_seconds = config.routing.quiet_seconds
         judging = Judging(index, clock, self.wakeups, quiet_seconds=quiet_seconds)
         judging.on_submit = self._runner.wake
-        self._router = Router(
-            judging, sessions, self.wakeups, clock, on_thread_end=index.close
-        )
+        self._router = Router(judging, sessions, self.wakeups, clock, on_thread_end=index.close)
         routes = Routes(index, clock, quiet_seconds=quiet_seconds)
         routes.on_change = self._router.wake
         jobs = Jobs(index, clock, self.wakeups)
