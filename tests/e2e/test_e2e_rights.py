@@ -308,6 +308,8 @@ FORBIDDEN_COMMANDS: dict[tuple[str, ...], Permission] = {
     ("audit", "verify"): P.READ_AUDIT,
     ("node", "list"): P.VIEW_NODES,
     ("node", "add", "EVIL"): P.MANAGE_NODES,
+    ("route", "list"): P.VIEW_ROUTES,
+    ("route", "force", "1.2.3"): P.SEND,
     ("jobs", "list"): P.VIEW_JOBS,
     ("jobs", "cancel", "1"): P.CONTROL_JOBS,
     ("stop",): P.STOP_ARCHIVE,

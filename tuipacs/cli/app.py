@@ -29,6 +29,7 @@ from tuipacs.cli import (
     login,
     node,
     query,
+    route,
     serve,
     show,
     status,
@@ -149,6 +150,7 @@ app.command("export")(export.export)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(user.app, name="user")
 app.add_typer(node.app, name="node")
+app.add_typer(route.app, name="route")
 app.add_typer(tls.app, name="tls")
 app.add_typer(audit.app, name="audit")
 app.command("login")(login.login)
