@@ -5,15 +5,12 @@ Not a door: jobs and services use it behind their own guard, and write their own
 
 from __future__ import annotations
 
-import hashlib
-import io
-import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
@@ -29,17 +26,11 @@ from tuipacs.index.outgoing import Outgoing
 from tuipacs.scu.choosing import proposals
 from tuipacs.scu.requestor import Context
 from tuipacs.scu.sources import SourceObject
+from tuipacs.services.outgoing_files import ReadAhead, verify
 from tuipacs.storage.blob import BlobStore
 
-log = logging.getLogger(__name__)
-
-VERIFIED_BEFORE = 4 << 20
-"""Bytes of a dataset up to which it is read and verified before any of it is sent."""
-
 _BATCH = 500
-_DAMAGED = "its stored file is damaged"
 _NOT_IT = "what the decoder made of it is not the same object"
-_CHUNK = 1 << 20
 _FIRST_LOOK, _LONGEST_LOOK = 1 << 16, 1 << 28  # bytes, to find what an object is
 _GONE = "it is not in the archive any more"
 
@@ -85,44 +76,32 @@ class Transfer:
     def objects(self, keys: Iterable[int]) -> Iterator[SourceObject]:
         """One for each key, in this order; where an object is gone, one with a ``fault``."""
         left = iter(keys)
-        while batch := list(islice(left, _BATCH)):
-            with self._index.read() as reader:
-                found = outgoing.outgoing(reader, batch)
-            for key in batch:
-                there = found.get(key)
-                yield _gone(key) if there is None else self._source(there)
+        with closing(ReadAhead(self._store)) as ahead:
+            while batch := list(islice(left, _BATCH)):
+                with self._index.read() as reader:
+                    found = outgoing.outgoing(reader, batch)
+                for key, following in zip_longest(batch, batch[1:]):
+                    if (there := found.get(key)) is None:
+                        yield _gone(key)
+                    else:
+                        opener = partial(ahead.open, there, found.get(following))
+                        yield self._source(there, opener)
 
     def close(self) -> None:
         """End the processes that transcode."""
         self._transcoders.close()
 
-    def _source(self, there: Outgoing) -> SourceObject:
+    def _source(self, there: Outgoing, opener: Callable[[], BinaryIO]) -> SourceObject:
         return SourceObject(
             sop_class_uid=there.sop_class_uid,
             sop_instance_uid=there.sop_instance_uid,
             transfer_syntax_uid=there.transfer_syntax_uid,
             header_size=there.header_size,
-            open=partial(self._open, there),
+            open=opener,
             transcode=partial(self._transcode, there),
             key=there.key,
             is_odd=bool(there.dataset_size % 2) and there.transfer_syntax_uid not in DEFLATED,
         )
-
-    def _open(self, there: Outgoing) -> BinaryIO:
-        """The stored file; a dataset that is not the one that was stored is never read to its end.
-
-        A small one is read at once: the processor's time for that is the same, and a damaged one
-        costs no association.
-        """
-        file = self._store.open(there.blob_key)
-        if there.dataset_size > VERIFIED_BEFORE:
-            return Verified(file, there)  # type: ignore[return-value]
-        with file:
-            data = file.read()
-        digest = hashlib.sha256(memoryview(data)[there.header_size :]).digest()
-        if digest != there.dataset_sha256:
-            raise damaged(there)
-        return io.BytesIO(data)
 
     def _transcode(self, there: Outgoing, target: str) -> BinaryIO:
         """The dataset in another transfer syntax; with its own, in even length.
@@ -131,7 +110,7 @@ class Transfer:
         """
         with ExitStack() as stack:
             stored = stack.enter_context(self._store.open(there.blob_key))
-            _verify(stored, there)
+            verify(stored, there)
             made = stack.enter_context(TemporaryFile(dir=self._folder))
             free, _ = self._store.free()
             size = self._transcoders.transcode(
@@ -145,63 +124,6 @@ class Transfer:
             stored.close()
             stack.pop_all()
             return made
-
-
-class Verified(io.RawIOBase):
-    """A stored file, hashed while its dataset is read: whoever gets the last byte got all of them.
-
-    Seek to the dataset, then read it once to its end: the last part raises `SourceFailedError`
-    if the bytes are not those that were stored.
-    """
-
-    def __init__(self, file: BinaryIO, there: Outgoing) -> None:
-        super().__init__()
-        self._file = file
-        self._there = there
-        self._left = there.dataset_size
-        self._hash = hashlib.sha256()
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seekable(self) -> bool:
-        """Before reading only."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """As of a file."""
-        return self._file.seek(offset, whence)
-
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        """Some more of the dataset. Raises `SourceFailedError`."""
-        count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
-        self._hash.update(buffer[:count])
-        self._left -= count
-        if self._left <= 0 and (self._left or self._hash.digest() != self._there.dataset_sha256):
-            raise damaged(self._there)
-        return count
-
-    def close(self) -> None:
-        """Close the file, too."""
-        self._file.close()
-        super().close()
-
-
-def damaged(there: Outgoing) -> SourceFailedError:
-    """What is raised for a damaged file; the log has it, too."""
-    log.error("the stored file of object %d (%s) is damaged", there.key, there.blob_key)
-    return SourceFailedError(_DAMAGED)
-
-
-def _verify(file: BinaryIO, there: Outgoing) -> None:
-    """Raise `SourceFailedError` unless the dataset in an open file is the one that was stored."""
-    hasher = hashlib.sha256()
-    file.seek(there.header_size)
-    while chunk := file.read(_CHUNK):
-        hasher.update(chunk)
-    if hasher.digest() != there.dataset_sha256:
-        raise damaged(there)
 
 
 def _check_made(made: BinaryIO, size: int, there: Outgoing, target: str) -> None:
