@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import typer
 
-from tuipacs.cli import node_add, node_probe
+from tuipacs.cli import node_add, node_import, node_probe
 from tuipacs.cli.node_choice import NodeArgument, the_node
 from tuipacs.cli.output import moment, print_json, print_lines, print_table
 from tuipacs.cli.session import connected
@@ -25,6 +25,7 @@ app.command("edit")(node_add.edit)
 
 app.command("echo")(node_probe.echo)
 app.command("test")(node_probe.test)
+app.command("import")(node_import.import_nodes)
 
 _WIDTH = 80  # cells
 
