@@ -60,6 +60,7 @@ class _Elements(NamedTuple):
     form: Form
     character_set: bytes
     charset: KeyCharset
+    has_pixels: bool  # which `walk` keeps nothing of
 
     def raw(self, tag: int) -> bytes:
         return self.values.get(tag, ("", b""))[1]
@@ -103,7 +104,7 @@ class _Reading:
         self._below: list[AskedKey] = []
         self._object_keys: list[ObjectKey] = []
         self._words: list[str] = []
-        self._unsupported = False
+        self._unsupported = elements.has_pixels
         self._matches_nothing = False
 
     def take(self, tag: int, constant: str) -> None:
@@ -249,7 +250,8 @@ def _elements(identifier: bytes | bytearray, transfer_syntax_uid: str, assumed: 
     character_set = values.get(CHARACTER_SET_TAG, ("", b""))[1]
     if not character_set.strip(b" \0"):
         character_set = assumed.encode("ascii", "replace")
-    return _Elements(values, form, character_set, key_charset(character_set))
+    charset = key_charset(character_set)
+    return _Elements(values, form, character_set, charset, walked.has_pixels)
 
 
 def _level(elements: _Elements, model: FindModel) -> Level:
