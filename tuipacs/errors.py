@@ -3,6 +3,7 @@
 TuipacsError
 ├── UsageError            the caller asked for something that makes no sense
 │   ├── ConfigError       archive.toml is wrong; carries the line
+│   ├── UnknownDestinationError   nobody can be sent anything under that AE title
 │   └── InvalidQueryError     the identifier of a query cannot be answered as it stands
 │       └── QueryModelError       it does not fit the information model it is asked of
 ├── NotFoundError         nothing has that key or UID
@@ -48,6 +49,12 @@ class ConfigError(UsageError):
     """A setting is wrong; the message names the file, the line and the nearest valid key."""
 
     code = "config"
+
+
+class UnknownDestinationError(UsageError):
+    """A C-MOVE names a destination that nothing is sent to from here; DIMSE status 0xA801."""
+
+    code = "unknown-destination"
 
 
 class InvalidQueryError(UsageError):

@@ -108,6 +108,7 @@ class Archive:
         refuse: tuple[str, ...] = (),
         ingest: Callable[[Index, Path], Store] | None = None,
         more: Sequence[ServiceProvider] = (),
+        build: Callable[[Archive], Sequence[ServiceProvider]] = lambda _: (),
         doors: Callable[[Index], dict[str, Any]] = lambda _: {},
         max_results: int = 0,
         **settings: object,
@@ -126,6 +127,7 @@ class Archive:
                     self.nodes, ingest(self.index, folder) if ingest else self.keeper, refuse
                 ),
                 *more,
+                *build(self),
                 FindProvider(
                     self.nodes,
                     Query(self.index, system_clock, LocalStore(folder / "objects", reserve=0)),

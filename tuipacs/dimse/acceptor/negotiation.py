@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tuipacs.dimse.acceptor.identity import Identified, IdentityRefusedError, judge_identity
 from tuipacs.dimse.acceptor.pdus import AssociateRequest
@@ -12,6 +13,7 @@ from tuipacs.dimse.contract import (
     Admit,
     Caller,
     ExtendsNegotiation,
+    Giver,
     Identify,
     ListenerSettings,
     ServiceProvider,
@@ -104,50 +106,68 @@ def _contexts(
     providers: Sequence[ServiceProvider],
 ) -> Rejection | Acceptance:
     judged = [
-        (context, *_judge(context, request, admission, providers)) for context in request.contexts
+        (context, _judge(context, request, admission, providers)) for context in request.contexts
     ]
     outcomes = tuple(
         ContextOutcome(
             abstract_syntax=context.abstract_syntax[:64],
             abstract_syntax_name=name_of(context.abstract_syntax)[:64],
-            transfer_syntax=_syntax_words(context, syntax),
-            accepted=not words,
-            reason=words,
+            transfer_syntax=_syntax_words(context, verdict.syntax),
+            accepted=not verdict.words,
+            reason=verdict.words,
         )
-        for context, _, syntax, words in judged
+        for context, verdict in judged
     )
     accepted = tuple(
-        AcceptedContext(context.context_id, context.abstract_syntax, syntax)
-        for context, result, syntax, _ in judged
-        if result == ACCEPTED
+        AcceptedContext(
+            context.context_id,
+            context.abstract_syntax,
+            verdict.syntax,
+            peer_is_scu=verdict.peer_is_scu,
+            peer_is_scp=verdict.peer_is_scp,
+        )
+        for context, verdict in judged
+        if verdict.result == ACCEPTED
     )
-    about_syntax = any(result == TRANSFER_SYNTAX for _, result, _, _ in judged)
+    about_syntax = any(verdict.result == TRANSFER_SYNTAX for _, verdict in judged)
     if not accepted and not admission.known and not about_syntax:
         # A stranger to whom the service is open has to learn that only its syntax does not fit.
         return Rejection(1, 1, 3, admission.reason, outcomes=outcomes)
-    taken = {context.abstract_syntax for context in accepted}
+    taken = {
+        context.abstract_syntax: (context.peer_is_scu, context.peer_is_scp) for context in accepted
+    }
     return Acceptance(
         caller=identified.caller,
         confirm_identity=identified.confirm,
         admission=admission,
         answers=tuple(
-            ContextAnswer(context.context_id, result, syntax or _IMPLICIT_LITTLE_ENDIAN)
-            for context, result, syntax, _ in judged
+            ContextAnswer(
+                context.context_id, verdict.result, verdict.syntax or _IMPLICIT_LITTLE_ENDIAN
+            )
+            for context, verdict in judged
         ),
         accepted=accepted,
         outcomes=outcomes,
-        # We are never the SCU on an association that a peer opened: its SCP role is not taken.
-        roles={
-            uid: (True, False) for uid, (scu, _) in request.roles.items() if scu and uid in taken
-        },
+        # We are an SCU on an association that a peer opened for what a C-GET gives, and no more.
+        roles={uid: taken[uid] for uid in request.roles if uid in taken},
         extended={
             uid: provider.extend(uid, information)
             for uid, information in request.extended.items()
             if uid in taken
-            for provider in [next(one for one in providers if one.serves(uid))]
+            for provider in [one for one in providers if one.serves(uid)][:1]
             if isinstance(provider, ExtendsNegotiation)
         },
     )
+
+
+class _Verdict(NamedTuple):
+    """About one proposed context; ``syntax`` if it is accepted, ``words`` if not."""
+
+    result: int
+    syntax: str
+    words: str
+    peer_is_scu: bool = True
+    peer_is_scp: bool = False
 
 
 def _judge(
@@ -155,24 +175,52 @@ def _judge(
     request: AssociateRequest,
     admission: Admission,
     providers: Sequence[ServiceProvider],
-) -> tuple[int, str, str]:
-    """(result, the transfer syntax if accepted, why not in words)."""
+) -> _Verdict:
+    uid = context.abstract_syntax
+    # PS3.7 D.3.3.4: without a role item the requestor is the SCU.
+    wants_scu, wants_scp = request.roles.get(uid, (True, False))
+    if wants_scp:
+        verdict = _judge_as_scp(context, admission, providers)
+        if verdict is not None:
+            as_scu = wants_scu and _judge_as_scu(context, admission, providers).result == ACCEPTED
+            return verdict._replace(peer_is_scu=as_scu)
+    if not wants_scu:
+        return _Verdict(USER_REJECTION, "", "the caller wants to be no SCU of this SOP class")
+    return _judge_as_scu(context, admission, providers)
+
+
+def _judge_as_scu(
+    context: ProposedContext, admission: Admission, providers: Sequence[ServiceProvider]
+) -> _Verdict:
+    """Whether the peer may send us requests on this context."""
     serving = [provider for provider in providers if provider.serves(context.abstract_syntax)]
     if not serving:
-        return ABSTRACT_SYNTAX, "", "this archive does not offer this SOP class"
+        return _Verdict(ABSTRACT_SYNTAX, "", "this archive does not offer this SOP class")
     provider = serving[0]
     if provider.right not in admission.services:
         who = "this node" if admission.known else "unknown callers"
-        return USER_REJECTION, "", f"{provider.right.value} is not open to {who}"
-    # PS3.7 D.3.3.4: without a role item the requestor is the SCU.
-    if not request.roles.get(context.abstract_syntax, (True, False))[0]:
-        return USER_REJECTION, "", "the caller wants to be no SCU of this SOP class"
+        return _Verdict(USER_REJECTION, "", f"{provider.right.value} is not open to {who}")
     # The requestor's own order decides: it knows what it holds, and its first choice costs it no
     # conversion.
     for syntax in context.transfer_syntaxes:
         if provider.takes(syntax):
-            return ACCEPTED, syntax, ""
-    return TRANSFER_SYNTAX, "", "none of the proposed transfer syntaxes is one"
+            return _Verdict(ACCEPTED, syntax, "")
+    return _Verdict(TRANSFER_SYNTAX, "", "none of the proposed transfer syntaxes is one")
+
+
+def _judge_as_scp(
+    context: ProposedContext, admission: Admission, providers: Sequence[ServiceProvider]
+) -> _Verdict | None:
+    """Whether objects may be sent to the peer on this context; None if not."""
+    for provider in providers:
+        if (
+            isinstance(provider, Giver)
+            and provider.right in admission.services
+            and provider.gives(context.abstract_syntax)
+            and (syntax := provider.choose(context.abstract_syntax, context.transfer_syntaxes))
+        ):
+            return _Verdict(ACCEPTED, syntax, "", peer_is_scp=True)
+    return None
 
 
 def _syntax_words(context: ProposedContext, accepted: str) -> str:
