@@ -23,7 +23,8 @@ from tuipacs.dicom.transcoding.rules import DEFLATED_LE, TARGETS
 from tuipacs.dicom.transcoding.writing import Encoder, Pixels, Tick, Write
 from tuipacs.errors import DecodeError, InvalidObjectError
 
-_PHOTOMETRIC, _PLANAR = 0x00280004, 0x00280006
+_PHOTOMETRIC, _PLANAR, _LOSSY = 0x00280004, 0x00280006, 0x00282110
+_DCT = frozenset(("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"))  # never without loss
 #: Only of encapsulated pixel data (PS3.3 C.7.6.3): offset table, its lengths, total length.
 _TABLES = frozenset((0x7FE00001, 0x7FE00002, 0x7FE00003))
 _FORM_BYTES = 1 << 16
@@ -111,19 +112,19 @@ def _decompress(
     for element in elements:
         if element.tag == _PHOTOMETRIC:
             element.literal = element_text(native.photometric)
-    if native.is_colour:
-        _set_planar(elements, big_endian)
+    if native.is_colour:  # decoded, colours are pixel by pixel (PS3.3 C.7.6.3.1.3)
+        _set(elements, Element(_PLANAR, "US", -1, 2, literal=short(0, big_endian=big_endian)))
+    if stored in _DCT and all(element.tag != _LOSSY for element in elements):
+        # Until now the transfer syntax said it; once lossy is lossy for ever (C.7.6.1.1.5).
+        _set(elements, Element(_LOSSY, "CS", -1, 2, literal=b"01"))
 
 
-def _set_planar(elements: list[Element], big_endian: bool) -> None:
-    """Decoded colours are pixel by pixel (PS3.3 C.7.6.3.1.3)."""
-    value = short(0, big_endian=big_endian)
-    for element in elements:
-        if element.tag == _PLANAR:
-            element.literal = value
+def _set(elements: list[Element], new: Element) -> None:
+    """Put an element in the place of its like, or where it belongs before the pixel data."""
+    for index, element in enumerate(elements):
+        if element.tag >= new.tag:
+            elements[index : index + (element.tag == new.tag)] = [new]
             return
-    after = next(i for i, e in enumerate(elements) if e.tag > _PLANAR)
-    elements.insert(after, Element(_PLANAR, "US", -1, 2, literal=value))
 
 
 def _write(encoder: Encoder, target: str, write: Write, tick: Tick) -> int:
