@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
+from tests.ui.fake_jobs import FakeJobs, running_job
 from tuipacs.client.wire import cleaned
 from tuipacs.domain.audit import AuditOutcome, AuditRecord
 from tuipacs.domain.content import Document, DocumentKind, ElementLine, ElementList
 from tuipacs.domain.frame import Frame, WindowSource
-from tuipacs.domain.job import JobKind, JobRecord, JobState, Refusal
+from tuipacs.domain.job import JobRecord
 from tuipacs.domain.level import Level
 from tuipacs.domain.node import (
     AssociationRecord,
@@ -194,7 +195,7 @@ def phantom(number: int, size: int = 64) -> bytes:
     return bytes(out)
 
 
-class FakeArchive:
+class FakeArchive(FakeJobs):
     """The daemon as the UI sees it. One for several connections."""
 
     def __init__(self, patients: int = 300, *, role: Role = Role.TECHNOLOGIST) -> None:
@@ -213,7 +214,7 @@ class FakeArchive:
         self.tls: TlsHealth | None = None
         self.failures: dict[str, TuipacsError] = {}
         self.gate: asyncio.Event | None = None  # while set and not open, nothing is answered
-        self.jobs: list[JobRecord] = []
+        self.start_jobs()
         self.nodes: list[NodeRecord] = [
             NodeRecord(
                 key=1,
@@ -593,25 +594,6 @@ class FakeArchive:
         self.nodes = [node for node in self.nodes if node.key != request.key]
         return m.Empty()
 
-    def do_jobs_list(self, _: m.Empty) -> m.JobList:
-        return m.JobList(jobs=tuple(self.jobs))
-
-    def do_jobs_refusals(self, request: m.JobRequest) -> m.Refusals:
-        return m.Refusals(
-            refusals=(
-                Refusal(path="/data/notes.txt", reason="not a DICOM file: no dataset found"),
-                Refusal(path="/data/cut.dcm", reason="the file ends inside (7FE0,0010)"),
-            )
-        )
-
-    def do_jobs_cancel(self, request: m.JobRequest) -> JobRecord:
-        for index, job in enumerate(self.jobs):
-            if job.key == request.key:
-                self.jobs[index] = msgspec.structs.replace(job, state=JobState.CANCELLED)
-                self.jobs_version += 1
-                return self.jobs[index]
-        raise NotFoundError("no such job")
-
     def do_imports_submit(self, request: m.ImportRequest) -> JobRecord:
         job = running_job(len(self.jobs) + 1, title=f"import {request.paths[0]}")
         self.jobs.insert(0, job)
@@ -707,28 +689,6 @@ def audit_record(seq: int) -> AuditRecord:
         patient_id="" if seq % 3 else f"{1002900 + seq}",
         detail="needs import" if refused else "",
         hash=f"{seq:064x}",
-    )
-
-
-def running_job(key: int, *, title: str = "import /media/cd") -> JobRecord:
-    """A job at 41 percent."""
-    return JobRecord(
-        key=key,
-        kind=JobKind.IMPORT,
-        state=JobState.RUNNING,
-        title=title,
-        submitted_by="rt_anna",
-        created_at=NOW - 30,
-        started_at=NOW - 29,
-        finished_at=None,
-        total=1000,
-        done=410,
-        stored=400,
-        duplicate=8,
-        refused=2,
-        bytes_done=210_000_000,
-        rate=14.1,
-        eta=41.8,
     )
 
 

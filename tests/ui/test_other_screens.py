@@ -11,7 +11,6 @@ from textual.widgets import Button, Input, Static
 
 from tests.ui.driving import FakeLauncher, at_work, program, screen_text, type_ahead, until
 from tests.ui.fake_archive import NOW, FakeArchive, association, running_job
-from tuipacs.domain.job import JobState
 from tuipacs.domain.node import AssociationRecord, AssociationState, ContextOutcome
 from tuipacs.domain.permissions import NodeService, Role
 from tuipacs.domain.system import ModalityUse, TlsHealth
@@ -25,9 +24,9 @@ from tuipacs.ui.dialogs.user import AddUserDialog
 from tuipacs.ui.rates import Rates
 from tuipacs.ui.screens.audit import AuditScreen
 from tuipacs.ui.screens.incoming import IncomingScreen
-from tuipacs.ui.screens.jobs import progress_bar, short_title
 from tuipacs.ui.screens.system import sparkline, storage_bars
 from tuipacs.ui.widgets.choices import Tick
+from tuipacs.ui.widgets.job_cells import progress_bar, short_title
 
 
 def words(text: str) -> str:
@@ -223,25 +222,6 @@ async def test_removing_a_node_asks_first_and_starts_on_cancel() -> None:
             app.screen.query_one(f"#{answer}", Button).press()
             await until(pilot, lambda: not isinstance(app.screen, Confirm))
         await until(pilot, lambda: not archive.nodes)
-
-
-async def test_jobs_show_progress_and_a_running_one_can_be_cancelled() -> None:
-    archive = FakeArchive(5)
-    archive.jobs = [running_job(1)]
-    async with at_work(archive) as (app, pilot):
-        await pilot.press("g", "j")
-        await until(pilot, lambda: "import cd" in screen_text(app))
-        assert "410/1,000" in screen_text(app)
-        assert "14.1/s" in screen_text(app)
-        await pilot.press("enter")
-        await until(pilot, lambda: "not a DICOM file" in screen_text(app))
-        await pilot.press("escape")
-        assert "not a DICOM file" not in screen_text(app)
-        await pilot.press("c")
-        await until(pilot, lambda: isinstance(app.screen, Confirm))
-        app.screen.query_one("#ok", Button).press()
-        await until(pilot, lambda: archive.jobs[0].state is JobState.CANCELLED)
-        await until(pilot, lambda: "cancelled" in screen_text(app))
 
 
 async def test_import_takes_an_absolute_path_and_submits_a_job() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tuipacs.domain.permissions import Permission
 from tuipacs.errors import TuipacsError
 from tuipacs.schema import operations as op
+from tuipacs.schema.job_messages import JobsRequest
 from tuipacs.schema.messages import Empty, ImportRequest
 
 if TYPE_CHECKING:
@@ -36,10 +37,11 @@ async def fetch_jobs(app: TuipacsApp) -> bool:
     if not app.desk.may(Permission.VIEW_JOBS):
         return False
     try:
-        app.desk.jobs = (await app.desk.link.call(op.JOBS, Empty())).jobs
+        answer = await app.desk.link.call(op.JOBS, JobsRequest())
     except TuipacsError as error:
         app.report(error, quietly=True)
         return False
+    app.desk.jobs, app.desk.lanes = answer.jobs, answer.lanes
     return True
 
 

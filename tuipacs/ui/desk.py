@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from tuipacs.domain.job import JobRecord
+from tuipacs.domain.job import JobRecord, LaneRecord
 from tuipacs.domain.node import AssociationRecord
 from tuipacs.domain.permissions import Permission, Role
 from tuipacs.domain.system import Health, SystemStatus, Totals
@@ -48,6 +48,7 @@ class Desk:
         self.totals: Totals | None = None
         self.status: SystemStatus | None = None
         self.jobs: tuple[JobRecord, ...] = ()
+        self.lanes: tuple[LaneRecord, ...] = ()
         self.associations: tuple[AssociationRecord, ...] = ()
         self.associations_open = 0
 
@@ -92,5 +93,6 @@ class Desk:
         self.totals = None
         self.status = None
         self.jobs = ()
+        self.lanes = ()
         self.associations = ()
         self.associations_open = 0

@@ -186,15 +186,24 @@ class ArchiveScreen(ArchiveView):
 
     def _lineage(self) -> list[Record]:
         """The row under the cursor and the opened rows above it, nearest first."""
-        outline, line = self.table.outline, self.table.current
+        line = self.table.current
         if line is None or line.key is None or line.record is None:
             return []
-        above = (outline.record(key) for key in outline.ancestors(line.key))
-        return [line.record, *(record for record in above if record is not None)]
+        return self._with_those_above(line.key, line.record)
+
+    def _with_those_above(self, key: RowKey, record: Record) -> list[Record]:
+        outline = self.table.outline
+        above = (outline.record(each) for each in outline.ancestors(key))
+        return [record, *(each for each in above if each is not None)]
 
     def _title(self) -> str:
-        """Whose pictures these are: name and ID, as the study itself carries them."""
-        for record in self._lineage():
+        """Whose pictures these are."""
+        return self._owner(self._lineage())
+
+    @staticmethod
+    def _owner(lineage: list[Record]) -> str:
+        """Whose it is: name and ID, as the study itself carries them."""
+        for record in lineage:
             if isinstance(record, PatientRecord | StudyRecord):
                 name = person_name(record.patient_name) or "(no name)"
                 return f"{name}  {record.patient_id or '(no ID)'}"
@@ -270,6 +279,27 @@ class ArchiveScreen(ArchiveView):
         self.app.copy_to_clipboard("\n".join(uids))
         text = uids[0] if len(uids) == 1 else f"{len(uids)} UIDs"
         self.notify(f"copied {text}", markup=False)
+
+    def action_send(self) -> None:
+        """Send the marked rows, or the row, to a node."""
+        line = self.table.current
+        chosen = dict(self.table.marks)
+        if not chosen and line is not None and line.key is not None and line.record is not None:
+            chosen = {line.key: line.record}
+        if chosen:
+            self.send(
+                [
+                    (record, self._owner(self._with_those_above(key, record)))
+                    for key, record in chosen.items()
+                ]
+            )
+
+    @work(exclusive=True, group="send", exit_on_error=True)
+    async def send(self, chosen: list[tuple[Record, str]]) -> None:
+        """Fetch the nodes, then ask."""
+        from tuipacs.ui import sending
+
+        await sending.send(self.tui, chosen)
 
     def action_import(self) -> None:
         """Import files on the archive's machine."""

@@ -1,99 +1,80 @@
-"""Jobs: progress, rate, time left, what was refused."""
+"""Jobs: lanes, progress, rate, time left, and what became of each instance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from textual import work
 from textual.widget import Widget
 
-from tuipacs.domain.job import JobRecord, JobState
+from tuipacs.domain.job import ItemState, JobKind, JobPriority, JobRecord, JobState, LaneRecord
 from tuipacs.schema import operations as op
+from tuipacs.schema.job_messages import JobItemsRequest, JobPriorityRequest, LaneRequest
 from tuipacs.schema.messages import Changes, JobRequest
+from tuipacs.schema.operations import Operation
 from tuipacs.ui import actions
 from tuipacs.ui import format as f
 from tuipacs.ui.dialogs.confirm import Confirm
 from tuipacs.ui.screens.work import WorkScreen
-from tuipacs.ui.widgets.line_view import Cell, Column, LineView, Part
+from tuipacs.ui.widgets.job_cells import job_cells, job_columns, lane_cells, lane_columns
+from tuipacs.ui.widgets.job_log import PAGE, JobLog
+from tuipacs.ui.widgets.line_view import Cell, Column, LineView
 from tuipacs.ui.widgets.panel import Panel
 from tuipacs.ui.widgets.row_list import Row, RowList
 
-_TONES = {
-    JobState.QUEUED: "dim",
-    JobState.RUNNING: "accent",
-    JobState.DONE: "good",
-    JobState.FAILED: "bad",
-    JobState.CANCELLED: "warn",
-}
-_BAR = 16  # cells
-
-
-def progress_bar(done: int, total: int, width: int) -> tuple[str, str]:
-    """The filled and the empty part of a bar, to half a cell."""
-    halves = min(width * 2, done * width * 2 // total) if total > 0 else 0
-    filled = "━" * (halves // 2) + "╸" * (halves % 2)
-    return filled, "─" * (width - len(filled))
-
-
-def short_title(title: str) -> tuple[str, str]:
-    """``import /media/cd/IMAGES`` as ``import IMAGES`` and ``/media/cd``: ends tell jobs apart."""
-    start, _, last = title.rstrip("/").replace("/ and ", " and ").rpartition("/")
-    deed, _, place = start.partition(" ")
-    return (f"{deed} {last}", place or "/") if start and last else (title, "")
-
-
-def columns(width: int) -> Sequence[Column]:
-    """What, how far; counts where there is room."""
-    out = [
-        Column("Job", 16, flex=1, source=0),
-        Column("State", 9, source=1),
-        Column("Progress", _BAR + 5, source=2),
-    ]
-    if width >= 100:
-        out += [
-            Column("Done", 15, align="right", source=3),
-            Column("Rate", 8, align="right", source=4),
-            Column("Left", 9, align="right", source=5),
-            Column("Stored", 8, align="right", source=6),
-            Column("Had", 7, align="right", source=7),
-        ]
-    out.append(Column("Refused", 7, align="right", source=8))
-    if width >= 140:
-        out.append(Column("By", 12, source=9))
-    return out
-
 
 class JobsScreen(WorkScreen):
-    """Newest first."""
+    """Newest first; lanes above where there are any, what became of a job's objects below."""
 
     SCOPE = "jobs"
     PLACE = "Jobs"
     BINDINGS = actions.bindings("jobs")
 
     DEFAULT_CSS = """
-    JobsScreen #jobs { height: 3fr; }
-    JobsScreen #refusals { height: 2fr; display: none; }
-    JobsScreen.-refusals #refusals { display: block; }
+    JobsScreen {
+        & #lanes { height: auto; max-height: 8; display: none; }
+        & #lanes RowList { height: auto; max-height: 6; }
+        &.-lanes #lanes { display: block; }
+        & #jobs { height: 3fr; }
+        & #refusals, & #log { height: 2fr; display: none; }
+        &.-refusals #refusals { display: block; }
+        &.-log #log { display: block; }
+    }
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown_refusals: int | None = None
+        self._logged: JobRecord | None = None  # whose instances are shown
+        self._only_failed = False
 
     def compose_body(self) -> Iterable[Widget]:
+        with Panel("lanes", id="lanes"):
+            yield RowList(lane_columns, id="lane-list")
         with Panel("jobs", id="jobs"):
-            yield RowList(columns, empty="no jobs yet: I imports files", id="list")
+            yield RowList(job_columns, empty="no jobs yet: s sends, I imports files", id="list")
         with Panel("refused", id="refusals"):
             yield RowList(
                 lambda _: (Column("Path", 20, flex=1), Column("Reason", 20, flex=1, source=1)),
                 empty="nothing was refused",
                 id="paths",
             )
+        with Panel("objects", id="log"):
+            yield JobLog(id="items")
 
     @property
     def rows(self) -> RowList:
         """The list of jobs."""
         return self.query_one("#list", RowList)
+
+    @property
+    def lanes(self) -> RowList:
+        """The list of lanes."""
+        return self.query_one("#lane-list", RowList)
+
+    @property
+    def log_view(self) -> JobLog:
+        """The instances of one job."""
+        return self.query_one("#items", JobLog)
 
     def begin(self) -> None:
         self.set_focus(self.rows)
@@ -106,15 +87,26 @@ class JobsScreen(WorkScreen):
     def digest(self, kind: str, changes: Changes | None) -> None:
         if kind == "jobs":
             self._show()
+            if self._logged is not None:
+                self.log_view.stale()
+                self.load_items(self.log_view.visible_offset)
 
     def catch_up(self) -> None:
         self.tui.refresh_jobs()
 
     def _show(self) -> None:
-        self.rows.set_rows([Row(job.key, _cells(job)) for job in self.desk.jobs])
-        running = len(self.desk.running_jobs)
+        now = self.desk.now()
+        self.rows.set_rows([Row(job.key, job_cells(job, now)) for job in self.desk.jobs])
+        lanes = [lane for lane in self.desk.lanes if lane.node]
+        self.lanes.set_rows([Row(lane.node, lane_cells(lane)) for lane in lanes])
+        self.set_class(bool(lanes), "-lanes")
+        if not lanes and self.focused is self.lanes:
+            self.set_focus(self.rows)
+        running = sum(job.state is JobState.RUNNING for job in self.desk.jobs)
+        dead = sum(job.state is JobState.DEAD for job in self.desk.jobs)
+        parts = [f"{running} running" * bool(running), f.plural(dead, "dead letter") * bool(dead)]
         self.query_one("#jobs", Panel).entitle(
-            f.plural(len(self.desk.jobs), "job"), f"{running} running" if running else ""
+            f.plural(len(self.desk.jobs), "job"), ", ".join(part for part in parts if part)
         )
         self.refresh_keys()
 
@@ -123,42 +115,112 @@ class JobsScreen(WorkScreen):
         """The job under the cursor."""
         return next((job for job in self.desk.jobs if job.key == self.rows.current_key), None)
 
+    @property
+    def lane(self) -> LaneRecord | None:
+        """The lane under the cursor, if the lanes have the focus."""
+        if self.focused is not self.lanes:
+            return None
+        key = self.lanes.current_key
+        return next((lane for lane in self.desk.lanes if lane.node == key), None)
+
     def lacks(self, need: str) -> str:
-        job = self.current if self.is_mounted else None
+        if not self.is_mounted:
+            return "there is no job"
+        if need == "lane-or-open" and self.lane is not None:
+            return ""
+        if need == "log":
+            return "" if self._logged is not None else "no job's objects are shown"
+        if need == "panes":
+            return "" if self.has_class("-lanes") or self._logged else "there is one list"
+        job = self.current
         if job is None:
             return "there is no job"
-        if need == "running" and job.state.ended:
-            return f"the job is {job.state.value}"
+        ended = f"the job is {job.state.value}"
+        if need in ("open", "lane-or-open") and job.state.ended:
+            return ended
+        if need == "retry" and not (job.state.can_be_retried or job.state is JobState.WAITING):
+            return ended
         return ""
 
     def on_line_view_moved(self, event: LineView.Moved) -> None:
         """Other actions for another row."""
         self.refresh_keys()
 
-    def on_line_view_chosen(self) -> None:
-        """A double click shows what was refused."""
-        self.action_refusals()
+    def on_line_view_chosen(self, event: LineView.Chosen) -> None:
+        """A double click shows what became of the job's objects."""
+        if event.view is self.rows:
+            self.action_log()
+
+    def on_descendant_focus(self) -> None:
+        """Lanes can do other things than jobs."""
+        self.refresh_keys()
 
     def step_back(self) -> bool:
         if super().step_back():
             return True
-        if self.has_class("-refusals"):
-            self.remove_class("-refusals")
+        if self.has_class("-refusals") or self.has_class("-log"):
+            self.remove_class("-refusals", "-log")
+            self._logged = None
             self.set_focus(self.rows)
+            self.refresh_keys()
             return True
         return False
 
-    def action_refusals(self) -> None:
-        """What the import did not take, and why."""
-        if self.current is not None:
-            self.load_refusals(self.current)
+    # --- what became of the objects
+
+    def action_log(self) -> None:
+        """The job's instances one by one, or what an import did not take."""
+        job = self.current
+        if job is None:
+            return
+        if job.kind is JobKind.IMPORT:
+            self.load_refusals(job)
+        else:
+            self._only_failed = False
+            self._show_log(job)
+
+    def action_failed(self) -> None:
+        """Only the instances that failed, or all again."""
+        if self._logged is not None:
+            self._only_failed = not self._only_failed
+            self._show_log(self._logged)
+
+    def _show_log(self, job: JobRecord) -> None:
+        self._logged = job
+        self.remove_class("-refusals")
+        self.add_class("-log")
+        self.log_view.start("none failed" if self._only_failed else "no objects yet")
+        self.load_items(0)
+        self.refresh_keys()
+
+    def on_job_log_wanted(self, event: JobLog.Wanted) -> None:
+        """A page is looked at that is not there."""
+        self.load_items(event.offset)
+
+    @work(exclusive=True, group="items", exit_on_error=True)
+    async def load_items(self, offset: int) -> None:
+        """Fetch a page of instances."""
+        job, only_failed = self._logged, self._only_failed
+        if job is None:
+            return
+        states = (ItemState.FAILED,) if only_failed else ()
+        request = JobItemsRequest(key=job.key, states=states, offset=offset, limit=PAGE)
+        answer = await self.ask(op.JOB_ITEMS, request)
+        if answer is None or self._logged is not job or only_failed is not self._only_failed:
+            return
+        self.log_view.take(offset, answer)
+        what = f"{f.number(answer.matched)} failed of" if only_failed else ""
+        title = f"{what} {f.plural(answer.total, 'object')} of {job.title}".strip()
+        self.query_one("#log", Panel).entitle(title, job.node_title)
 
     @work(exclusive=True, group="refusals", exit_on_error=True)
     async def load_refusals(self, job: JobRecord) -> None:
-        """Fetch the list."""
+        """Fetch what an import did not take."""
         answer = await self.ask(op.JOB_REFUSALS, JobRequest(key=job.key))
         if answer is None:
             return
+        self._logged = None
+        self.remove_class("-log")
         self.add_class("-refusals")
         self.query_one("#paths", RowList).set_rows(
             [
@@ -170,49 +232,79 @@ class JobsScreen(WorkScreen):
             f"{f.plural(len(answer.refusals), 'path')} refused by {job.title}", job.message
         )
 
+    # --- what can be asked of a job
+
     def action_cancel(self) -> None:
-        """Stop a job; what it stored stays."""
+        """End a job; what it has done stays."""
         job = self.current
         if job is None:
             return
         far = f"{f.number(job.done)} of {f.number(job.total)} done"
-        text = f"{job.title}: {far}. What it stored stays."
+        text = f"{job.title}: {far}. What it has done stays."
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.cancel_job(job)
+                self.order(op.JOB_CANCEL, job)
 
         self.app.push_screen(Confirm("Cancel a job", text, "Cancel the job", danger=True), answered)
 
-    @work(group="cancel", exit_on_error=True)
-    async def cancel_job(self, job: JobRecord) -> None:
-        """Tell the archive."""
-        if await self.ask(op.JOB_CANCEL, JobRequest(key=job.key)) is not None:
+    def action_retry(self) -> None:
+        """Queue it again: what was done is not done twice."""
+        if self.current is not None:
+            self.order(op.JOB_RETRY, self.current)
+
+    def action_pause(self) -> None:
+        """Pause or go on: the lane if the lanes have the focus, else the job."""
+        lane, job = self.lane, self.current
+        if lane is not None:
+            self.hold(lane)
+        elif job is not None:
+            held = job.state is JobState.PAUSED
+            self.order(op.JOB_RESUME if held else op.JOB_PAUSE, job)
+
+    def action_sooner(self) -> None:
+        """A higher priority."""
+        self._prefer(1)
+
+    def action_later(self) -> None:
+        """A lower priority."""
+        self._prefer(-1)
+
+    def _prefer(self, step: int) -> None:
+        job = self.current
+        if job is not None and job.priority + step in tuple(JobPriority):
+            self.prefer(job, JobPriority(job.priority + step))
+
+    def action_other_pane(self) -> None:
+        """The next of lanes, jobs and objects."""
+        views: list[LineView] = [self.rows]
+        if self.has_class("-lanes"):
+            views.insert(0, self.lanes)
+        if self._logged is not None:
+            views.append(self.log_view)
+        at = views.index(self.focused) if self.focused in views else 0
+        self.set_focus(views[(at + 1) % len(views)])
+
+    @work(group="order", exit_on_error=True)
+    async def order(self, operation: Operation[JobRequest, JobRecord], job: JobRecord) -> None:
+        """Tell the archive what to do with a job."""
+        if await self.ask(operation, JobRequest(key=job.key)) is not None:
+            self.tui.refresh_jobs()
+
+    @work(group="order", exit_on_error=True)
+    async def prefer(self, job: JobRecord, priority: JobPriority) -> None:
+        """Give a job another priority."""
+        request = JobPriorityRequest(key=job.key, priority=priority)
+        if await self.ask(op.JOB_PRIORITY, request) is not None:
+            self.tui.refresh_jobs()
+
+    @work(group="order", exit_on_error=True)
+    async def hold(self, lane: LaneRecord) -> None:
+        """Pause a lane, or let it go on."""
+        operation = op.LANE_RESUME if lane.paused else op.LANE_PAUSE
+        if await self.ask(operation, LaneRequest(node=lane.node)) is not None:
             self.tui.refresh_jobs()
 
     def action_import(self) -> None:
         """Import files on the archive's machine."""
         self.tui.import_files()
-
-
-def _cells(job: JobRecord) -> tuple[Part, ...]:
-    filled, rest = progress_bar(job.done, job.total, _BAR)
-    if job.state is JobState.DONE:
-        filled, rest = "━" * _BAR, ""
-    tone, live = _TONES[job.state], not job.state.ended
-    share = f.percent(job.done, job.total) if job.total else "…" if live else ""
-    done = f.number(job.done) + (f"/{f.number(job.total)}" if job.total else "")
-    title, place = short_title(job.title)
-    said = [f"  {part}" for part in (job.message, place) if part]
-    return (
-        (Cell(title, "name"), Cell("".join(said), "dim")),
-        Cell(job.state.value, tone),
-        (Cell(filled, tone), Cell(rest, "guide"), Cell(f" {share:>4}")),
-        Cell(done),
-        Cell(f"{job.rate:.1f}/s" if live and job.rate is not None else "", "accent"),
-        Cell(f.duration(job.eta) if live and job.eta is not None else "", "accent"),
-        Cell(f.number(job.stored)),
-        Cell(f.number(job.duplicate), "dim"),
-        Cell(f.number(job.refused), "warn" if job.refused else "dim"),
-        Cell(job.submitted_by, "dim"),
-    )
