@@ -75,6 +75,9 @@ class Ingest(Service):
         Raises `InvalidObjectError` (the bytes are in quarantine), `UidMismatchError` when the
         command names other UIDs than the dataset, `StorageFullError` and `StorageFailedError`.
         """
+        return self._keep_whole(reception)
+
+    def _keep_whole(self, reception: Reception) -> IngestResult:
         try:
             if reception.error is not None:
                 about(sop_instance_uid=reception.announced.sop_instance_uid[:64])
@@ -82,6 +85,20 @@ class Ingest(Service):
             return self._store_received(reception, self._look_at(reception))
         finally:
             reception.discard()
+
+    @guarded(
+        Permission.RETRIEVE,
+        AuditEvent.INSTANCES_TRANSFERRED,
+        only_refusals="the record is written with the object",
+    )
+    def fetch(self, actor: Actor, announced: AnnouncedObject) -> Reception:
+        """As `receive`, of an object that this actor has asked a node for (C-GET)."""
+        return Reception(announced, self._store)
+
+    @guarded(Permission.RETRIEVE, AuditEvent.INSTANCES_TRANSFERRED)
+    def keep_fetched(self, actor: Actor, reception: Reception) -> IngestResult:
+        """As `store`, with the actor who asked for it in the record."""
+        return self._keep_whole(reception)
 
     def _look_at(self, reception: Reception) -> IndexedAttributes:
         announced = reception.announced

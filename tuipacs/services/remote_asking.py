@@ -27,10 +27,16 @@ MAX_LISTED = 100_000  # series of a study, or instances of a series
 _REFUSING = frozenset((Failure.REJECTED, Failure.NO_CONTEXT, Failure.IDENTITY))
 _STATUSES = {
     0xA700: "out of resources",
+    0xA701: "out of resources: the matches cannot be counted",
+    0xA702: "out of resources: nothing could be sent",
+    0xA801: "the move destination is unknown",
     0xA900: "the identifier does not match the SOP class",
     0x0122: "SOP class not supported",
     0x0124: "not authorized",
     0x0110: "processing failure",
+    0x0211: "unrecognized operation",
+    0xB000: "some could not be sent",
+    0xFE00: "cancelled",
 }
 
 

@@ -184,3 +184,17 @@ def _test(key: Key) -> Callable[[str], bool]:
         return any(condition.fits((v.casefold() if lenient else v).strip(" ")) for v in values)
 
     return fits
+
+
+def retrieve_identifier(
+    study_instance_uid: str, series_instance_uid: str, sop_instance_uids: Sequence[str] = ()
+) -> Dataset:
+    """What a C-MOVE or C-GET is to send: a whole series, or some of its instances (C.4.2.1.4)."""
+    question = Dataset()
+    level = Level.INSTANCE if sop_instance_uids else Level.SERIES
+    _add(question, "QueryRetrieveLevel", "CS", LEVEL_WORDS[level])
+    _add(question, "StudyInstanceUID", "UI", study_instance_uid)
+    _add(question, "SeriesInstanceUID", "UI", series_instance_uid)
+    if sop_instance_uids:
+        _add(question, "SOPInstanceUID", "UI", "\\".join(sop_instance_uids))
+    return question

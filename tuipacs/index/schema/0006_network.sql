@@ -36,3 +36,14 @@ CREATE TABLE job_item (
     PRIMARY KEY (job, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX job_item_state ON job_item (job, state, tries, position);
+
+-- The series of a job that retrieves, each with where its instances stand among the job's items.
+CREATE TABLE job_series (
+    job INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
+    first INTEGER NOT NULL,                  -- position of its first item
+    instances INTEGER NOT NULL,              -- its items
+    is_whole INTEGER NOT NULL,               -- they are all that the source has of it
+    study_instance_uid TEXT NOT NULL,
+    series_instance_uid TEXT NOT NULL,
+    PRIMARY KEY (job, first)
+) STRICT, WITHOUT ROWID;

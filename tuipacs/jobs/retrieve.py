@@ -1,0 +1,115 @@
+"""The retrieve job: what one node has, to here or to another node, and only what is missing there.
+
+The source is asked for every SOP Instance UID first; those that are there already are done. The
+rest is requested series by series, or instance by instance where a part of a series is missing. How
+much a peer says that it has sent counts for nothing: here the index tells what has come.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import msgspec
+
+from tuipacs.domain.actor import Actor
+from tuipacs.domain.job import ItemState, JobRecord
+from tuipacs.domain.node import CallService
+from tuipacs.errors import UnavailableError
+from tuipacs.index import job_items, retrieve_jobs
+from tuipacs.index.database import Index
+from tuipacs.jobs.retrieve_listing import Present, here, listed, listing, nothing, there
+from tuipacs.jobs.retrieve_run import Parts, Run, Times
+from tuipacs.jobs.running import Progress
+from tuipacs.jobs.signals import GivenUp, RetryLater
+from tuipacs.services.ingest import Ingest
+from tuipacs.services.retrievals import Ends, Retrievals, RetrievePayload
+
+
+class RetrieveObjects:
+    """Retrieves what is left of a job."""
+
+    def __init__(
+        self, index: Index, retrievals: Retrievals, ingest: Ingest, times: Times | None = None
+    ) -> None:
+        self._index = index
+        self._retrievals = retrievals
+        self._ingest = ingest
+        self._times = times or Times()
+
+    def run(self, actor: Actor, record: JobRecord, payload: str, progress: Progress) -> str:
+        """Go on where it is. Raises `RetryLater` while something is still to come, `GivenUp` when
+        the source will not give it.
+        """
+        asked = msgspec.json.decode(payload, type=RetrievePayload)
+        progress.check()
+        ends = self._retrievals.ends(actor, record.node, asked)
+        try:
+            with self._index.read() as reader:
+                is_listed = retrieve_jobs.is_listed(reader, record.key)
+            if not is_listed:
+                self._list(actor, record.key, ends, asked, progress)
+            words = self._run(actor, record.key, ends, asked, progress)
+        except UnavailableError as error:
+            raise RetryLater(error.message) from error
+        return self._closing_words(record.key, ends, words)
+
+    def _list(
+        self, actor: Actor, key: int, ends: Ends, asked: RetrievePayload, progress: Progress
+    ) -> None:
+        with ExitStack() as stack:
+            present = self._present(actor, ends, asked, progress, stack)
+            peer = self._retrievals.peer(actor, ends.source, CallService.QUERY)
+            source = stack.enter_context(listing(peer, ends.source, progress.check))
+            found = listed(source, asked.targets, present, progress.check)
+        with self._index.write() as tx:
+            retrieve_jobs.put_list(tx, key, found)
+        progress.tell()
+
+    def _present(
+        self,
+        actor: Actor,
+        ends: Ends,
+        asked: RetrievePayload,
+        progress: Progress,
+        stack: ExitStack,
+    ) -> Present:
+        """What the destination has. One that is not to be queried is taken to have nothing."""
+        if not asked.only_missing:
+            return nothing
+        if ends.to is None:
+            return here(self._index)
+        if CallService.QUERY not in ends.to.call.services:
+            return nothing
+        peer = self._retrievals.peer(actor, ends.to, CallService.QUERY)
+        return there(stack.enter_context(listing(peer, ends.to, progress.check)))
+
+    def _run(
+        self, actor: Actor, key: int, ends: Ends, asked: RetrievePayload, progress: Progress
+    ) -> str:
+        """Each way in turn, until one works. Returns what is to be said beside the counts."""
+        refused = ""
+        for service in ends.ways:
+            with self._index.read() as reader:
+                todo = retrieve_jobs.to_do(reader, key)
+            if not todo:
+                return ""
+            parts = Parts(self._index, self._retrievals, self._ingest, self._times)
+            run = Run(parts, actor, key, ends, asked, progress, service)
+            refused = run.all(todo)
+            if not refused:
+                return run.remark
+        raise GivenUp(refused)
+
+    def _closing_words(self, key: int, ends: Ends, remark: str) -> str:
+        with self._index.read() as reader:
+            counts = job_items.counts(reader, key)
+        come = counts[ItemState.DONE] + counts[ItemState.WARNING]
+        where = f" at {ends.to.ae_title}" if ends.to else " here"
+        words = f"{come:,} of {sum(counts.values()):,} objects are{where}"
+        if remark:
+            words += f"; {remark}"
+        if counts[ItemState.WAITING]:
+            raise RetryLater(f"{words}; {counts[ItemState.WAITING]:,} did not come")
+        if counts[ItemState.FAILED]:
+            raise GivenUp(f"{words}; {counts[ItemState.FAILED]:,} failed")
+        return words
