@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuipacs import __version__
-from tuipacs.config import Config, TlsSettings, render
+from tuipacs.config import Config, JobsSettings, TlsSettings, render
 from tuipacs.dicom.pixels.process import PixelWorker, PixelWorkers
 from tuipacs.dicom.transcoding.process import Transcoder, Transcoders
 from tuipacs.dimse.acceptor.listener import Listener
@@ -24,13 +24,18 @@ from tuipacs.domain.system import Health, TlsHealth
 from tuipacs.folder import check_empty, make_folder, write_private
 from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
+from tuipacs.jobs.endings import RetryPolicy
 from tuipacs.jobs.import_files import ImportFiles
+from tuipacs.jobs.retrieve import RetrieveObjects
 from tuipacs.jobs.router import Router
 from tuipacs.jobs.runner import JobRunner
+from tuipacs.jobs.send import SendObjects
 from tuipacs.lock import ArchiveLock
 from tuipacs.paths import ArchivePaths
 from tuipacs.scp.c_echo import EchoProvider
 from tuipacs.scp.c_find import FindProvider
+from tuipacs.scp.c_get import GetProvider
+from tuipacs.scp.c_move import MoveProvider
 from tuipacs.scp.c_store import StoreProvider
 from tuipacs.services.alerts import Alerts
 from tuipacs.services.audit import Audit
@@ -50,11 +55,15 @@ from tuipacs.services.password_hash import PasswordHasher
 from tuipacs.services.query import Query
 from tuipacs.services.remote import Remote
 from tuipacs.services.remote_tasks import Tasks
+from tuipacs.services.retrievals import Retrievals
+from tuipacs.services.retrieve import Retrieve
 from tuipacs.services.routing import Routes
 from tuipacs.services.routing_judge import Judging
+from tuipacs.services.send import Send
 from tuipacs.services.sessions import Sessions
 from tuipacs.services.system import System
 from tuipacs.services.transfer import Transfer
+from tuipacs.services.transfer_records import record_transfers
 from tuipacs.services.users import Users
 from tuipacs.services.verification import Verification
 from tuipacs.services.wakeups import Wakeups
@@ -79,10 +88,12 @@ class Services:
     browse: Browse
     imports: Imports
     jobs: Jobs
+    send: Send
     audit: Audit
     system: System
     objects: Objects
     remote: Remote
+    retrievals: Retrievals
     routes: Routes
 
 
@@ -144,6 +155,7 @@ class Archive:
             unknown_callers=UnknownCallers(config.dicom.unknown_callers),
             calling=calling,
         )
+        retrieve = Retrieve(index, clock, self._transfer, calling, config.dicom.ae_title)
         self.providers: tuple[ServiceProvider, ...] = (
             EchoProvider(nodes, verification),
             StoreProvider(nodes, self._ingest, config.dicom.refuse_sop_classes),
@@ -153,6 +165,8 @@ class Archive:
                 config.dicom.ae_title,
                 config.dicom.max_find_results,
             ),
+            MoveProvider(nodes, retrieve, on_thread_end=index.close),
+            GetProvider(nodes, retrieve),
         )
         self._listener = Listener(
             _listener_settings(config),
@@ -164,18 +178,28 @@ class Archive:
             identify=Identities(index, clock, authentication).verify,
             expects=nodes.expects,
         )
-        nodes.on_change = self._listener.recheck
         accounts = Users(index, clock, hasher, sessions)
         accounts.on_disable = lambda: self._listener.recheck("an account was disabled")
         if self._tls is not None:
             self._tls.on_distrust = self._listener.distrust
+        send = Send(index, clock, self.wakeups, calling)
+        retrievals = Retrievals(index, clock, self.wakeups, calling)
         self._runner = JobRunner(
             index,
             clock,
             sessions,
             self.wakeups,
-            {JobKind.IMPORT: ImportFiles(index, self._ingest)},
+            {
+                JobKind.IMPORT: ImportFiles(index, self._ingest),
+                JobKind.SEND: SendObjects(index, send, self._transfer),
+                JobKind.RETRIEVE: RetrieveObjects(index, retrievals, self._ingest),
+            },
+            policy=_retry_policy(config.jobs),
+            on_leave=lambda tx, record: record_transfers(tx, record, clock()),
         )
+        send.on_submit = self._runner.wake
+        retrievals.on_submit = self._runner.wake
+        nodes.on_change = self._nodes_changed
         imports = Imports(index, clock, self.wakeups)
         imports.on_submit = self._runner.wake
         quiet_seconds = config.routing.quiet_seconds
@@ -184,8 +208,8 @@ class Archive:
         self._router = Router(judging, sessions, self.wakeups, clock, on_thread_end=index.close)
         routes = Routes(index, clock, quiet_seconds=quiet_seconds)
         routes.on_change = self._router.wake
-        jobs = Jobs(index, clock, self.wakeups)
-        jobs.on_cancel = self._runner.cancel
+        jobs = Jobs(index, clock, self.wakeups, calling)
+        jobs.on_change = self._runner.look
         self._asked = Tasks(clock)
         self._pictures = PixelWorkers([PixelWorker() for _ in range(_DECODERS)])
         self.services = Services(
@@ -197,8 +221,10 @@ class Archive:
             objects=Objects(index, clock, store, self._pictures),
             imports=imports,
             jobs=jobs,
+            send=send,
             audit=Audit(index, clock),
             remote=Remote(index, clock, calling, self._asked),
+            retrievals=retrievals,
             routes=routes,
             system=System(
                 index,
@@ -217,6 +243,11 @@ class Archive:
     def _listening(self) -> Listening:
         ports = (self._listener.port, self._listener.tls_port)
         return Listening(self.config.dicom.host, tuple(port for port in ports if port))
+
+    def _nodes_changed(self) -> None:
+        """Associations and jobs of nodes that are others now, or gone, end."""
+        self._listener.recheck()
+        self._runner.look()
 
     def _health(self) -> Health:
         return Health(
@@ -277,6 +308,15 @@ class Archive:
         self._pictures.close()
         self._transfer.close()
         self._index.close()
+
+
+def _retry_policy(settings: JobsSettings) -> RetryPolicy:
+    return RetryPolicy(
+        retries=settings.retries,
+        first_delay=float(settings.first_delay),
+        longest_delay=float(settings.longest_delay),
+        history=settings.history_days * 86400.0,
+    )
 
 
 def _server_tls(settings: TlsSettings, root: Path) -> ServerTls | None:

@@ -167,6 +167,29 @@ class RoutingSettings:
 
 
 @dataclass(frozen=True)
+class JobsSettings:
+    """Durable jobs: what is sent to other nodes, asked of them, or imported."""
+
+    retries: int = setting(
+        10,
+        rules.whole(0, 1000),
+        "How often in a row a job that got nothing done is tried again by itself, before it is"
+        " given up (a dead letter: `tuipacs jobs retry` tries it again by hand).",
+    )
+    first_delay: int = setting(
+        30,
+        rules.whole(1, 86400),
+        "Seconds until the first of these tries; each one after it waits twice as long.",
+    )
+    longest_delay: int = setting(
+        600, rules.whole(1, 86400), "Seconds that it waits between two tries at most."
+    )
+    history_days: int = setting(
+        30, rules.whole(1, 3650), "Days for which jobs that have ended stay on the list."
+    )
+
+
+@dataclass(frozen=True)
 class ControlSettings:
     """The control socket."""
 
@@ -197,6 +220,7 @@ class Config:
     tls: TlsSettings = dataclasses.field(default_factory=TlsSettings)
     storage: StorageSettings = dataclasses.field(default_factory=StorageSettings)
     security: SecuritySettings = dataclasses.field(default_factory=SecuritySettings)
+    jobs: JobsSettings = dataclasses.field(default_factory=JobsSettings)
     routing: RoutingSettings = dataclasses.field(default_factory=RoutingSettings)
     control: ControlSettings = dataclasses.field(default_factory=ControlSettings)
     log: LogSettings = dataclasses.field(default_factory=LogSettings)
@@ -211,6 +235,7 @@ _TABLES: Mapping[str, type[Any]] = MappingProxyType(
         "tls": TlsSettings,
         "storage": StorageSettings,
         "security": SecuritySettings,
+        "jobs": JobsSettings,
         "routing": RoutingSettings,
         "control": ControlSettings,
         "log": LogSettings,

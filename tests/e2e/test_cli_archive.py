@@ -18,7 +18,8 @@ from tests.e2e.daemon_fixture import RunningArchive
 from tuipacs.domain.job import JobState
 from tuipacs.domain.permissions import Role
 from tuipacs.schema import operations as op
-from tuipacs.schema.messages import Empty, JobRequest
+from tuipacs.schema.job_messages import JobsRequest
+from tuipacs.schema.messages import JobRequest
 
 HOSTILE = "EVIL^\x1b]52;c;aGk=\x07^\u202eNAME"
 
@@ -183,17 +184,17 @@ def test_ctrl_c_leaves_the_import_running_until_it_is_cancelled(
     for number in range(1500):
         (tmp_path / f"{number:04}.dcm").write_bytes(part10_bytes(make_dataset(PatientID="C-C")))
     connection = archive.connect()
-    before = len(connection.call(op.JOBS, Empty()).jobs)
+    before = len(connection.call(op.JOBS, JobsRequest()).jobs)
     process = subprocess.Popen(
         [sys.executable, "-m", "tuipacs", "import", str(tmp_path)],
         env=cli.environment("technologist"),
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    jobs = connection.call(op.JOBS, Empty()).jobs
+    jobs = connection.call(op.JOBS, JobsRequest()).jobs
     while len(jobs) == before or jobs[0].stored == 0:
         time.sleep(0.005)
-        jobs = connection.call(op.JOBS, Empty()).jobs
+        jobs = connection.call(op.JOBS, JobsRequest()).jobs
     process.send_signal(signal.SIGINT)
     out, said = process.communicate(timeout=LIMIT)
     key = jobs[0].key

@@ -18,7 +18,7 @@ from tests.e2e.daemon_fixture import PATIENCE, ArchiveFactory, RunningArchive
 from tests.e2e.ledger_sender import ACKNOWLEDGED, OFFERED
 from tests.e2e.proof import Stored, check_whole, finished, in_background, run
 from tuipacs.schema import operations
-from tuipacs.schema.messages import Empty
+from tuipacs.schema.job_messages import JobsRequest
 
 
 def receive_and_kill(
@@ -147,7 +147,7 @@ def _wait_until_done(archive: RunningArchive, count: int) -> None:
     connection = archive.connect()
     deadline = time.monotonic() + 60
     while True:
-        jobs = connection.call(operations.JOBS, Empty()).jobs
+        jobs = connection.call(operations.JOBS, JobsRequest()).jobs
         if jobs and jobs[0].done >= count:
             assert not jobs[0].state.ended, "it was too quick to be killed"
             return

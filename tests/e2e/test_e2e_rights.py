@@ -17,12 +17,14 @@ from msgspec import Struct
 from tests.builders import make_dataset, part10_bytes
 from tests.e2e.daemon_fixture import ADMIN, PASSWORD, RunningArchive, new_archive
 from tests.e2e.proof import Result, finished, in_background, run
+from tuipacs.domain.job import JobPriority
 from tuipacs.domain.level import Level
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import MATRIX, NodeService, Permission, Role
 from tuipacs.domain.remote import RemoteQuery
 from tuipacs.domain.route import RouteRule
 from tuipacs.domain.user import ClientKind
+from tuipacs.schema import job_messages as j
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
 from tuipacs.schema import operations
@@ -75,7 +77,15 @@ CELLS: dict[str, Permission] = {
     "jobs.list": P.VIEW_JOBS,
     "jobs.show": P.VIEW_JOBS,
     "jobs.refusals": P.VIEW_JOBS,
+    "jobs.items": P.VIEW_JOBS,
     "jobs.cancel": P.CONTROL_JOBS,
+    "jobs.pause": P.CONTROL_JOBS,
+    "jobs.resume": P.CONTROL_JOBS,
+    "jobs.retry": P.CONTROL_JOBS,
+    "jobs.set_priority": P.CONTROL_JOBS,
+    "jobs.pause_lane": P.CONTROL_JOBS,
+    "jobs.resume_lane": P.CONTROL_JOBS,
+    "send.submit": P.SEND,
     "routes.list": P.VIEW_ROUTES,
     "routes.add": P.MANAGE_ROUTES,
     "routes.edit": P.MANAGE_ROUTES,
@@ -141,6 +151,11 @@ SAMPLES: dict[type[Struct], Struct] = {
     rt.RouteRequest: rt.RouteRequest(key=999_999),
     rt.RoutePreviewRequest: rt.RoutePreviewRequest(rule=RouteRule(name="", nodes=())),
     rt.RouteStudyRequest: rt.RouteStudyRequest(key=999_999),
+    j.JobsRequest: j.JobsRequest(),
+    j.JobItemsRequest: j.JobItemsRequest(key=999_999),
+    j.JobPriorityRequest: j.JobPriorityRequest(key=999_999, priority=JobPriority.LOW),
+    j.LaneRequest: j.LaneRequest(node=999_999),
+    j.SendRequest: j.SendRequest(uids=("1.2.3",), node=999_999),
     m.AuditRequest: m.AuditRequest(),
 }
 GUARDED = [op for op in operations.ALL if op.name not in PUBLIC]

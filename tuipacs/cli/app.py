@@ -29,7 +29,9 @@ from tuipacs.cli import (
     login,
     node,
     query,
+    retrieve,
     route,
+    send,
     serve,
     show,
     status,
@@ -143,9 +145,11 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(config.app, name="config")
 app.command("conformance")(conformance.conformance)
 app.command("import")(import_.import_paths)
+app.command("send")(send.send)
 app.command("find")(find.find)
 app.command("show")(show.show)
 app.command("query")(query.query)
+app.command("retrieve")(retrieve.retrieve)
 app.command("export")(export.export)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(user.app, name="user")

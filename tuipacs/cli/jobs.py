@@ -8,24 +8,40 @@ import msgspec
 import typer
 
 from tuipacs.cli.output import moment, print_json, print_lines, print_table
+from tuipacs.cli.progress import state_words
+from tuipacs.cli.send import priority_of
 from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
-from tuipacs.domain.job import JobRecord
+from tuipacs.domain.job import ItemState, JobKind, JobRecord, LaneRecord
+from tuipacs.errors import UsageError
+from tuipacs.schema import job_messages as j
 from tuipacs.schema import messages as m
 from tuipacs.schema import operations as op
+from tuipacs.schema.operations import Operation
 
-app = typer.Typer(help="Jobs: list, show, cancel.", no_args_is_help=True)
+app = typer.Typer(
+    help="Jobs: list, show, cancel, retry, pause, resume, priority.", no_args_is_help=True
+)
 
 KeyArgument = Annotated[int, typer.Argument(metavar="KEY")]
+OptionalKey = Annotated[int, typer.Argument(metavar="[KEY]", show_default=False)]
+LaneOption = Annotated[
+    str, typer.Option(metavar="NODE", help="All jobs of a node (AE title or key) instead of one")
+]
+_REMARKABLE = (ItemState.WARNING, ItemState.FAILED)
 
 
 @app.command("list")
-def list_jobs(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Jobs, newest first."""
+def list_jobs(
+    ctx: typer.Context,
+    open_only: Annotated[bool, typer.Option("--open", help="Those that have not ended")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Jobs, newest first, and the lanes that are held."""
     with connected(ctx) as connection:
-        jobs = connection.call(op.JOBS, m.Empty()).jobs
+        answer = connection.call(op.JOBS, j.JobsRequest(open_only=open_only))
     if as_json:
-        print_json(jobs)
+        print_json(answer.jobs)
         return
     print_table(
         ("KEY", "STATE", "DONE", "STORED", "ALREADY", "REFUSED", "BY", "WHAT"),
@@ -33,51 +49,175 @@ def list_jobs(ctx: typer.Context, as_json: JsonOption = False) -> None:
             (
                 job.key,
                 job.state.value,
-                f"{job.done}/{job.total or '?'}",
+                f"{job.done - job.failed}/{job.total or '?'}",
                 job.stored,
                 job.duplicate,
-                job.refused,
+                job.refused + job.failed,
                 job.submitted_by,
                 job.title,
             )
-            for job in jobs
+            for job in answer.jobs
         ),
+    )
+    print_lines(
+        _lane_words(lane) for lane in answer.lanes if lane.paused or lane.opens_at is not None
     )
 
 
 @app.command("show")
-def show(ctx: typer.Context, key: KeyArgument, as_json: JsonOption = False) -> None:
-    """One job and what it refused."""
+def show(
+    ctx: typer.Context,
+    key: KeyArgument,
+    all_items: Annotated[
+        bool, typer.Option("--items", help="List every instance, not only those with a remark")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """One job, and what it refused or could not deliver, with the peer's own status."""
     with connected(ctx) as connection:
-        request = m.JobRequest(key=key)
-        job = connection.call(op.JOB, request)
-        refusals = connection.call(op.JOB_REFUSALS, request).refusals
+        job = connection.call(op.JOB, m.JobRequest(key=key))
+        refusals = connection.call(op.JOB_REFUSALS, m.JobRequest(key=key)).refusals
+        states = () if all_items else _REMARKABLE
+        request = j.JobItemsRequest(key=key, states=states, limit=j.ITEM_LIMIT)
+        page = connection.call(op.JOB_ITEMS, request)
+        items = page.items
+        while len(items) < page.matched and page.items:
+            page = connection.call(
+                op.JOB_ITEMS, msgspec.structs.replace(request, offset=len(items))
+            )
+            items += page.items
     if as_json:
-        print_json(msgspec.to_builtins(job) | {"refusals": msgspec.to_builtins(refusals)})
+        print_json(
+            msgspec.to_builtins(job)
+            | {"refusals": msgspec.to_builtins(refusals), "items": msgspec.to_builtins(items)}
+        )
         return
     print_lines(
         [
             f"job        {job.key}: {job.title}",
-            f"state      {_state(job)}",
+            f"state      {state_words(job)}",
+            *([f"again at   {moment(job.retry_at)}"] if job.retry_at else []),
             f"by         {job.submitted_by}, {moment(job.created_at)}",
             f"time       {moment(job.started_at)} to {moment(job.finished_at)}",
-            f"progress   {job.done:,} of {job.total or '?'}: {job.stored:,} stored, "
-            f"{job.duplicate:,} there already, {job.refused:,} refused",
+            f"progress   {_progress(job)}",
         ]
     )
     print_lines(f"refused: {refusal.path}: {refusal.reason}" for refusal in refusals)
+    print_lines(
+        f"{item.state.value}: {item.sop_instance_uid}" + (f": {item.words}" if item.words else "")
+        for item in items
+    )
+
+
+def _progress(job: JobRecord) -> str:
+    of = f"{job.done:,} of {job.total or '?'}"
+    if job.kind is JobKind.IMPORT:
+        return (
+            f"{of}: {job.stored:,} stored, {job.duplicate:,} there already, {job.refused:,} refused"
+        )
+    return f"{of}: {job.warned:,} with a warning, {job.failed:,} failed"
 
 
 @app.command("cancel")
 def cancel(ctx: typer.Context, key: KeyArgument, as_json: JsonOption = False) -> None:
-    """Ask a job to end; what it has stored stays."""
+    """Ask a job to end; what it has stored or sent stays."""
+    _steer(ctx, op.JOB_CANCEL, key, as_json=as_json)
+
+
+@app.command("retry")
+def retry(ctx: typer.Context, key: KeyArgument, as_json: JsonOption = False) -> None:
+    """Queue a failed, cancelled or dead job again; what was done stays done."""
+    _steer(ctx, op.JOB_RETRY, key, as_json=as_json)
+
+
+@app.command("pause")
+def pause(
+    ctx: typer.Context, key: OptionalKey = 0, lane: LaneOption = "", as_json: JsonOption = False
+) -> None:
+    """Hold a job, or all jobs of a node, after the object at hand."""
+    if _is_lane(key, lane):
+        _steer_lane(ctx, op.LANE_PAUSE, lane, as_json=as_json)
+    else:
+        _steer(ctx, op.JOB_PAUSE, key, as_json=as_json)
+
+
+@app.command("resume")
+def resume(
+    ctx: typer.Context, key: OptionalKey = 0, lane: LaneOption = "", as_json: JsonOption = False
+) -> None:
+    """Let a paused job, or the jobs of a node, go on; one that waits tries at once."""
+    if _is_lane(key, lane):
+        _steer_lane(ctx, op.LANE_RESUME, lane, as_json=as_json)
+    else:
+        _steer(ctx, op.JOB_RESUME, key, as_json=as_json)
+
+
+@app.command("priority")
+def priority(
+    ctx: typer.Context,
+    key: KeyArgument,
+    word: Annotated[str, typer.Argument(metavar="low|normal|high")],
+    as_json: JsonOption = False,
+) -> None:
+    """Let a job go before or after the others to its node."""
+    request = j.JobPriorityRequest(key=key, priority=priority_of(word))
     with connected(ctx) as connection:
-        job = connection.call(op.JOB_CANCEL, m.JobRequest(key=key))
+        _tell(connection.call(op.JOB_PRIORITY, request), as_json=as_json)
+
+
+def _steer(
+    ctx: typer.Context,
+    operation: Operation[m.JobRequest, JobRecord],
+    key: int,
+    *,
+    as_json: bool,
+) -> None:
+    with connected(ctx) as connection:
+        _tell(connection.call(operation, m.JobRequest(key=key)), as_json=as_json)
+
+
+def _tell(job: JobRecord, *, as_json: bool) -> None:
     if as_json:
         print_json(job)
+        return
+    ending = " (after the object at hand)" if job.is_stopping else ""
+    print_lines([f"job {job.key}: {state_words(job)}{ending}"])
+
+
+def _is_lane(key: int, lane: str) -> bool:
+    if bool(key) == bool(lane):
+        raise UsageError("give the key of a job, or --lane NODE")
+    return bool(lane)
+
+
+def _steer_lane(
+    ctx: typer.Context,
+    operation: Operation[j.LaneRequest, LaneRecord],
+    node: str,
+    *,
+    as_json: bool,
+) -> None:
+    with connected(ctx) as connection:
+        lane = connection.call(operation, j.LaneRequest(ae_title=node))
+    if as_json:
+        print_json(lane)
     else:
-        print_lines([f"job {job.key}: {_state(job)}"])
+        print_lines([_lane_words(lane)])
 
 
-def _state(job: JobRecord) -> str:
-    return f"{job.state.value}: {job.message}" if job.message else job.state.value
+def _lane_words(lane: LaneRecord) -> str:
+    """ "PACS2 is paused: 1 running, 3 queued"."""
+    if lane.paused:
+        how = "is paused"
+    elif lane.opens_at is not None:
+        how = f"is closed until {moment(lane.opens_at)}"
+    else:
+        how = "is open"
+    counts = {
+        "running": lane.running,
+        "queued": lane.queued,
+        "waiting": lane.waiting,
+        "paused": lane.held,
+    }
+    words = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    return f"{lane.node_title} {how}: {words or 'no jobs'}"

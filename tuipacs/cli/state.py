@@ -16,7 +16,7 @@ from tuipacs.paths import ArchivePaths
 MAKE_IT = "make it with: tuipacs init --admin NAME"
 _COMMAND = re.compile(
     r"\btuipacs (?=(?:audit|config|doctor|export|find|import|init|jobs|login|logout|node|query"
-    r"|route|serve|show|status|stop|tls|user)\b)"
+    r"|retrieve|route|send|serve|show|status|stop|tls|user)\b)"
 )
 
 

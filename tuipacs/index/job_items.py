@@ -178,6 +178,15 @@ def _count(tx: Transaction, job: int) -> None:
     )
 
 
+def counts(reader: Reader, job: int) -> dict[ItemState, int]:
+    """How many items of a job are in each state."""
+    found = dict.fromkeys(STATES, 0)
+    sql = "SELECT state, count(*) FROM job_item WHERE job = ? GROUP BY state"
+    for state, count in reader.execute(sql, (job,)):
+        found[STATES[state]] = count
+    return found
+
+
 def page(
     reader: Reader, job: int, states: Sequence[ItemState], offset: int, limit: int
 ) -> tuple[tuple[JobItem, ...], int, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from tuipacs.domain.ingest import IngestResult
 from tuipacs.domain.job import JobKind, JobPriority, JobRecord, JobState, Refusal
@@ -66,18 +67,6 @@ def newest(
     return tuple(_record(job, now) for job in query.execute(reader.database))
 
 
-def unfinished(reader: Reader) -> list[int]:
-    """Keys of the jobs that wait or were running, oldest first."""
-    states = (JobState.QUEUED.value, JobState.RUNNING.value)
-    query = Job.select(Job.id).where(Job.state.in_(states)).order_by(Job.id)
-    return [job.id for job in query.execute(reader.database)]
-
-
-def is_cancelled(reader: Reader, key: int) -> bool:
-    """Whether somebody has asked for its end."""
-    return bool(reader.scalar("SELECT cancel_requested FROM job WHERE id = ?", (key,)))
-
-
 def payload(reader: Reader, key: int) -> str:
     """What the job is to do, as its kind wrote it."""
     return str(reader.scalar("SELECT payload FROM job WHERE id = ?", (key,)))
@@ -131,24 +120,56 @@ def refusals(reader: Reader, key: int) -> tuple[Refusal, ...]:
     return tuple(Refusal(path=str(row.path), reason=str(row.reason)) for row in found)
 
 
-def release_interrupted(tx: Transaction) -> None:
-    """At start: what a crash or a stop left running waits for its turn again."""
-    tx.execute("UPDATE job SET state = 'queued' WHERE state = 'running'")
+class Asked(NamedTuple):
+    """What people want of a job that runs."""
+
+    cancel: bool
+    pause: bool
 
 
-def release_due(tx: Transaction, now: float, woken: Sequence[int]) -> None:
-    """What waited until now, or for what has happened, waits for its turn again."""
-    for key in (*woken, *due_keys(tx, now)):
-        tx.execute(
-            "UPDATE job SET state = 'queued', retry_at = NULL WHERE id = ? AND state = 'waiting'",
-            (key,),
-        )
+def asked(reader: Reader, key: int) -> Asked:
+    """What is asked of a job; nothing of one that is gone."""
+    row = reader.one("SELECT cancel_requested, pause_requested FROM job WHERE id = ?", (key,))
+    return Asked(False, False) if row is None else Asked(bool(row[0]), bool(row[1]))
+
+
+def take(tx: Transaction, key: int, now: float) -> bool:
+    """Let a job begin; False if it does not wait for its turn any more."""
+    sql = (
+        "UPDATE job SET state = 'running', started_at = ?, done_before = done, message = '',"
+        " retry_at = NULL WHERE id = ? AND state = 'queued'"
+    )
+    return tx.change(sql, (now, key)) == 1
+
+
+def running(reader: Reader) -> list[int]:
+    """The jobs that count as running: at start they are those that a crash interrupted."""
+    return [row[0] for row in reader.execute("SELECT id FROM job WHERE state = 'running'")]
 
 
 def due_keys(reader: Reader, now: float) -> list[int]:
-    """The waiting jobs whose time has come."""
-    sql = "SELECT id FROM job WHERE state = 'waiting' AND retry_at <= ?"
+    """The waiting jobs whose time has come, or whose node has gone."""
+    sql = (
+        "SELECT id FROM job WHERE state = 'waiting' AND retry_at <= ?"
+        " UNION SELECT id FROM job WHERE state = 'waiting' AND node < 0"
+    )
     return [row[0] for row in reader.execute(sql, (now,))]
+
+
+def waiting_among(reader: Reader, keys: Iterable[int]) -> list[int]:
+    """Those of the jobs that wait for a time or an event."""
+    sql = "SELECT 1 FROM job WHERE id = ? AND state = 'waiting'"
+    return [key for key in keys if reader.one(sql, (key,)) is not None]
+
+
+def release(tx: Transaction, keys: Iterable[int]) -> None:
+    """Let jobs wait for their turn again."""
+    for key in keys:
+        tx.execute(
+            "UPDATE job SET state = 'queued', retry_at = NULL WHERE id = ?"
+            " AND state IN ('waiting', 'running')",
+            (key,),
+        )
 
 
 def next_due(reader: Reader) -> float | None:
@@ -180,6 +201,11 @@ def queued(reader: Reader, node: int, limit: int) -> list[int]:
     return [row[0] for row in rows]
 
 
+def open_count(reader: Reader) -> int:
+    """How many jobs have not ended."""
+    return sum(count for *_, count in lane_counts(reader))
+
+
 def lane_counts(reader: Reader) -> list[tuple[int, str, str, int]]:
     """(node, its title, state, jobs) of the jobs that have not ended."""
     return [
@@ -189,6 +215,11 @@ def lane_counts(reader: Reader) -> list[tuple[int, str, str, int]]:
             " WHERE state NOT IN ('done', 'failed', 'cancelled', 'dead') GROUP BY node, state"
         )
     ]
+
+
+def has_ended(reader: Reader, before: float) -> bool:
+    """Whether any job ended before that time."""
+    return reader.one("SELECT 1 FROM job WHERE finished_at < ?", (before,)) is not None
 
 
 def forget_ended(tx: Transaction, before: float, limit: int) -> int:

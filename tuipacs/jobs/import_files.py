@@ -20,7 +20,7 @@ from tuipacs.index import jobs
 from tuipacs.index.database import Index, Transaction
 from tuipacs.jobs.import_item import ImportItem
 from tuipacs.jobs.import_sources import iter_sources
-from tuipacs.jobs.runner import Progress
+from tuipacs.jobs.running import Progress
 from tuipacs.services.ingest import Ingest
 
 Offered = ImportItem | Refusal

@@ -87,7 +87,7 @@ class RetrieveObjects:
         self, actor: Actor, key: int, ends: Ends, asked: RetrievePayload, progress: Progress
     ) -> str:
         """Each way in turn, until one works. Returns what is to be said beside the counts."""
-        refused = ""
+        refused: list[str] = []
         for service in ends.ways:
             with self._index.read() as reader:
                 todo = retrieve_jobs.to_do(reader, key)
@@ -95,10 +95,11 @@ class RetrieveObjects:
                 return ""
             parts = Parts(self._index, self._retrievals, self._ingest, self._times)
             run = Run(parts, actor, key, ends, asked, progress, service)
-            refused = run.all(todo)
-            if not refused:
+            refusal = run.all(todo)
+            if not refusal:
                 return run.remark
-        raise GivenUp(refused)
+            refused.append(refusal)
+        raise GivenUp("; ".join(dict.fromkeys(refused)))
 
     def _closing_words(self, key: int, ends: Ends, remark: str) -> str:
         with self._index.read() as reader:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from tuipacs.domain.audit import AuditRecord
 from tuipacs.domain.frame import WindowRequest
-from tuipacs.domain.job import JobRecord, Refusal
+from tuipacs.domain.job import Refusal
 from tuipacs.domain.level import Level
 from tuipacs.domain.node import AssociationRecord
 from tuipacs.domain.permissions import Role
@@ -291,12 +291,6 @@ class JobRequest(Message, frozen=True, kw_only=True):
     """One job."""
 
     key: int
-
-
-class JobList(Message, frozen=True, kw_only=True):
-    """Jobs, newest first."""
-
-    jobs: tuple[JobRecord, ...]
 
 
 class Refusals(Message, frozen=True, kw_only=True):

@@ -14,12 +14,13 @@ from msgspec import Struct
 
 from tuipacs.domain.content import Document, ElementList
 from tuipacs.domain.frame import Frame
-from tuipacs.domain.job import JobRecord
+from tuipacs.domain.job import JobRecord, LaneRecord
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.node_health import RungResult
 from tuipacs.domain.route import RouteRecord
 from tuipacs.domain.system import Health, SystemStatus
 from tuipacs.domain.user import Identity, Session, UserRecord
+from tuipacs.schema import job_messages as j
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
 from tuipacs.schema import remote_messages as r
@@ -88,12 +89,21 @@ REMOTE_COMPARE = Operation("remote.compare", r.CompareStart, r.RemoteTask)
 REMOTE_POLL = Operation("remote.poll", r.RemotePoll, r.RemoteAnswers)
 REMOTE_CANCEL = Operation("remote.cancel", r.RemoteTask, m.Empty)
 REMOTE_HERE = Operation("remote.here", r.HoldingsRequest, r.Holdings)
+RETRIEVE = Operation("retrievals.submit", r.RetrieveRequest, JobRecord)
 
 IMPORT = Operation("imports.submit", m.ImportRequest, JobRecord)
-JOBS = Operation("jobs.list", m.Empty, m.JobList)
+SEND = Operation("send.submit", j.SendRequest, JobRecord)
+JOBS = Operation("jobs.list", j.JobsRequest, j.JobList)
 JOB = Operation("jobs.show", m.JobRequest, JobRecord)
 JOB_REFUSALS = Operation("jobs.refusals", m.JobRequest, m.Refusals)
+JOB_ITEMS = Operation("jobs.items", j.JobItemsRequest, j.JobItems)
 JOB_CANCEL = Operation("jobs.cancel", m.JobRequest, JobRecord)
+JOB_PAUSE = Operation("jobs.pause", m.JobRequest, JobRecord)
+JOB_RESUME = Operation("jobs.resume", m.JobRequest, JobRecord)
+JOB_RETRY = Operation("jobs.retry", m.JobRequest, JobRecord)
+JOB_PRIORITY = Operation("jobs.set_priority", j.JobPriorityRequest, JobRecord)
+LANE_PAUSE = Operation("jobs.pause_lane", j.LaneRequest, LaneRecord)
+LANE_RESUME = Operation("jobs.resume_lane", j.LaneRequest, LaneRecord)
 
 ROUTES = Operation("routes.list", m.Empty, rt.RouteList)
 ROUTE_ADD = Operation("routes.add", rt.RouteAddRequest, RouteRecord)

@@ -46,6 +46,20 @@ class Calling:
                 return node
         raise NotFoundError(f"no node is called {clean(ae_title, limit=40)}")
 
+    def named(self, key: int, ae_title: str) -> NodeRecord:
+        """The node of that key, or where it is 0, of that AE title, or of the key it is in digits.
+
+        Raises `NotFoundError`.
+        """
+        if key:
+            return self.node(key)
+        try:
+            return self.titled(ae_title)
+        except NotFoundError:
+            if not (ae_title.isascii() and ae_title.isdecimal() and len(ae_title) < 10):
+                raise
+            return self.node(int(ae_title))
+
     def peer(self, node: NodeRecord, service: CallService) -> Peer:
         """Whom to call for ``service``.
 

@@ -13,6 +13,7 @@ import msgspec
 from tuipacs.domain.actor import Actor, ActorKind, Origin
 from tuipacs.domain.audit import AuditEvent, AuditRecord
 from tuipacs.domain.clock import Clock
+from tuipacs.domain.job import ROUTING_SUBMITTER
 from tuipacs.domain.passwords import check_password
 from tuipacs.domain.permissions import MATRIX, Permission
 from tuipacs.domain.user import ClientKind, Identity, Session
@@ -39,6 +40,7 @@ from tuipacs.services.password_hash import PasswordHasher
 SCREEN_SESSION_SECONDS = 12 * 3600.0
 _PERSIST_EVERY = 60.0  # seconds between writes of a session's last activity
 _CACHED = 1000
+_ROUTING = frozenset({Permission.SEND, Permission.COMMIT})
 
 
 @dataclass
@@ -222,8 +224,11 @@ class Sessions(Service):
     def on_behalf_of(self, name: str) -> Actor:
         """The actor for a job's submitter, with the rights that he has now.
 
-        Raises `ForbiddenError` when the account is gone or disabled.
+        A routing rule acts for nobody: it may send, and ask for commitment. Raises
+        `ForbiddenError` when the account is gone or disabled.
         """
+        if name == ROUTING_SUBMITTER:
+            return Actor(kind=ActorKind.SYSTEM, name=name, permissions=_ROUTING)
         with self._index.read() as reader:
             account = users.account(reader, name)
         if account is None or account.disabled:

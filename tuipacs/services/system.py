@@ -98,7 +98,7 @@ class System(Service):
                 reserve=self._reserve,
                 read_only=self._store.failure,
                 associations=self._associations(),
-                jobs_running=len(jobs.unfinished(reader)),
+                jobs_running=jobs.open_count(reader),
                 sessions=len(users.sessions(reader, now)),
                 as_of_seq=last_seq(reader),
                 memory_bytes=_resident_bytes(),

@@ -18,9 +18,13 @@ from tuipacs.domain.permissions import Role
 from tuipacs.errors import ConflictError, NotFoundError, StorageFullError, UsageError
 from tuipacs.index import jobs as job_rows
 from tuipacs.index.database import Index, Transaction
+from tuipacs.jobs.bandwidth import Bandwidth
 from tuipacs.jobs.import_files import ImportFiles
-from tuipacs.jobs.runner import JobRunner, Kind, Progress
+from tuipacs.jobs.runner import JobRunner, Kind
+from tuipacs.jobs.running import Progress, Running
+from tuipacs.schema import job_messages as j
 from tuipacs.schema import messages as m
+from tuipacs.services.calling import Calling
 from tuipacs.services.imports import Imports
 from tuipacs.services.jobs import Jobs
 
@@ -37,7 +41,9 @@ class Office:
         request = m.UserAddRequest(name="tina", role=Role.TECHNOLOGIST, password=PASSWORD)
         parts.users.add(ADMIN, request)
         self.imports = Imports(parts.index, parts.clock, parts.wakeups)
-        self.jobs = Jobs(parts.index, parts.clock, parts.wakeups)
+        self.jobs = Jobs(
+            parts.index, parts.clock, parts.wakeups, Calling(parts.index, "TUIPACS", None)
+        )
         self.kind: Kind = ImportFiles(parts.index, parts.ingest)
         self.runner: JobRunner | None = None
 
@@ -56,15 +62,14 @@ class Office:
             retry_after=0.02,
         )
         self.imports.on_submit = self.runner.wake
-        self.jobs.on_cancel = self.runner.cancel
+        self.jobs.on_change = self.runner.look
         self.runner.start()
         return self.runner
 
     def pause(self) -> None:
         """Wait until the runner has stopped by itself."""
         assert self.runner is not None
-        self.runner._thread.join(20)
-        assert not self.runner._thread.is_alive()
+        assert self.runner.wait(20)
         self.runner = None
 
     def stop(self) -> None:
@@ -178,10 +183,10 @@ def test_a_stopped_import_goes_on_at_the_next_object(office: Office, folder: Pat
     fill(folder, 6)
     (folder / "0000-notes.txt").write_text("not a picture, only words about one, and more")
     key = office.submit(folder)
-    runner = office.start(Stopping(office.kind, 3, lambda: runner._stopping.set()))
+    runner = office.start(Stopping(office.kind, 3, lambda: runner.interrupt()))
     office.pause()
     paused = office.show(key)
-    assert paused.state is JobState.RUNNING  # it goes on by itself at the next start
+    assert paused.state is JobState.QUEUED  # it goes on by itself at the next start
     assert counts(paused) == (7, 3, 2, 0, 1)
     office.start()
     record = office.ended(key)
@@ -233,7 +238,7 @@ def test_a_folder_that_changed_meanwhile_is_looked_at_from_its_start(
     """Counting off what was done would skip what has moved into its place."""
     fill(folder, 6)
     key = office.submit(folder)
-    runner = office.start(Stopping(office.kind, 3, lambda: runner._stopping.set()))
+    runner = office.start(Stopping(office.kind, 3, lambda: runner.interrupt()))
     office.pause()
     if change == "removed":
         for number in range(3):
@@ -253,7 +258,7 @@ def test_a_folder_that_changed_meanwhile_is_looked_at_from_its_start(
 def test_the_rate_is_of_this_run(office: Office, folder: Path) -> None:
     fill(folder, 6)
     key = office.submit(folder)
-    runner = office.start(Stopping(office.kind, 3, lambda: runner._stopping.set()))
+    runner = office.start(Stopping(office.kind, 3, lambda: runner.interrupt()))
     office.pause()
     clock = office.parts.clock
     clock.now += 10_000  # the archive was down
@@ -292,7 +297,7 @@ def test_a_job_cancelled_as_it_is_picked_stays_cancelled(office: Office, folder:
     key = office.submit(folder)
     office.jobs.cancel(TECHNOLOGIST, m.JobRequest(key=key))
     runner = office.start()
-    runner._run(key)  # as the queue saw it a moment ago
+    runner._run(Running(key, 0, None, Bandwidth(0), office.parts.clock))  # as it was queued
     assert office.show(key).state is JobState.CANCELLED
     assert instances(office.parts) == 0
 
@@ -300,9 +305,9 @@ def test_a_job_cancelled_as_it_is_picked_stays_cancelled(office: Office, folder:
 def test_a_cancel_is_not_forgotten_over_a_restart(office: Office, folder: Path) -> None:
     fill(folder, 5)
     key = office.submit(folder)
-    runner = office.start(Stopping(office.kind, 2, lambda: runner._stopping.set()))
+    runner = office.start(Stopping(office.kind, 2, lambda: runner.interrupt()))
     office.pause()
-    office.jobs.on_cancel = lambda key: None
+    office.jobs.on_change = lambda: None
     office.jobs.cancel(TECHNOLOGIST, m.JobRequest(key=key))
     office.start()
     record = office.ended(key)
@@ -417,7 +422,7 @@ def test_jobs_run_oldest_first_one_at_a_time(office: Office, folder: Path) -> No
     office.start(Watching())
     office.ended(keys[-1])
     assert order == keys
-    listed = office.jobs.list(TECHNOLOGIST, m.Empty()).jobs
+    listed = office.jobs.list(TECHNOLOGIST, j.JobsRequest()).jobs
     assert [record.key for record in listed] == keys[::-1]
 
 
@@ -426,7 +431,7 @@ def test_a_zip_is_resumed_inside(office: Office, folder: Path) -> None:
         for number in range(5):
             archive.writestr(f"{number}.dcm", part10_bytes(make_dataset()))
     key = office.submit(folder)
-    runner = office.start(Stopping(office.kind, 2, lambda: runner._stopping.set()))
+    runner = office.start(Stopping(office.kind, 2, lambda: runner.interrupt()))
     office.pause()
     assert office.show(key).done == 2
     office.start()

@@ -29,6 +29,7 @@ from tuipacs.domain.attributes import (
 from tuipacs.domain.audit import AuditOutcome
 from tuipacs.domain.blob import StoredBlob
 from tuipacs.domain.find import STUDY_ROOT
+from tuipacs.domain.job import JobKind, JobPriority, JobRecord, JobState
 from tuipacs.domain.level import Level
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import MATRIX, NODE_RIGHTS, NodeService, Permission, Role
@@ -36,6 +37,7 @@ from tuipacs.domain.route import RouteRule
 from tuipacs.errors import ForbiddenError, TuipacsError
 from tuipacs.index import audit
 from tuipacs.paths import ArchivePaths
+from tuipacs.schema import job_messages as j
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
 from tuipacs.schema import route_messages as rt
@@ -172,6 +174,22 @@ def _nothing_received() -> Reception:
 
 
 _NO_STORE: Any = None
+_JOB = JobRecord(
+    key=1,
+    kind=JobKind.SEND,
+    state=JobState.RUNNING,
+    title="",
+    submitted_by="",
+    created_at=0.0,
+    started_at=None,
+    finished_at=None,
+    total=0,
+    done=0,
+    stored=0,
+    duplicate=0,
+    refused=0,
+    bytes_done=0,
+)
 ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "audit.list": lambda: (m.AuditRequest(),),
     "audit.verify": lambda: (m.Empty(),),
@@ -191,7 +209,14 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "ingest.receive": lambda: (received(make_dataset()).announced,),
     "ingest.store": lambda: (_nothing_received(),),
     "jobs.cancel": lambda: (m.JobRequest(key=1),),
-    "jobs.list": lambda: (m.Empty(),),
+    "jobs.items": lambda: (j.JobItemsRequest(key=1),),
+    "jobs.list": lambda: (j.JobsRequest(),),
+    "jobs.pause": lambda: (m.JobRequest(key=1),),
+    "jobs.pause_lane": lambda: (j.LaneRequest(node=1),),
+    "jobs.resume": lambda: (m.JobRequest(key=1),),
+    "jobs.resume_lane": lambda: (j.LaneRequest(node=1),),
+    "jobs.retry": lambda: (m.JobRequest(key=1),),
+    "jobs.set_priority": lambda: (j.JobPriorityRequest(key=1, priority=JobPriority.HIGH),),
     "jobs.refusals": lambda: (m.JobRequest(key=1),),
     "jobs.show": lambda: (m.JobRequest(key=1),),
     "nodes.add": lambda: (
@@ -246,6 +271,8 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "routes.move": lambda: (rt.RouteMoveRequest(key=1, position=1),),
     "routes.preview": lambda: (rt.RoutePreviewRequest(rule=RouteRule(name="", nodes=())),),
     "routes.remove": lambda: (rt.RouteRequest(key=1),),
+    "send.begin": lambda: (_JOB,),
+    "send.submit": lambda: (j.SendRequest(uids=("1.2.3",), node=1),),
     "sessions.change_password": lambda: (
         m.ChangePasswordRequest(old_password="x", new_password="y"),
     ),
