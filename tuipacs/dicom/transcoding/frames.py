@@ -13,7 +13,6 @@ from pydicom.uid import UID
 
 from tuipacs.dicom.pixels.codecs import Decompressed, decompress
 from tuipacs.dicom.pixels.codes import LOSSLESS
-from tuipacs.dicom.pixels.codestream import Codestream
 from tuipacs.dicom.pixels.encapsulated import FrameTable
 from tuipacs.dicom.pixels.header import PixelHeader, read_header
 from tuipacs.dicom.pixels.source import Bytes, Source
@@ -49,7 +48,8 @@ class ElementSource(Source):
 class NativePixels:
     """The decoded frames of one picture as a value of native pixel data.
 
-    ``photometric`` is what they are in, which a decoder may have changed. Raises `DecodeError`.
+    ``photometric`` is what they are in, which a decoder may have changed. ``bits_stored``: how many
+    bits they need, if that is more than the header says, else None. Raises `DecodeError`.
     """
 
     def __init__(self, source: Source, *, big_endian: bool) -> None:
@@ -64,6 +64,8 @@ class NativePixels:
         self.photometric = _photometric(first)
         self._first: bytes | None = self._bytes(first)
         self._frame_size = len(self._first)
+        self._precision = first.stream.precision if first.stream else 0
+        self.bits_stored = _wider(first, self._header)
         total = self._header.frames * self._frame_size
         self.length = total + total % 2
         if self.length > 0xFFFFFFFE:
@@ -81,6 +83,8 @@ class NativePixels:
                 decoded = self._frame(index)
                 if _photometric(decoded) != self.photometric:
                     raise DecodeError("not all of its frames are in the same colours")
+                if decoded.stream and decoded.stream.precision != self._precision:
+                    raise DecodeError("not all of its frames have the same precision")
                 frame = self._bytes(decoded)
             if len(frame) != self._frame_size:
                 raise DecodeError("not all of its frames are of one size")
@@ -131,7 +135,6 @@ def _stored(decoded: Decompressed, header: PixelHeader) -> Samples:
         shift = width * 8 - stream.precision
         words: Samples = (unsigned << unsigned.dtype.type(shift)).view(f"<i{width}") >> shift
         return words.astype(f"<i{allocated}")
-    _check_above(unsigned, stream, header)
     return unsigned.astype(f"<u{allocated}")
 
 
@@ -140,15 +143,18 @@ def _low(samples: Samples, bits: int) -> Samples:
     return low
 
 
-def _check_above(samples: Samples, stream: Codestream, header: PixelHeader) -> None:
-    """Bits above the stored ones are another plane if lossless; lossy they are values gone wild."""
-    if stream.precision <= header.bits_stored or header.transfer_syntax in LOSSLESS:
-        return
-    if int(samples.max()) >> header.bits_stored:
-        raise DecodeError(
-            f"lossy compression made values that need more than the {header.bits_stored} stored"
-            " bits"
-        )
+def _wider(decoded: Decompressed, header: PixelHeader) -> int | None:
+    """Lossy compression makes values that need more than the stored bits: these are named then.
+
+    Lossless, bits above the stored ones are another plane; and where signed samples went through
+    a codec that knows no sign, their words are as they were.
+    """
+    stream = decoded.stream
+    if stream is None or header.transfer_syntax in LOSSLESS:
+        return None
+    if stream.precision <= header.bits_stored or (header.signed and not stream.signed):
+        return None
+    return stream.precision
 
 
 def element_text(text: str) -> bytes:

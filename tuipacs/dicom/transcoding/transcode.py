@@ -24,6 +24,7 @@ from tuipacs.dicom.transcoding.writing import Encoder, Pixels, Tick, Write
 from tuipacs.errors import DecodeError, InvalidObjectError
 
 _PHOTOMETRIC, _PLANAR, _LOSSY = 0x00280004, 0x00280006, 0x00282110
+_STORED, _HIGH = 0x00280101, 0x00280102
 _DCT = frozenset(("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"))  # never without loss
 #: Only of encapsulated pixel data (PS3.3 C.7.6.3): offset table, its lengths, total length.
 _TABLES = frozenset((0x7FE00001, 0x7FE00002, 0x7FE00003))
@@ -112,6 +113,9 @@ def _decompress(
     for element in elements:
         if element.tag == _PHOTOMETRIC:
             element.literal = element_text(native.photometric)
+    if (bits := native.bits_stored) is not None:
+        _set(elements, Element(_STORED, "US", -1, 2, literal=short(bits, big_endian=big_endian)))
+        _set(elements, Element(_HIGH, "US", -1, 2, literal=short(bits - 1, big_endian=big_endian)))
     if native.is_colour:  # decoded, colours are pixel by pixel (PS3.3 C.7.6.3.1.3)
         _set(elements, Element(_PLANAR, "US", -1, 2, literal=short(0, big_endian=big_endian)))
     if stored in _DCT and all(element.tag != _LOSSY for element in elements):
