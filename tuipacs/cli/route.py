@@ -12,8 +12,8 @@ from tuipacs.cli.output import moment, note, print_json, print_lines, print_tabl
 from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
 from tuipacs.client.connection import Connection
-from tuipacs.domain.route import MATCHED_DAYS, RouteDecision, RouteOutcome, RouteRecord, RouteRule
-from tuipacs.domain.route_words import condition_words, rule_words
+from tuipacs.domain.route import MATCHED_DAYS, RouteDecision, RouteRecord, RouteRule
+from tuipacs.domain.route_words import condition_words, decision_words, rule_words
 from tuipacs.errors import NotFoundError
 from tuipacs.schema import messages as m
 from tuipacs.schema import operations as op
@@ -291,14 +291,5 @@ def _decision_lines(decisions: Sequence[RouteDecision], *, is_past: bool) -> lis
     lines = []
     for decision in decisions:
         at = f"{moment(decision.at)[:19]}  " if is_past else ""
-        word = decision_word(decision)
-        job = f" (job {decision.job})" if decision.job else ""
-        lines.append(f"    {at}{decision.rule}: {word}: {decision.reason}{job}")
+        lines.append(f"    {at}{decision.rule}: {decision_words(decision)}: {decision.reason}")
     return lines
-
-
-def decision_word(decision: RouteDecision) -> str:
-    """``sent``, ``would be sent`` or ``not sent``."""
-    if decision.outcome is not RouteOutcome.SENT:
-        return "not sent"
-    return "sent" if decision.job else "would be sent"

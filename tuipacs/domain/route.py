@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from tuipacs.domain.job import JobState
+
 DEFAULT_QUIET = 60  # seconds
 NORMAL_PRIORITY = 1
 
@@ -124,7 +126,7 @@ MATCHED_DAYS = 7
 class RouteOutcome(StrEnum):
     """What became of one rule, for one study and one destination."""
 
-    SENT = "sent"  # a job was queued
+    SENT = "sent"  # a job was queued, and has it in its hands
     NOT_MATCHED = "not-matched"
     DISABLED = "disabled"
     STOPPED = "stopped"  # a rule before it said so
@@ -136,7 +138,10 @@ class RouteOutcome(StrEnum):
 
 
 class RouteDecision(Struct, frozen=True, kw_only=True):
-    """What one rule said of a study, with the reason in words; ``job`` 0 for none."""
+    """What one rule said of a study, with the reason in words.
+
+    ``job``: 0 for none. ``job_state``: as it is now; None for none, and for one long gone.
+    """
 
     at: float
     rule: str
@@ -146,3 +151,4 @@ class RouteDecision(Struct, frozen=True, kw_only=True):
     job: int = 0
     instances: int = 0
     forced: bool = False
+    job_state: JobState | None = None

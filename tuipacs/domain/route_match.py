@@ -155,7 +155,7 @@ def _fitting(rule: RouteRule, study: StudyFacts) -> tuple[tuple[SeriesFacts, ...
             if any(fits(patterns, value, exactly=exactly) for value in values_of(series))
         )
         if not fitting:
-            values = dict.fromkeys(value for series in left for value in values_of(series))
+            values = sorted({value for series in left for value in values_of(series)})
             narrowed = len(left) < len(study.series)
             return (), _no_series(name, patterns, tuple(values), narrowed)
         left = fitting

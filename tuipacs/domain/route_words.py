@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tuipacs.domain.route import RouteConditions, RouteLevel, RouteRule, RouteSource
+from tuipacs.domain.job import JobState
+from tuipacs.domain.route import (
+    RouteConditions,
+    RouteDecision,
+    RouteLevel,
+    RouteOutcome,
+    RouteRule,
+    RouteSource,
+)
 
 _TEXTS = (
     ("patient ID", "patient_ids"),
@@ -66,6 +74,17 @@ def rule_words(rule: RouteRule) -> list[str]:
     if rule.quiet_seconds:
         words.append(f"after {rule.quiet_seconds:,} s quiet")
     return words
+
+
+def decision_words(decision: RouteDecision) -> str:
+    """What became of it: ``sent by job 7``, ``job 7 is waiting``, ``would be sent``."""
+    if decision.outcome is not RouteOutcome.SENT:
+        return "not sent"
+    if not decision.job:
+        return "would be sent"
+    if decision.job_state in (None, JobState.DONE):
+        return f"sent by job {decision.job}"
+    return f"job {decision.job} is {decision.job_state}"
 
 
 def _or(patterns: tuple[str, ...]) -> str:

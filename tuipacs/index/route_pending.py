@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tuipacs.domain.job import JobState
 from tuipacs.domain.route import RouteDecision, RouteOutcome
 from tuipacs.index.database import Reader, Transaction
 
@@ -171,8 +172,9 @@ def decide(tx: Transaction, study: int, route: int, decision: RouteDecision) -> 
 def decisions(reader: Reader, study: int, limit: int) -> tuple[RouteDecision, ...]:
     """What was decided of a study, oldest first; of more than ``limit`` the newest."""
     rows = reader.all(
-        "SELECT at, rule, outcome, reason, destination, job, instances, forced FROM route_decision"
-        " WHERE study = ? ORDER BY id DESC LIMIT ?",
+        "SELECT d.at, d.rule, d.outcome, d.reason, d.destination, d.job, d.instances, d.forced,"
+        " job.state FROM route_decision d LEFT JOIN job ON job.id = d.job"
+        " WHERE d.study = ? ORDER BY d.id DESC LIMIT ?",
         (study, limit),
     )
     return tuple(
@@ -185,8 +187,9 @@ def decisions(reader: Reader, study: int, limit: int) -> tuple[RouteDecision, ..
             job=job,
             instances=instances,
             forced=bool(forced),
+            job_state=JobState(state) if state else None,
         )
-        for at, rule, outcome, reason, destination, job, instances, forced in reversed(rows)
+        for at, rule, outcome, reason, destination, job, instances, forced, state in rows[::-1]
     )
 
 
