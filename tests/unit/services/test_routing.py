@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 import pytest
 
@@ -31,7 +29,7 @@ CT = RouteConditions(modalities=("CT",))
 
 
 @pytest.fixture
-def routing(parts: Parts) -> Iterator[Routing]:
+def routing(parts: Parts) -> Routing:
     return Routing(parts)
 
 
