@@ -20,6 +20,7 @@ from tuipacs.dicom.part10 import split_part10
 from tuipacs.dicom.transcoding.process import Transcoders
 from tuipacs.dimse.contract import ServiceProvider
 from tuipacs.domain.actor import Actor, ActorKind
+from tuipacs.domain.audit import AuditRecord
 from tuipacs.domain.clock import system_clock
 from tuipacs.domain.ingest import AnnouncedObject
 from tuipacs.domain.node import CallService, NodeCall
@@ -111,10 +112,11 @@ class Source(Archive):
         )
         return self.nodes.add(ADMIN, request).key
 
-    def records(self, event: str) -> list[audit.AuditRecord]:  # type: ignore[override]
-        """Audit records of one event, oldest first."""
+    def audit_of(self, operation: str, code: str, studies: Sequence[str]) -> list[AuditRecord]:
+        """Audit records of these studies, oldest first."""
         with self.index.read() as reader:
-            return audit.page(reader, (event,), 0, 10_000)[::-1]
+            found = audit.page(reader, (operation, code), 0, 10_000)[::-1]
+        return [record for record in found if record.study_instance_uid in studies]
 
     def close(self) -> None:
         super().close()

@@ -70,7 +70,7 @@ class Retrieve(Service):
         ends (`Retrieval.end`). Raises `UnknownDestinationError`, `ConfigError` if its TLS cannot be
         used, `InvalidQueryError` for an identifier that is refused.
         """
-        to = f"C-MOVE to {clean(destination, limit=40)}"
+        to = f"C-MOVE to {clean(strip_ae_title(destination), limit=40)}"
         about(detail=to)
         node, peer = self._destination(destination)
         named = self._named(request, to)
