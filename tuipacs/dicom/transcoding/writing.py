@@ -90,7 +90,11 @@ class Encoder:
                 raise DecodeError("it has compressed pixel data in a place of its own")
             if not element.vr:
                 element.vr = "SQ" if element.items is not None else vr_of(element.tag, context)
-            elif self._implicit and not is_said_by_dictionary(element.tag, element.vr):
+            elif (
+                self._implicit
+                and element.length
+                and not is_said_by_dictionary(element.tag, element.vr)
+            ):
                 raise DecodeError(
                     "an element has another value representation than the standard's, which"
                     " Implicit VR cannot say"
