@@ -351,19 +351,27 @@ def test_a_peer_that_aborts_and_stops_reading_is_heard() -> None:
     assert "aborted the association (service provider: unrecognized PDU)" in outcome.comment
 
 
-def test_an_answer_on_another_context_is_none() -> None:
+@pytest.mark.parametrize(("other", "counts"), [(CT, True), (VERIFICATION, False)])
+def test_an_answer_on_another_context_counts_if_it_is_of_the_same_class(
+    other: str, counts: bool
+) -> None:
+    """odil answers all of a SOP class on its first context."""
+
     def play(call: Call) -> None:
         call.accept()
         context, asked = call.command()
         call.dataset()
         call.send(p_data(4 - context, 3, response(asked, 0)))
-        call.abort_seen()
+        if counts:
+            call.release()
+        else:
+            call.abort_seen()
 
-    contexts = [Context(CT, EXPLICIT), Context(CT, IMPLICIT)]
+    contexts = [Context(CT, EXPLICIT), Context(other, IMPLICIT)]
     with playing(play) as acceptor:
         (outcome,) = store_objects(acceptor.peer(), [_source(b"12")], contexts)
-    assert outcome.status is None
-    assert "the answer on another presentation context" in outcome.comment
+    assert outcome.stored is counts
+    assert ("the answer on another presentation context" in outcome.comment) is not counts
 
 
 def test_an_answer_in_many_small_pieces_is_put_together() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tests.e2e.daemon_fixture import ADMIN, PASSWORD, RunningArchive
 from tests.interop.samples import USER, WITH_USER, Certificates
 from tests.interop.tap import Tap
+from tests.ports import unused_port, wait_for_port
 from tuipacs.bootstrap import create_archive
 from tuipacs.certificates.making import KeyKind, Wanted, issue, make_authority
 from tuipacs.certificates.reading import facts_of, read_certificates
@@ -92,3 +94,18 @@ def tap(archive: RunningArchive) -> Iterator[Tap]:
     line = Tap(archive.port)
     yield line
     line.close()
+
+
+@pytest.fixture
+def storescp(tmp_path: Path) -> Iterator[int]:
+    """The port of a DCMTK receiver that takes everything."""
+    folder, port = tmp_path / "received", unused_port()
+    folder.mkdir()
+    command = ["storescp", "+xa", "-pm", "-od", str(folder), "-aet", "ANYBODY", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for_port(port)
+        yield port
+    finally:
+        process.kill()
+        process.wait()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,11 @@ from tests.e2e.daemon_fixture import RunningArchive
 from tests.e2e.proof import dataset_of, export
 from tests.interop.tap import Tap
 from tuipacs.certificates.making import MadeFiles
+from tuipacs.domain.node import CallService, NodeCall
+from tuipacs.domain.permissions import NodeService
 from tuipacs.domain.uid import new_uid
+from tuipacs.schema import operations
+from tuipacs.schema.node_messages import NodeAddRequest, NodeRemoveRequest
 
 USER = "vera"
 WITH_USER = "WITHUSER"
@@ -73,10 +78,31 @@ def exported(archive: RunningArchive, folder: Path, study: str) -> dict[str, Pat
     return {one.sop_instance_uid: one.path for one in export(archive, folder, [study])}
 
 
+def kept(archive: RunningArchive, folder: Path, study: str) -> dict[str, bytes]:
+    """The datasets of a study as the archive keeps them, by SOP Instance UID."""
+    files = exported(archive, folder, study)
+    return {uid: dataset_of(path.read_bytes()) for uid, path in files.items()}
+
+
+@contextmanager
+def destination(archive: RunningArchive, ae_title: str, port: int) -> Iterator[Tap]:
+    """A node that the archive may send to, with a tap on the line to the program at ``port``."""
+    line = Tap(port)
+    connection = archive.connect()
+    call = NodeCall(host="127.0.0.1", port=line.port, services=tuple(CallService))
+    request = NodeAddRequest(ae_title=ae_title, address="", services=(NodeService.ECHO,), call=call)
+    node = connection.call(operations.NODE_ADD, request)
+    try:
+        yield line
+    finally:
+        connection.call(operations.NODE_REMOVE, NodeRemoveRequest(key=node.key))
+        line.close()
+
+
 def check_what_came_back(archive: RunningArchive, tap: Tap, folder: Path, study: str) -> set[str]:
     """Everything that went over the wire comes back byte for byte; the UIDs of it."""
-    back = exported(archive, folder, study)
-    assert {uid: dataset_of(path.read_bytes()) for uid, path in back.items()} == tap.stored()
+    back = kept(archive, folder, study)
+    assert back == tap.stored()
     return set(back)
 
 

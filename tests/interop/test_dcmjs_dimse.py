@@ -9,6 +9,7 @@ import pytest
 
 from tests.bundled import FOLDER
 from tests.e2e.daemon_fixture import PASSWORD, RunningArchive
+from tests.e2e.proof import run
 from tests.interop.drivers import drive
 from tests.interop.samples import (
     ANY,
@@ -18,7 +19,9 @@ from tests.interop.samples import (
     Certificates,
     as_one_study,
     check_what_came_back,
+    destination,
     exported,
+    kept,
     keys_for,
     tls_port,
     two_patients,
@@ -75,6 +78,28 @@ def test_finds_the_study_by_a_name_beyond_ascii(archive: RunningArchive, tmp_pat
     paths, patient_id, study = two_patients(tmp_path)
     said = dcmjs(archive.port, files=[str(path) for path in paths], find=keys_for(patient_id))
     check_find(said, patient_id, study)
+
+
+def test_gets_a_study_on_its_own_association(
+    archive: RunningArchive, tap: Tap, tmp_path: Path
+) -> None:
+    study, files = as_one_study(tmp_path, ["CT_small.dcm", "MR_small.dcm"])
+    run(archive, "import", *map(str, files.values()))  # dcmjs-dimse would send it implicit
+    said = dcmjs(tap.port, get=study)
+    assert said["get"] == {"status": 0x0000, "completed": 2, "failed": 0}
+    assert set(said["got"]) == set(files)
+    assert tap.given() == kept(archive, tmp_path / "out", study)
+
+
+def test_has_a_study_moved_to_another_archive(
+    archive: RunningArchive, tmp_path: Path, storescp: int
+) -> None:
+    study, files = as_one_study(tmp_path, list(ANY.values()))
+    with destination(archive, "DCMJSDEST", storescp) as line:
+        dcmjs(archive.port, files=[str(path) for path in files.values()])
+        said = dcmjs(archive.port, move={"study": study, "destination": "DCMJSDEST"})
+        assert said["move"] == {"status": 0x0000, "completed": len(files), "failed": 0}
+        assert line.stored() == kept(archive, tmp_path / "out", study)
 
 
 def pem(files: MadeFiles, authority: Path) -> dict[str, str]:

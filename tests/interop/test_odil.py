@@ -15,13 +15,17 @@ from tests.interop.samples import (
     NAME,
     as_one_study,
     check_what_came_back,
+    destination,
+    kept,
     keys_for,
     two_patients,
 )
 from tests.interop.tap import Tap
+from tests.ports import unused_port
 
 pytestmark = pytest.mark.odil
 CLIENT = Path(__file__).parent / "odil_client.py"
+PLAIN = ["CT_small.dcm", "MR_small.dcm"]
 
 
 def odil(port: int, called: str = "TUIPACS", **asked: object) -> Any:
@@ -56,3 +60,22 @@ def test_finds_the_study_by_a_name_beyond_ascii(archive: RunningArchive, tmp_pat
         "0020000d": [study],
         "00201208": [2],
     }
+
+
+def test_gets_a_study_on_its_own_association(
+    archive: RunningArchive, tap: Tap, tmp_path: Path
+) -> None:
+    study, files = as_one_study(tmp_path, PLAIN)
+    said = odil(tap.port, files=[str(path) for path in files.values()], get=study)
+    assert set(said["got"]) == set(files)
+    assert tap.given() == kept(archive, tmp_path / "out", study)
+
+
+def test_has_a_study_moved_to_itself(archive: RunningArchive, tmp_path: Path) -> None:
+    study, files = as_one_study(tmp_path, PLAIN)
+    port = unused_port()
+    with destination(archive, "ODILDEST", port) as line:
+        move = {"study": study, "destination": "ODILDEST", "port": port}
+        said = odil(archive.port, files=[str(path) for path in files.values()], move=move)
+        assert set(said["moved"]) == set(files)
+        assert line.stored() == kept(archive, tmp_path / "out", study)

@@ -68,13 +68,18 @@ class AnswerDataset:
         self.data.clear()
 
 
-def checked(request: Sent, context_id: int, command: Command, dataset: bytes) -> Received:
-    """The message as the answer that is due, or `PduError` for any other (PS3.7 9.3)."""
+def checked(request: Sent, context: AcceptedContext, command: Command, dataset: bytes) -> Received:
+    """The message as the answer that is due, or `PduError` for any other (PS3.7 9.3).
+
+    An answer without a dataset may come on another context of the same abstract syntax: odil sends
+    all of a SOP class on the first. One request waits at a time, so that it can mean no other.
+    """
     if command.field != request.field | RESPONSE:
         raise PduError(f"another answer (0x{command.field:04X}) than was asked for")
     if command.message_id != request.message_id:
         raise PduError("the answer to another message")
-    if context_id != request.context.context_id:
+    is_class = context.abstract_syntax == request.context.abstract_syntax
+    if context != request.context and (dataset or not is_class):
         raise PduError("the answer on another presentation context")
     if request.sop_instance_uid and command.sop_instance_uid not in ("", request.sop_instance_uid):
         raise PduError("the answer for another SOP instance")

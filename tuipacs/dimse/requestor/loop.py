@@ -155,7 +155,8 @@ class Requestor:
             waits = Patience(timeout, words, for_each=self._requests.are_served)
             while not self._received:
                 self._read_data(waits)
-            received = checked(request, *self._received.popleft())
+            context_id, command, dataset = self._received.popleft()
+            received = checked(request, self.contexts[context_id], command, dataset)
             if self._answered_early and not received.is_failure:  # a refusal may come early
                 raise PduError("an answer before it had the whole request")
             if is_final or not received.is_pending:
