@@ -192,7 +192,9 @@ class Archive:
             {
                 JobKind.IMPORT: ImportFiles(index, self._ingest),
                 JobKind.SEND: SendObjects(index, send, self._transfer),
-                JobKind.RETRIEVE: RetrieveObjects(index, retrievals, self._ingest),
+                JobKind.RETRIEVE: RetrieveObjects(
+                    index, retrievals, self._ingest, self.wakeups
+                ),
             },
             policy=_retry_policy(config.jobs),
             on_leave=lambda tx, record: record_transfers(tx, record, clock()),

@@ -73,6 +73,7 @@ CELLS: dict[str, Permission] = {
     "remote.poll": P.QUERY_NODES,
     "remote.cancel": P.QUERY_NODES,
     "remote.here": P.QUERY_NODES,
+    "retrievals.submit": P.RETRIEVE,
     "imports.submit": P.IMPORT,
     "jobs.list": P.VIEW_JOBS,
     "jobs.show": P.VIEW_JOBS,
@@ -139,6 +140,9 @@ SAMPLES: dict[type[Struct], Struct] = {
     r.CompareStart: r.CompareStart(node=999_999, study_instance_uid="1.2.3"),
     r.RemotePoll: r.RemotePoll(token="made-up"),
     r.RemoteTask: r.RemoteTask(token="made-up"),
+    r.RetrieveRequest: r.RetrieveRequest(
+        node=999_999, targets=(r.RetrieveTarget(study_instance_uid="1.2.3"),)
+    ),
     r.HoldingsRequest: r.HoldingsRequest(level=Level.STUDY, uids=("1.2.3",)),
     m.ImportRequest: m.ImportRequest(paths=("/nonexistent/tuipacs",)),
     m.JobRequest: m.JobRequest(key=999_999),
@@ -323,6 +327,8 @@ FORBIDDEN_COMMANDS: dict[tuple[str, ...], Permission] = {
     ("audit", "verify"): P.READ_AUDIT,
     ("node", "list"): P.VIEW_NODES,
     ("node", "add", "EVIL"): P.MANAGE_NODES,
+    ("query", "NODE", "--name", "doe"): P.QUERY_NODES,
+    ("retrieve", "1.2.3", "--from", "NODE"): P.QUERY_NODES,
     ("route", "list"): P.VIEW_ROUTES,
     ("route", "force", "1.2.3"): P.SEND,
     ("jobs", "list"): P.VIEW_JOBS,

@@ -23,18 +23,23 @@ from tuipacs.jobs.running import Progress
 from tuipacs.jobs.signals import GivenUp, RetryLater
 from tuipacs.services.ingest import Ingest
 from tuipacs.services.retrievals import Ends, Retrievals, RetrievePayload
+from tuipacs.services.wakeups import Wakeups
 
 
 class RetrieveObjects:
     """Retrieves what is left of a job."""
 
     def __init__(
-        self, index: Index, retrievals: Retrievals, ingest: Ingest, times: Times | None = None
+        self,
+        index: Index,
+        retrievals: Retrievals,
+        ingest: Ingest,
+        wakeups: Wakeups,
+        times: Times | None = None,
     ) -> None:
         self._index = index
         self._retrievals = retrievals
-        self._ingest = ingest
-        self._times = times or Times()
+        self._parts = Parts(index, retrievals, ingest, wakeups, times or Times())
 
     def run(self, actor: Actor, record: JobRecord, payload: str, progress: Progress) -> str:
         """Go on where it is. Raises `RetryLater` while something is still to come, `GivenUp` when
@@ -93,8 +98,7 @@ class RetrieveObjects:
                 todo = retrieve_jobs.to_do(reader, key)
             if not todo:
                 return ""
-            parts = Parts(self._index, self._retrievals, self._ingest, self._times)
-            run = Run(parts, actor, key, ends, asked, progress, service)
+            run = Run(self._parts, actor, key, ends, asked, progress, service)
             refusal = run.all(todo)
             if not refusal:
                 return run.remark

@@ -28,6 +28,7 @@ from tuipacs.services.ingest import Ingest
 from tuipacs.services.remote_asking import status_words
 from tuipacs.services.remote_identifier import retrieve_identifier
 from tuipacs.services.retrievals import Ends, Retrievals, RetrievePayload
+from tuipacs.services.wakeups import Wakeups
 
 _LOOK_EVERY = 0.25
 _PATIENCE = 3  # requests in a row of which nothing came
@@ -52,6 +53,7 @@ class Parts:
     index: Index
     retrievals: Retrievals
     ingest: Ingest
+    wakeups: Wakeups
     times: Times
 
 
@@ -134,7 +136,7 @@ class Run:
 
     @contextmanager
     def _ringing(self) -> Iterator[None]:
-        stop = self._parts.retrievals.arrivals(self._actor, self._bell.set)
+        stop = self._parts.wakeups.listen(self._bell.set)
         try:
             yield
         finally:

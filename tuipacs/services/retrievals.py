@@ -141,15 +141,6 @@ class Retrievals(Service):
         """Whom to call. Raises as `Calling.peer` does."""
         return self._calling.peer(node, service)
 
-    @guarded(
-        Permission.RETRIEVE,
-        AuditEvent.BEGIN_TRANSFERRING,
-        only_refusals="recorded when it was submitted",
-    )
-    def arrivals(self, actor: Actor, ring: Callable[[], None]) -> Callable[[], None]:
-        """Call ``ring`` whenever objects have come; the answer ends that."""
-        return self._wakeups.listen(ring)
-
 
 def _checked(target: RetrieveTarget) -> RetrieveTarget:
     uids = (target.study_instance_uid, target.series_instance_uid, target.sop_instance_uid)

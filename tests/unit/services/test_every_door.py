@@ -31,8 +31,9 @@ from tuipacs.domain.blob import StoredBlob
 from tuipacs.domain.find import STUDY_ROOT
 from tuipacs.domain.job import JobKind, JobPriority, JobRecord, JobState
 from tuipacs.domain.level import Level
-from tuipacs.domain.node import NodeRecord
+from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import MATRIX, NODE_RIGHTS, NodeService, Permission, Role
+from tuipacs.domain.remote import RemoteQuery
 from tuipacs.domain.route import RouteRule
 from tuipacs.errors import ForbiddenError, TuipacsError
 from tuipacs.index import audit
@@ -40,12 +41,14 @@ from tuipacs.paths import ArchivePaths
 from tuipacs.schema import job_messages as j
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
+from tuipacs.schema import remote_messages as r
 from tuipacs.schema import route_messages as rt
 from tuipacs.schema.operations import ALL
 from tuipacs.services.guard import Service
 from tuipacs.services.ingest import Ingest
 from tuipacs.services.query import FindRequest, Query
 from tuipacs.services.reception import Reception
+from tuipacs.services.retrievals import RetrievePayload
 from tuipacs.services.routing_judge import Judging
 from tuipacs.services.verification import Verification
 from tuipacs.services.wakeups import Wakeups
@@ -174,6 +177,7 @@ def _nothing_received() -> Reception:
 
 
 _NO_STORE: Any = None
+_NODE = NodeRecord(key=99, ae_title="X", address="", services=(), description="", created_at=0.0)
 _JOB = JobRecord(
     key=1,
     kind=JobKind.SEND,
@@ -205,6 +209,8 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "imports.submit": lambda: (m.ImportRequest(paths=("/nothing",)),),
     "incoming.list": lambda: (m.Empty(),),
     "ingest.adopt": lambda: (_blob(), _attributes(), "CT1"),
+    "ingest.fetch": lambda: (received(make_dataset()).announced,),
+    "ingest.keep_fetched": lambda: (_nothing_received(),),
     "ingest.import_file": lambda: (io.BytesIO(part10_bytes(make_dataset())),),
     "ingest.receive": lambda: (received(make_dataset()).announced,),
     "ingest.store": lambda: (_nothing_received(),),
@@ -260,6 +266,17 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "judging.judge": lambda: (1,),
     "judging.postpone": lambda: (1,),
     "judging.prune": lambda: (),
+    "remote.cancel": lambda: (r.RemoteTask(token="made-up"),),
+    "remote.compare": lambda: (r.CompareStart(node=99, study_instance_uid="1.2.3"),),
+    "remote.here": lambda: (r.HoldingsRequest(level=Level.STUDY, uids=("1.2.3",)),),
+    "remote.nodes": lambda: (m.Empty(),),
+    "remote.poll": lambda: (r.RemotePoll(token="made-up"),),
+    "remote.start": lambda: (r.RemoteStart(nodes=(99,), query=RemoteQuery(patient_id="P")),),
+    "retrievals.ends": lambda: (99, RetrievePayload(targets=())),
+    "retrievals.peer": lambda: (_NODE, CallService.GET),
+    "retrievals.submit": lambda: (
+        r.RetrieveRequest(node=99, targets=(r.RetrieveTarget(study_instance_uid="1.2.3"),)),
+    ),
     "routes.add": lambda: (rt.RouteAddRequest(rule=RouteRule(name="", nodes=())),),
     "routes.edit": lambda: (
         rt.RouteEditRequest(key=1, revision=1, rule=RouteRule(name="", nodes=())),
