@@ -7,7 +7,7 @@ at STUDY level asks for all of them with eight usual keys, and one hundred queri
 association ask for a patient ID, an accession number, a name or a day each. The time is that of
 the whole findscu process, which drops its answers; another one has counted them before. With
 ``--index``, a folder that `benchmarks/fill_index.py` has filled, the selective queries also go to a
-daemon with that index.
+daemon with that index: by each information model, and across levels (relational queries).
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import rig
 from fill_index import arrivals
+from find_relational import ask_across_levels
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 from receive import send
@@ -77,31 +78,58 @@ def write_studies(folder: Path, count: int) -> list[Dataset]:
     return written
 
 
+PATIENT_KEYS = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "NumberOfPatientRelatedStudies",
+    "NumberOfPatientRelatedInstances",
+)
+SELECTIVE_PATIENT = ("PatientID", "PatientName")
+
+
 def write_query(path: Path, **keys: str) -> None:
-    """An identifier as a file for findscu."""
+    """An identifier for studies as a file for findscu."""
+    write_identifier(path, "STUDY", KEYS, keys)
+
+
+def write_identifier(
+    path: Path, level: str, keywords: Sequence[str], keys: Mapping[str, str]
+) -> None:
+    """An identifier that asks for all of ``keywords``, some of them with a value."""
     asked = Dataset()
     asked.SpecificCharacterSet = "ISO_IR 192"
-    asked.QueryRetrieveLevel = "STUDY"
-    for keyword in KEYS:
-        setattr(asked, keyword, keys.get(keyword, ""))
+    asked.QueryRetrieveLevel = level
+    for keyword in keywords:
+        setattr(asked, keyword, keys.get(keyword) or None)
     asked.save_as(path, implicit_vr=False, little_endian=True)
 
 
-def write_queries(folder: Path, studies: Sequence[Dataset]) -> list[Path]:
-    """`QUERIES` files, each of which asks for one of the studies by one of `SELECTIVE`."""
+def write_queries(
+    folder: Path,
+    studies: Sequence[Dataset],
+    selective: Sequence[str] = SELECTIVE,
+    level: str = "STUDY",
+    keywords: Sequence[str] = KEYS,
+) -> list[Path]:
+    """`QUERIES` files, each of which asks for one of the studies by one of ``selective``."""
     folder.mkdir()
     rng = random.Random(7)
     paths = []
     for number in range(QUERIES):
-        keyword = SELECTIVE[number % len(SELECTIVE)]
+        keyword = selective[number % len(selective)]
         paths.append(folder / f"{number:03d}")
-        write_query(paths[-1], **{keyword: str(rng.choice(studies)[keyword].value)})
+        value = str(rng.choice(studies)[keyword].value)
+        write_identifier(paths[-1], level, keywords, {keyword: value})
     return paths
 
 
-def ask(server: Server, queries: Sequence[Path], *options: str) -> tuple[float, str]:
+def ask(
+    server: Server, queries: Sequence[Path], *options: str, model: str = "-S"
+) -> tuple[float, str]:
     """Seconds of one findscu, and what it said."""
-    words = ["findscu", "-S", *options, "-aec", server.ae_title, "127.0.0.1", str(server.port)]
+    words = ["findscu", model, *options, "-aec", server.ae_title, "127.0.0.1", str(server.port)]
     began = time.perf_counter()
     done = subprocess.run(
         [*words, *map(str, queries)],
@@ -118,9 +146,9 @@ def ask(server: Server, queries: Sequence[Path], *options: str) -> tuple[float, 
     return taken, said
 
 
-def answers(server: Server, queries: Sequence[Path]) -> int:
+def answers(server: Server, queries: Sequence[Path], model: str = "-S") -> int:
     """How many answers there are to all queries together; each of them must end with Success."""
-    _, said = ask(server, queries, "-v")
+    _, said = ask(server, queries, "-v", model=model)
     if said.count(_SUCCESS) != len(queries):
         raise SystemExit(f"findscu to {server.ae_title} failed: {said[-500:]}")
     return said.count(_PENDING)
@@ -211,30 +239,53 @@ def measured(
     return spent
 
 
-def big(scratch: Path, filled: Path, repeats: int) -> Measure:
+def big(scratch: Path, filled: Path, repeats: int) -> list[Measure]:
     """Selective queries in a daemon with an index of `fill_index`: milliseconds each."""
     index = Index(filled)
     with index.read() as reader:
         instances, studies = reader.one("SELECT instances, studies FROM total") or (0, 0)
     index.close()
-    queries = write_queries(scratch / "queries", _some(studies, instances))
-    name = f"selective C-FIND in {instances:,} instances of {studies:,} studies"
-    result = Measure(name, "ms", [Goal(below=20)])
-    result.note = "the daemon's processor time, all four kinds of queries together"
+    some = _some(studies, instances)
+    size = f"in {instances:,} instances of {studies:,} studies"
+    of_studies = write_queries(scratch / "queries", some)
+    of_patients = write_queries(
+        scratch / "patients", some, SELECTIVE_PATIENT, "PATIENT", PATIENT_KEYS
+    )
     folder = scratch / "big"
     folder.mkdir()
+    results = []
     with ours(folder, filled) as server:
-        result.note += f"; {answers(server, queries):,} answers to {QUERIES} queries"
-        for _ in range(repeats):
-            before = rig.cpu_seconds(server.process.pid)
-            seconds, _ = ask(server, queries)
-            spent = rig.cpu_seconds(server.process.pid) - before
-            result.add(
-                OURS,
-                1000 * spent / QUERIES,
-                with_findscu_ms=round(1000 * seconds / QUERIES, 2),
-            )
+        for name, model, queries in (
+            ("Study Root", "-S", of_studies),
+            ("Patient Root", "-P", of_patients),
+            ("Patient/Study Only", "-O", of_patients),
+        ):
+            result = Measure(f"selective C-FIND, {name}, {size}", "ms", [Goal(below=20)])
+            found = answers(server, queries, model)
+            result.note = f"the daemon's processor time; {found:,} answers to {QUERIES} queries"
+            for _ in range(repeats):
+                before = rig.cpu_seconds(server.process.pid)
+                seconds, _ = ask(server, queries, model=model)
+                spent = rig.cpu_seconds(server.process.pid) - before
+                result.add(
+                    OURS, 1000 * spent / QUERIES, with_findscu_ms=round(1000 * seconds / QUERIES, 2)
+                )
+            results.append(result)
+        results.append(_relational(server, some, size, repeats))
     shutil.rmtree(folder)
+    return results
+
+
+def _relational(server: Server, some: Sequence[Dataset], size: str, repeats: int) -> Measure:
+    """The images of a patient, the study of an image, and so on, at levels in turn."""
+    result = Measure(f"selective C-FIND across levels {size}", "ms", [Goal(below=20)])
+    found = 0
+    for _ in range(repeats):
+        before = rig.cpu_seconds(server.process.pid)
+        found = ask_across_levels(server.port, _ASKER.ae_title, some, QUERIES)
+        spent = rig.cpu_seconds(server.process.pid) - before
+        result.add(OURS, 1000 * spent / QUERIES)
+    result.note = f"the daemon's processor time; {found:,} answers to {QUERIES} queries"
     return result
 
 
@@ -247,6 +298,8 @@ def _some(studies: int, instances: int) -> list[Dataset]:
         one = found.setdefault(of.study.study_instance_uid, Dataset())
         one.PatientName, one.PatientID = of.patient.patient_name, of.patient.patient_id
         one.StudyDate, one.AccessionNumber = of.study.study_date, of.study.accession_number
+        one.StudyInstanceUID = of.study.study_instance_uid
+        one.SOPInstanceUID = of.instance.sop_instance_uid
     return list(found.values())
 
 
@@ -270,7 +323,7 @@ def main() -> int:
         not_run.append("1,000,000 instances: fill an index with fill_index.py, then --index FOLDER")
     else:
         with rig.scratch(options.folder) as scratch:
-            results.append(big(scratch, options.index / "index.sqlite", options.repeats))
+            results += big(scratch, options.index / "index.sqlite", options.repeats)
     show(results, not_run, options.json)
     return 0
 
