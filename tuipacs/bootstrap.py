@@ -24,6 +24,8 @@ from tuipacs.domain.system import Health, TlsHealth
 from tuipacs.folder import check_empty, make_folder, write_private
 from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
+from tuipacs.jobs.commit import CommitObjects, Committing
+from tuipacs.jobs.commitment_reporter import CommitmentReporter
 from tuipacs.jobs.endings import RetryPolicy
 from tuipacs.jobs.import_files import ImportFiles
 from tuipacs.jobs.retrieve import RetrieveObjects
@@ -37,11 +39,16 @@ from tuipacs.scp.c_find import FindProvider
 from tuipacs.scp.c_get import GetProvider
 from tuipacs.scp.c_move import MoveProvider
 from tuipacs.scp.c_store import StoreProvider
+from tuipacs.scp.n_action import CommitProvider
+from tuipacs.scp.n_event_report import ReportProvider, taking_report
 from tuipacs.services.alerts import Alerts
 from tuipacs.services.audit import Audit
 from tuipacs.services.authentication import Authentication
 from tuipacs.services.browse import Browse
 from tuipacs.services.calling import Calling
+from tuipacs.services.commitment_check import CommitmentCheck
+from tuipacs.services.commitment_requests import CommitmentRequests
+from tuipacs.services.commitments import Commitments
 from tuipacs.services.identities import Identities
 from tuipacs.services.imports import Imports
 from tuipacs.services.incoming import Incoming
@@ -94,6 +101,7 @@ class Services:
     objects: Objects
     remote: Remote
     retrievals: Retrievals
+    commitments: Commitments
     routes: Routes
 
 
@@ -156,6 +164,10 @@ class Archive:
             calling=calling,
         )
         retrieve = Retrieve(index, clock, self._transfer, calling, config.dicom.ae_title)
+        commitments = Commitments(index, clock, self.wakeups, calling)
+        requests = CommitmentRequests(index, clock)
+        self._reporter = CommitmentReporter(index, clock, calling, CommitmentCheck(index, store))
+        requests.on_request = self._reporter.wake
         self.providers: tuple[ServiceProvider, ...] = (
             EchoProvider(nodes, verification),
             StoreProvider(nodes, self._ingest, config.dicom.refuse_sop_classes),
@@ -167,6 +179,8 @@ class Archive:
             ),
             MoveProvider(nodes, retrieve, on_thread_end=index.close),
             GetProvider(nodes, retrieve),
+            CommitProvider(nodes, requests),
+            ReportProvider(nodes, commitments),
         )
         self._listener = Listener(
             _listener_settings(config),
@@ -184,6 +198,12 @@ class Archive:
             self._tls.on_distrust = self._listener.distrust
         send = Send(index, clock, self.wakeups, calling)
         retrievals = Retrievals(index, clock, self.wakeups, calling)
+        committing = Committing(
+            index,
+            clock,
+            commitments,
+            lambda node, request: taking_report(commitments, node, request),
+        )
         self._runner = JobRunner(
             index,
             clock,
@@ -191,15 +211,15 @@ class Archive:
             self.wakeups,
             {
                 JobKind.IMPORT: ImportFiles(index, self._ingest),
-                JobKind.SEND: SendObjects(index, send, self._transfer),
-                JobKind.RETRIEVE: RetrieveObjects(
-                    index, retrievals, self._ingest, self.wakeups
-                ),
+                JobKind.SEND: SendObjects(index, send, self._transfer, committing),
+                JobKind.COMMIT: CommitObjects(index, committing),
+                JobKind.RETRIEVE: RetrieveObjects(index, retrievals, self._ingest, self.wakeups),
             },
             policy=_retry_policy(config.jobs),
             on_leave=lambda tx, record: record_transfers(tx, record, clock()),
         )
         send.on_submit = self._runner.wake
+        commitments.on_submit = commitments.on_report = self._runner.wake
         retrievals.on_submit = self._runner.wake
         nodes.on_change = self._nodes_changed
         imports = Imports(index, clock, self.wakeups)
@@ -227,6 +247,7 @@ class Archive:
             audit=Audit(index, clock),
             remote=Remote(index, clock, calling, self._asked),
             retrievals=retrievals,
+            commitments=commitments,
             routes=routes,
             system=System(
                 index,
@@ -292,6 +313,7 @@ class Archive:
         self._listener.start()
         self._runner.start()
         self._router.start()
+        self._reporter.start()
         self.services.system.started()
 
     def stop(self, seconds: float) -> None:
@@ -300,6 +322,7 @@ class Archive:
         self._asked.stop()
         cut = self._listener.drain(seconds)
         self._router.stop(_JOB_SECONDS)
+        self._reporter.stop(_JOB_SECONDS)
         self._runner.stop(max(_JOB_SECONDS, deadline - time.monotonic()))
         if cut:
             log.warning("%d associations were cut off: they took too long to finish", cut)

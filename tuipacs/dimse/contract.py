@@ -352,6 +352,13 @@ class Giver(Protocol):
 
 
 @runtime_checkable
+class CalledByScp(Protocol):
+    """A `ServiceProvider` whose caller is the SCP of its SOP class (N-EVENT-REPORT)."""
+
+    called_by_scp: bool
+
+
+@runtime_checkable
 class ExtendsNegotiation(Protocol):
     """A `ServiceProvider` whose SOP classes have extended negotiation (PS3.7 D.3.3.5)."""
 

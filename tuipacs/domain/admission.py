@@ -23,7 +23,7 @@ class Admission(Struct, frozen=True, kw_only=True):
 
     ``reason`` says in words why the caller is not a known node; empty if it is one.
     ``by_certificate``: its own certificate proved it; ``require_identity``: a user has to, too.
-    ``character_set`` and ``max_results`` as its node has them.
+    ``node``: its key, 0 if it is none. ``character_set`` and ``max_results`` as its node has them.
     """
 
     actor: Actor
@@ -34,3 +34,4 @@ class Admission(Struct, frozen=True, kw_only=True):
     require_identity: bool = False
     character_set: str = ""
     max_results: int = 0
+    node: int = 0

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
+
+COMMITTED = 0
+PASSED_OVER = -1  # asked about, and not named in the report
 
 
 class FailureReason(IntEnum):
@@ -29,6 +34,8 @@ _WORDS = {
 
 def reason_words(reason: int) -> str:
     """ "0x0112 it has no such object"."""
+    if reason == PASSED_OVER:
+        return "its report does not name the object"
     words = _WORDS.get(FailureReason(reason)) if reason in set(FailureReason) else None
     return f"0x{reason:04X} {words or 'for another reason'}"
 
@@ -46,3 +53,35 @@ class Failed(NamedTuple):
     sop_class_uid: str
     sop_instance_uid: str
     reason: int
+
+
+class TakenState(StrEnum):
+    """Where a transaction is that a node has asked of us."""
+
+    UNVERIFIED = "unverified"  # the bytes are to be looked at
+    UNREPORTED = "unreported"  # and the node is to be told
+    REPORTED = "reported"
+    GIVEN_UP = "given up"  # it could not be told
+
+
+class AskedState(StrEnum):
+    """Where a transaction is that we have asked of a node."""
+
+    ASKING = "asking"  # the node may have it or not
+    OPEN = "open"  # it has taken it on
+    OVERDUE = "overdue"  # and did not report in time; it may still
+    REFUSED = "refused"
+    REPORTED = "reported"
+    CLOSED = "closed"  # its job has taken notice
+
+
+class StudyCommitment(Struct, frozen=True, kw_only=True):
+    """How much of a study a node has committed to, of ``instances`` that are here.
+
+    ``at``: when it last said so, seconds since the epoch. All of it is there if both are equal.
+    """
+
+    node_title: str
+    committed: int
+    instances: int
+    at: float

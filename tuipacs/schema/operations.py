@@ -20,6 +20,7 @@ from tuipacs.domain.node_health import RungResult
 from tuipacs.domain.route import RouteRecord
 from tuipacs.domain.system import Health, SystemStatus
 from tuipacs.domain.user import Identity, Session, UserRecord
+from tuipacs.schema import commit_messages as c
 from tuipacs.schema import job_messages as j
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
@@ -92,6 +93,8 @@ REMOTE_HERE = Operation("remote.here", r.HoldingsRequest, r.Holdings)
 RETRIEVE = Operation("retrievals.submit", r.RetrieveRequest, JobRecord)
 
 IMPORT = Operation("imports.submit", m.ImportRequest, JobRecord)
+COMMIT = Operation("commitments.submit", c.CommitRequest, JobRecord)
+STUDY_COMMITMENTS = Operation("commitments.of_study", c.StudyCommitmentsRequest, c.StudyCommitments)
 SEND = Operation("send.submit", j.SendRequest, JobRecord)
 JOBS = Operation("jobs.list", j.JobsRequest, j.JobList)
 JOB = Operation("jobs.show", m.JobRequest, JobRecord)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from tuipacs.dicom.commitment import TooManyReferencesError
 from tuipacs.dimse.contract import Answer, Outcome
 from tuipacs.dimse.messages import comment_text
 from tuipacs.errors import (
+    ConflictError,
     ForbiddenError,
     InvalidObjectError,
     InvalidQueryError,
+    NotFoundError,
     QueryModelError,
     TuipacsError,
     UidMismatchError,
@@ -39,4 +42,23 @@ def refusal(error: TuipacsError) -> Answer:
                 Outcome.REFUSED,
                 offending=(tag,) if tag else (),
             )
+    raise AssertionError("the table ends with the root of all errors")
+
+
+_NORMALIZED: tuple[tuple[type[TuipacsError], int, str], ...] = (  # PS3.7 10.1.1.1.8, 10.1.4.1.10
+    (ForbiddenError, 0x0124, "not authorized"),
+    (TooManyReferencesError, 0x0213, "resource limitation"),
+    (InvalidObjectError, 0x0115, "invalid argument value"),
+    (ConflictError, 0x0115, "invalid argument value"),
+    (NotFoundError, 0x0115, "invalid argument value"),
+    (UnavailableError, 0x0213, "resource limitation"),
+    (TuipacsError, 0x0110, "processing failure"),
+)
+
+
+def normalized_refusal(error: TuipacsError) -> Answer:
+    """As `refusal`, for the services whose names begin with N."""
+    for kind, status, meaning in _NORMALIZED:
+        if isinstance(error, kind):
+            return Answer(status, meaning, comment_text(error.message), Outcome.REFUSED)
     raise AssertionError("the table ends with the root of all errors")

@@ -68,17 +68,25 @@ class Calling:
         were replaced are taken.
         """
         call, name = node.call, shlex.quote(node.ae_title)
-        if not call.host:
-            raise UsageError(
-                f"{node.ae_title} has no host and port to be called at",
-                remedy=f"tuipacs node edit {name} --host HOST --port PORT",
-            )
+        _check_host(node)
         if service not in call.services:
             wanted = ",".join(each for each in CallService if each in (*call.services, service))
             raise UsageError(
                 f"{node.ae_title} is not asked for {service.value} from here",
                 remedy=f"tuipacs node edit {name} --call {wanted}",
             )
+        return self._peer(node)
+
+    def reporting(self, node: NodeRecord) -> Peer:
+        """Whom to tell what became of a storage commitment that ``node`` itself has asked for.
+
+        Raises as `peer`.
+        """
+        _check_host(node)
+        return self._peer(node)
+
+    def _peer(self, node: NodeRecord) -> Peer:
+        call = node.call
         refuse_ourselves(call, self.listening(), resolve=True)
         return Peer(
             host=call.host,
@@ -106,3 +114,12 @@ class Calling:
             )
         context = client_context(self._tls.ca, certificate=self._tls.certificate, key=self._tls.key)
         return PeerTls(context, node.certificate_sha256)
+
+
+def _check_host(node: NodeRecord) -> None:
+    if not node.call.host:
+        name = shlex.quote(node.ae_title)
+        raise UsageError(
+            f"{node.ae_title} has no host and port to be called at",
+            remedy=f"tuipacs node edit {name} --host HOST --port PORT",
+        )

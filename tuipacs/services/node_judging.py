@@ -51,6 +51,7 @@ def judge(
             require_identity=best.require_identity,
             character_set=best.character_set,
             max_results=best.max_results,
+            node=best.key,
         )
     if ae_title_fault(title):
         return admission(

@@ -11,7 +11,7 @@ from tuipacs.domain.job import JobRecord
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import Permission
 from tuipacs.domain.safe_text import clean
-from tuipacs.errors import NotFoundError, UsageError
+from tuipacs.errors import ForbiddenError, NotFoundError, UsageError
 from tuipacs.index import job_items, jobs, outgoing
 from tuipacs.index.database import Index, Reader
 from tuipacs.schema.job_messages import SendRequest
@@ -46,9 +46,9 @@ class Send(Service):
             raise UsageError(f"a send job takes 1 to {MAX_UIDS} UIDs or rows")
         node = self._calling.named(request.node, request.ae_title)
         about(detail=_title(request.uids, node.ae_title))
-        self._check(node, commit=request.commit)
+        self._check(actor, node, commit=request.commit)
         with self._index.read() as reader:
-            instances = _named(reader, request)
+            instances = named_instances(reader, request)
             what = request.uids or outgoing.study_uids(reader, instances)
         now = self._clock()
         with self.transaction() as tx:
@@ -71,9 +71,11 @@ class Send(Service):
         self._wakeups.jobs()
         return record
 
-    def _check(self, node: NodeRecord, *, commit: bool) -> None:
+    def _check(self, actor: Actor, node: NodeRecord, *, commit: bool) -> None:
         self._calling.peer(node, CallService.SEND)
         if commit:
+            if Permission.COMMIT not in actor.permissions:
+                raise ForbiddenError(f"{actor.name} may not ask for commitment")
             self._calling.peer(node, CallService.COMMIT)
 
     @guarded(
@@ -96,7 +98,7 @@ class Send(Service):
         return node, peer
 
 
-def _named(reader: Reader, request: SendRequest) -> list[int]:
+def named_instances(reader: Reader, request: SendRequest) -> list[int]:
     """Instances in the order of UIDs and rows, each once. Raises `NotFoundError`."""
     instances: dict[int, None] = {}
     for uid in dict.fromkeys(uid.strip() for uid in request.uids):
@@ -120,6 +122,6 @@ def _named(reader: Reader, request: SendRequest) -> list[int]:
 
 def _title(uids: tuple[str, ...], to: str) -> str:
     """ "send 1.2.3 and 4 more to PACS2"."""
-    first = clean(uids[0].strip(), limit=64) if uids else "nothing"
+    first = clean(uids[0].strip(), limit=64) if uids else "what was marked"
     more = f" and {len(uids) - 1} more" if len(uids) > 1 else ""
     return f"send {first}{more} to {clean(to, limit=64)}"

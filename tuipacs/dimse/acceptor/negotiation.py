@@ -11,6 +11,7 @@ from tuipacs.dimse.acceptor.pdus import AssociateRequest
 from tuipacs.dimse.contract import (
     AcceptedContext,
     Admit,
+    CalledByScp,
     Caller,
     ExtendsNegotiation,
     Giver,
@@ -186,14 +187,23 @@ def _judge(
             return verdict._replace(peer_is_scu=as_scu)
     if not wants_scu:
         return _Verdict(USER_REJECTION, "", "the caller wants to be no SCU of this SOP class")
-    return _judge_as_scu(context, admission, providers)
+    verdict = _judge_as_scu(context, admission, providers)
+    if uid not in request.roles:  # some report on a commitment without naming their role
+        reports = _judge_as_reporter(context, admission, providers)
+        if reports is not None:
+            return reports._replace(peer_is_scu=verdict.result == ACCEPTED)
+    return verdict
 
 
 def _judge_as_scu(
     context: ProposedContext, admission: Admission, providers: Sequence[ServiceProvider]
 ) -> _Verdict:
     """Whether the peer may send us requests on this context."""
-    serving = [provider for provider in providers if provider.serves(context.abstract_syntax)]
+    serving = [
+        provider
+        for provider in providers
+        if provider.serves(context.abstract_syntax) and not isinstance(provider, CalledByScp)
+    ]
     if not serving:
         return _Verdict(ABSTRACT_SYNTAX, "", "this archive does not offer this SOP class")
     provider = serving[0]
@@ -211,7 +221,7 @@ def _judge_as_scu(
 def _judge_as_scp(
     context: ProposedContext, admission: Admission, providers: Sequence[ServiceProvider]
 ) -> _Verdict | None:
-    """Whether objects may be sent to the peer on this context; None if not."""
+    """Whether objects may be sent to the peer on this context, or it may report; None if not."""
     for provider in providers:
         if (
             isinstance(provider, Giver)
@@ -220,6 +230,22 @@ def _judge_as_scp(
             and (syntax := provider.choose(context.abstract_syntax, context.transfer_syntaxes))
         ):
             return _Verdict(ACCEPTED, syntax, "", peer_is_scp=True)
+    return _judge_as_reporter(context, admission, providers)
+
+
+def _judge_as_reporter(
+    context: ProposedContext, admission: Admission, providers: Sequence[ServiceProvider]
+) -> _Verdict | None:
+    """Whether the peer may send what an SCP sends of itself on this context; None if not."""
+    for provider in providers:
+        if (
+            isinstance(provider, CalledByScp)
+            and provider.right in admission.services
+            and provider.serves(context.abstract_syntax)
+        ):
+            for syntax in context.transfer_syntaxes:
+                if provider.takes(syntax):
+                    return _Verdict(ACCEPTED, syntax, "", peer_is_scp=True)
     return None
 
 

@@ -13,6 +13,7 @@ from tuipacs.dimse.contract import (
     AcceptedContext,
     Answer,
     AssociationInfo,
+    CalledByScp,
     Command,
     Exchange,
     ListenerSettings,
@@ -31,7 +32,7 @@ BATCH = 65536  # bytes of answers that are sent in one go
 SEND_EVERY = 0.05  # seconds that an answer waits for others at most
 
 _NO_ROLE = Answer(
-    0x0122, "SOP class not supported", "the caller has no SCU role for it", Outcome.REFUSED
+    0x0122, "SOP class not supported", "the caller has no such role for it", Outcome.REFUSED
 )
 _UNRECOGNIZED_OPERATION = Answer(0x0211, "unrecognized operation", outcome=Outcome.OTHER)
 
@@ -71,7 +72,8 @@ class Serving:
         provider = next((p for p in serving if p.serves(context.abstract_syntax)), None)
         if provider is None or command.sop_class_uid != context.abstract_syntax:
             return Reply(CLASS_NOT_SUPPORTED)
-        if not context.peer_is_scu:
+        by_scp = isinstance(provider, CalledByScp)
+        if not (context.peer_is_scp if by_scp else context.peer_is_scu):
             return Reply(_NO_ROLE)
         line = self._line = self._new_line(context, command)
         return Guarded(

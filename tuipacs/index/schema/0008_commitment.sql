@@ -1,1 +1,44 @@
 -- Storage commitment in both directions (PS3.4 J).
+
+-- A transaction: what a node has asked of us (asked_by_us 0), or we have asked of it (1).
+CREATE TABLE commitment (
+    id INTEGER PRIMARY KEY,
+    asked_by_us INTEGER NOT NULL,
+    node INTEGER NOT NULL,                   -- the other side; below 0: it was removed
+    node_title TEXT NOT NULL,
+    transaction_uid TEXT NOT NULL,
+    state TEXT NOT NULL,                     -- domain/commitment.py: TakenState, AskedState
+    job INTEGER NOT NULL DEFAULT 0,          -- ours: which job asked
+    created_at REAL NOT NULL,
+    due_at REAL,                             -- theirs: when it is to be looked at again; null: never
+    attempts INTEGER NOT NULL DEFAULT 0,
+    ended_at REAL,
+    message TEXT NOT NULL DEFAULT '',
+    UNIQUE (node, asked_by_us, transaction_uid)
+) STRICT;
+CREATE INDEX commitment_due ON commitment (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX commitment_job ON commitment (job) WHERE job > 0;
+CREATE INDEX commitment_uid ON commitment (transaction_uid);
+CREATE INDEX commitment_ended ON commitment (ended_at) WHERE asked_by_us = 0 AND ended_at IS NOT NULL;
+
+CREATE TABLE commitment_item (
+    commitment INTEGER NOT NULL REFERENCES commitment (id) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    instance INTEGER NOT NULL DEFAULT 0,     -- ours: which one; 0: theirs
+    sop_class_uid TEXT NOT NULL,
+    sop_instance_uid TEXT NOT NULL,
+    outcome INTEGER,                         -- null: not known, 0 committed, else the Failure Reason; -1: it was passed over
+    PRIMARY KEY (commitment, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX commitment_item_instance ON commitment_item (instance, outcome) WHERE instance > 0;
+
+-- SQLite may give the key of a removed node to another one, and its reports must not be taken from that.
+CREATE TRIGGER commitment_forgets_node AFTER DELETE ON node
+BEGIN
+    UPDATE OR REPLACE commitment SET node = -old.id, due_at = NULL, ended_at = coalesce(ended_at, due_at)
+    WHERE node = old.id;
+END;
+
+-- Nor may a new job take what an old one of the same key has got.
+CREATE TRIGGER commitment_forgets_job AFTER DELETE ON job
+BEGIN UPDATE commitment SET job = 0 WHERE job = old.id; END;

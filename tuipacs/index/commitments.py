@@ -1,0 +1,340 @@
+"""Storage commitment in the index: transactions of ours, and of those that ask us."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tuipacs.domain.commitment import (
+    COMMITTED,
+    PASSED_OVER,
+    AskedState,
+    Failed,
+    Reference,
+    StudyCommitment,
+    TakenState,
+)
+from tuipacs.index.database import Reader, Row, Transaction
+
+_COLUMNS = "id, node, node_title, transaction_uid, state, job, created_at, attempts, message"
+_OURS, _THEIRS = 1, 0
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """One transaction."""
+
+    key: int
+    node: int
+    node_title: str
+    transaction_uid: str
+    state: str
+    job: int
+    created_at: float
+    attempts: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One object of a transaction."""
+
+    position: int
+    instance: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    outcome: int | None
+
+
+def items(reader: Reader, key: int) -> list[Item]:
+    """The objects of a transaction, in order."""
+    return [
+        Item(*row)
+        for row in reader.execute(
+            "SELECT position, instance, sop_class_uid, sop_instance_uid, outcome"
+            " FROM commitment_item WHERE commitment = ? ORDER BY position",
+            (key,),
+        )
+    ]
+
+
+def get(reader: Reader, key: int) -> Commitment | None:
+    """One transaction."""
+    row = reader.one(f"SELECT {_COLUMNS} FROM commitment WHERE id = ?", (key,))
+    return None if row is None else Commitment(*row)
+
+
+def _find(reader: Reader, asked_by_us: int, node: int, transaction_uid: str) -> Commitment | None:
+    row = reader.one(
+        f"SELECT {_COLUMNS} FROM commitment WHERE node = ? AND asked_by_us = ?"
+        " AND transaction_uid = ?",
+        (node, asked_by_us, transaction_uid),
+    )
+    return None if row is None else Commitment(*row)
+
+
+# -- what nodes ask of us
+
+
+def taken(reader: Reader, node: int, transaction_uid: str) -> Commitment | None:
+    """What a node asked under this UID."""
+    return _find(reader, _THEIRS, node, transaction_uid)
+
+
+def open_count(reader: Reader, node: int) -> tuple[int, int]:
+    """(transactions, objects) of a node that have no end yet."""
+    row = reader.one(
+        "SELECT count(*), coalesce(sum((SELECT count(*) FROM commitment_item i"
+        " WHERE i.commitment = c.id)), 0) FROM commitment c"
+        " WHERE node = ? AND asked_by_us = 0 AND due_at IS NOT NULL",
+        (node,),
+    )
+    return (0, 0) if row is None else (row[0], row[1])
+
+
+def take(
+    tx: Transaction,
+    node: int,
+    node_title: str,
+    transaction_uid: str,
+    references: Sequence[Reference],
+    at: float,
+    due_at: float,
+) -> int:
+    """Keep a node's request; return its key."""
+    key = _add(tx, _THEIRS, node, node_title, transaction_uid, TakenState.UNVERIFIED, at, due_at)
+    tx.execute(
+        "INSERT INTO commitment_item (commitment, position, sop_class_uid, sop_instance_uid)"
+        " SELECT ?, key + 1, value ->> 0, value ->> 1 FROM json_each(?)",
+        (key, json.dumps([tuple(one) for one in references])),
+    )
+    return key
+
+
+def start_over(tx: Transaction, key: int, due_at: float) -> None:
+    """A node asks the same once more: look at the bytes again, and tell it."""
+    tx.execute("UPDATE commitment_item SET outcome = NULL WHERE commitment = ?", (key,))
+    tx.execute(
+        "UPDATE commitment SET state = ?, due_at = ?, attempts = 0, ended_at = NULL, message = ''"
+        " WHERE id = ?",
+        (TakenState.UNVERIFIED.value, due_at, key),
+    )
+
+
+def due(reader: Reader, now: float) -> list[Commitment]:
+    """The transactions to be looked at, longest due first."""
+    return [
+        Commitment(*row)
+        for row in reader.execute(
+            f"SELECT {_COLUMNS} FROM commitment WHERE due_at <= ? ORDER BY due_at LIMIT 1000",
+            (now,),
+        )
+    ]
+
+
+def next_due(reader: Reader) -> float | None:
+    """When the next one is to be looked at."""
+    at = reader.scalar("SELECT min(due_at) FROM commitment WHERE due_at IS NOT NULL")
+    return None if at is None else float(at)
+
+
+def verified(tx: Transaction, key: int, outcomes: Sequence[tuple[int, int]]) -> None:
+    """Write what the bytes came to, by position; from now on the node is to be told."""
+    tx.execute(
+        "UPDATE commitment_item SET outcome = e.value ->> 1 FROM json_each(?) e"
+        " WHERE commitment = ? AND position = e.value ->> 0",
+        (json.dumps(list(outcomes)), key),
+    )
+    tx.execute("UPDATE commitment SET state = ? WHERE id = ?", (TakenState.UNREPORTED.value, key))
+
+
+def ended(tx: Transaction, key: int, state: TakenState, at: float, message: str) -> None:
+    """The node was told, or cannot be."""
+    tx.execute(
+        "UPDATE commitment SET state = ?, due_at = NULL, ended_at = ?, message = ? WHERE id = ?",
+        (state.value, at, message[:300], key),
+    )
+
+
+def postponed(tx: Transaction, key: int, due_at: float, message: str) -> None:
+    """An attempt failed."""
+    tx.execute(
+        "UPDATE commitment SET due_at = ?, attempts = attempts + 1, message = ? WHERE id = ?",
+        (due_at, message[:300], key),
+    )
+
+
+def forget_ended(tx: Transaction, before: float, limit: int) -> int:
+    """Delete what nodes asked of us and was ended before that time; how many."""
+    return tx.change(
+        "DELETE FROM commitment WHERE id IN (SELECT id FROM commitment WHERE asked_by_us = 0"
+        " AND ended_at < ? LIMIT ?)",
+        (before, limit),
+    )
+
+
+# -- what we ask of nodes
+
+
+def ask(
+    tx: Transaction,
+    node: int,
+    node_title: str,
+    transaction_uid: str,
+    instances: Sequence[tuple[int, str, str]],
+    job: int,
+    at: float,
+) -> int:
+    """Note what is about to be asked: (instance, SOP Class, SOP Instance UID); return its key."""
+    key = _add(tx, _OURS, node, node_title, transaction_uid, AskedState.ASKING, at, None, job)
+    tx.execute(
+        "INSERT INTO commitment_item (commitment, position, instance, sop_class_uid,"
+        " sop_instance_uid) SELECT ?, key + 1, value ->> 0, value ->> 1, value ->> 2"
+        " FROM json_each(?)",
+        (key, json.dumps(list(instances))),
+    )
+    return key
+
+
+def asked(reader: Reader, node: int, transaction_uid: str) -> Commitment | None:
+    """What we asked a node under this UID."""
+    return _find(reader, _OURS, node, transaction_uid)
+
+
+def asked_of_others(reader: Reader, node: int, transaction_uid: str) -> bool:
+    """Whether we asked another node under this UID."""
+    sql = "SELECT 1 FROM commitment WHERE transaction_uid = ? AND asked_by_us = 1 AND node <> ?"
+    return reader.one(sql, (transaction_uid, node)) is not None
+
+
+def of_job(reader: Reader, job: int) -> list[Commitment]:
+    """The transactions of a job, oldest first."""
+    sql = f"SELECT {_COLUMNS} FROM commitment WHERE job = ? AND asked_by_us = 1 ORDER BY id"
+    return [Commitment(*row) for row in reader.execute(sql, (job,))]
+
+
+def set_state(
+    tx: Transaction, key: int, state: AskedState, *, unless: AskedState | None = None
+) -> None:
+    """Move a transaction of ours on; ``unless`` it is in that state meanwhile."""
+    tx.execute(
+        "UPDATE commitment SET state = ? WHERE id = ? AND state <> ?",
+        (state.value, key, unless.value if unless else ""),
+    )
+
+
+def take_report(
+    tx: Transaction, key: int, committed: Sequence[Reference], failed: Sequence[Failed], at: float
+) -> tuple[int, int, int]:
+    """Write a node's report; return how many of ours it committed to, not, and others it names.
+
+    Only what it names with the very SOP class that we asked for is committed, and what it names
+    as failed too is not. What it passes over is not, either. A later report takes back, and gives
+    nothing more for what an earlier one has refused.
+    """
+    said = {Reference(one.sop_class_uid, one.sop_instance_uid): COMMITTED for one in committed}
+    refused = {one.sop_instance_uid: one.reason or 0x0110 for one in failed}
+    outcomes: list[tuple[int, int]] = []
+    counts = [0, 0]
+    named = set()
+    for item in items(tx, key):
+        reference = Reference(item.sop_class_uid, item.sop_instance_uid)
+        is_committed = reference in said and item.sop_instance_uid not in refused
+        reason = refused.get(item.sop_instance_uid, PASSED_OVER)
+        named.add(item.sop_instance_uid)
+        outcome = COMMITTED if is_committed else reason
+        if item.outcome is not None and (
+            item.outcome > 0 or (outcome == PASSED_OVER and item.outcome == COMMITTED)
+        ):
+            outcome = item.outcome
+        outcomes.append((item.position, outcome))
+        counts[outcome != COMMITTED] += 1
+    strange = ({one.sop_instance_uid for one in committed} | set(refused)) - named
+    tx.execute(
+        "UPDATE commitment_item SET outcome = e.value ->> 1 FROM json_each(?) e"
+        " WHERE commitment = ? AND position = e.value ->> 0",
+        (json.dumps(outcomes), key),
+    )
+    tx.execute(
+        "UPDATE commitment SET state = CASE state WHEN 'closed' THEN state ELSE ? END,"
+        " ended_at = ? WHERE id = ?",
+        (AskedState.REPORTED.value, at, key),
+    )
+    return counts[0], counts[1], len(strange)
+
+
+def committed_instances(reader: Reader, job: int) -> set[int]:
+    """The instances that a job has got a commitment for."""
+    sql = (
+        "SELECT i.instance FROM commitment c JOIN commitment_item i ON i.commitment = c.id"
+        " WHERE c.job = ? AND c.asked_by_us = 1 AND i.outcome = 0"
+    )
+    return {row[0] for row in reader.execute(sql, (job,))}
+
+
+def of_study(reader: Reader, study: int) -> tuple[StudyCommitment, ...]:
+    """Which nodes have committed to how much of a study, by title.
+
+    The UID is compared as well: the key of an object that was purged may be given out again.
+    """
+    rows: list[Row] = reader.all(
+        "SELECT c.node_title, count(DISTINCT n.id), max(c.ended_at) FROM series s"
+        " JOIN instance n ON n.series = s.id"
+        " JOIN commitment_item i ON i.instance = n.id AND i.outcome = 0"
+        "  AND i.sop_instance_uid = n.sop_instance_uid AND i.sop_class_uid = n.sop_class_uid"
+        " JOIN commitment c ON c.id = i.commitment AND c.asked_by_us = 1"
+        " WHERE s.study = ? GROUP BY c.node_title ORDER BY c.node_title",
+        (study,),
+    )
+    total = reader.scalar(
+        "SELECT count(*) FROM instance n JOIN series s ON s.id = n.series WHERE s.study = ?",
+        (study,),
+    )
+    return tuple(
+        StudyCommitment(node_title=row[0], committed=row[1], instances=total, at=row[2] or 0.0)
+        for row in rows
+    )
+
+
+def _add(
+    tx: Transaction,
+    asked_by_us: int,
+    node: int,
+    node_title: str,
+    transaction_uid: str,
+    state: TakenState | AskedState,
+    at: float,
+    due_at: float | None,
+    job: int = 0,
+) -> int:
+    return tx.insert(
+        "INSERT INTO commitment (asked_by_us, node, node_title, transaction_uid, state, job,"
+        " created_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (asked_by_us, node, node_title, transaction_uid, state.value, job, at, due_at),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One stored object of some SOP instance, and what its bytes have to be."""
+
+    key: int
+    sop_class_uid: str
+    blob_key: str
+    header_size: int
+    header_sha256: bytes
+    dataset_sha256: bytes
+
+
+def versions(reader: Reader, sop_instance_uids: Sequence[str]) -> dict[str, list[Version]]:
+    """All versions of these SOP instances; those that are not here are left out."""
+    found: dict[str, list[Version]] = {}
+    for uid, *rest in reader.execute(
+        "SELECT sop_instance_uid, id, sop_class_uid, blob_key, header_size, header_sha256,"
+        " dataset_sha256 FROM instance WHERE sop_instance_uid IN (SELECT value FROM json_each(?))"
+        " ORDER BY id",
+        (json.dumps(list(sop_instance_uids)),),
+    ):
+        found.setdefault(uid, []).append(Version(*rest))
+    return found

@@ -1,0 +1,264 @@
+"""Carries out the storage commitment that nodes asked for: looks at the bytes, and tells them.
+
+Each node has one thread while there is something to do for it, so that one that does not answer
+keeps no other waiting. All is in the index: what a stop or a crash interrupts begins anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tuipacs.dimse.contract import is_warning
+from tuipacs.domain.actor import ActorKind
+from tuipacs.domain.audit import AuditEvent, AuditOutcome, new_record
+from tuipacs.domain.clock import Clock
+from tuipacs.domain.commitment import COMMITTED, TakenState
+from tuipacs.errors import NotFoundError, TuipacsError
+from tuipacs.index import audit, commitments
+from tuipacs.index.commitments import Commitment
+from tuipacs.index.database import Index
+from tuipacs.scu.n_event_report import report_commitment
+from tuipacs.scu.requestor import Response
+from tuipacs.services.calling import Calling
+from tuipacs.services.commitment_check import CommitmentCheck
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 4  # nodes
+_LOOK_EVERY = 60.0  # seconds; the clock on the wall may be set
+_AGAIN = 10.0  # seconds until an index that cannot be written is tried again
+_SWEEP_EVERY = 86400.0
+_SWEEP = 100
+
+Tell = Callable[[str, Sequence[tuple[str, str]], Sequence[tuple[str, str, int]]], Response]
+"""Reports: transaction UID, what is committed, what is not and why."""
+
+
+@dataclass(frozen=True)
+class ReportPolicy:
+    """How often a node is told that does not listen. Times in seconds."""
+
+    first_delay: float = 10.0
+    longest_delay: float = 3600.0
+    patience: float = 3 * 86400.0  # a modality may be off for a weekend
+    history: float = 30 * 86400.0
+
+    def delay(self, attempt: int) -> float:
+        """After failed attempt 1, 2, ...: twice as long each time."""
+        return min(self.first_delay * 2.0 ** min(attempt - 1, 60), self.longest_delay)
+
+
+class _Stopped(Exception):
+    """The archive stops."""
+
+
+class CommitmentReporter:
+    """Works off the requests. Begins with what an earlier process left behind."""
+
+    def __init__(
+        self,
+        index: Index,
+        clock: Clock,
+        calling: Calling,
+        check: CommitmentCheck,
+        *,
+        policy: ReportPolicy | None = None,
+    ) -> None:
+        self._index = index
+        self._clock = clock
+        self._calling = calling
+        self._check = check
+        self._policy = policy or ReportPolicy()
+        self._work = threading.Event()
+        self._is_stopping = False
+        self._lock = threading.Lock()
+        self._busy: dict[int, threading.Thread] = {}  # by node; guarded by the lock
+        self._later: dict[int, float] = {}  # transactions whose bookkeeping failed
+        self._swept_at: float | None = None
+        self._thread = threading.Thread(target=self._loop, name="commitments", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is a new request."""
+        self._work.set()
+
+    def stop(self, seconds: float) -> None:
+        """Stop where it is."""
+        deadline = time.monotonic() + seconds
+        with self._lock:
+            self._is_stopping = True
+            threads = [self._thread, *self._busy.values()]
+        self._work.set()
+        for thread in threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def report(self, key: int, tell: Tell) -> None:
+        """Carry out one request now, telling the node with ``tell``; for the thread that calls.
+
+        What does not succeed is left to the worker.
+        """
+        with self._index.read() as reader:
+            found = commitments.get(reader, key)
+        if found is not None and found.state in (TakenState.UNVERIFIED, TakenState.UNREPORTED):
+            self._carry_out(found, tell)
+
+    # -- the thread that gives turns
+
+    def _loop(self) -> None:
+        try:
+            while not self._is_stopping:
+                self._work.clear()
+                try:
+                    seconds = self._turn()
+                except TuipacsError as error:
+                    log.error("storage commitments wait: %s", error.message)
+                    seconds = _AGAIN
+                self._work.wait(seconds)
+        finally:
+            self._index.close()
+
+    def _turn(self) -> float:
+        now = self._clock()
+        self._sweep(now)
+        with self._index.read() as reader:
+            due = commitments.due(reader, now)
+            next_at = commitments.next_due(reader)
+        for found in due:
+            self._begin(found)
+        if next_at is None or due:  # each that ends wakes this thread
+            return _LOOK_EVERY
+        return min(max(0.01, next_at - now), _LOOK_EVERY)
+
+    def _begin(self, found: Commitment) -> None:
+        with self._lock:
+            is_late = self._later.get(found.key, 0.0) > time.monotonic()
+            is_full = found.node in self._busy or len(self._busy) >= _AT_ONCE
+            if self._is_stopping or is_late or is_full:
+                return
+            thread = threading.Thread(
+                target=self._work_on, args=(found,), name=f"commitment-{found.key}", daemon=True
+            )
+            self._busy[found.node] = thread
+        thread.start()
+
+    def _sweep(self, now: float) -> None:
+        if self._swept_at is not None and abs(now - self._swept_at) < _SWEEP_EVERY:
+            return
+        has_more = True
+        while has_more and not self._is_stopping:
+            with self._index.write() as tx:
+                before = now - self._policy.history
+                has_more = commitments.forget_ended(tx, before, _SWEEP) == _SWEEP
+        self._swept_at = now
+
+    # -- the thread of one transaction
+
+    def _work_on(self, found: Commitment) -> None:
+        is_noted = False
+        try:
+            self._carry_out(found, lambda *outcome: self._call(found, *outcome))
+            is_noted = True
+        except TuipacsError as error:
+            log.error("commitment %d waits: %s", found.key, error.message)
+        finally:
+            self._index.close()
+            with self._lock:
+                del self._busy[found.node]
+                self._later.pop(found.key, None)
+                if not is_noted:
+                    self._later[found.key] = time.monotonic() + _AGAIN
+            self._work.set()
+
+    def _call(
+        self,
+        found: Commitment,
+        transaction_uid: str,
+        committed: Sequence[tuple[str, str]],
+        failed: Sequence[tuple[str, str, int]],
+    ) -> Response:
+        peer = self._calling.reporting(self._calling.node(found.node))
+        return report_commitment(peer, transaction_uid, committed, failed)
+
+    def _carry_out(self, found: Commitment, tell: Tell) -> None:
+        """Raises `TuipacsError` only if it cannot be written what came of it."""
+        try:
+            words, is_told = self._attempt(found, tell)
+        except _Stopped:
+            return
+        except NotFoundError as error:
+            self._end(found, TakenState.GIVEN_UP, error.message)
+            return
+        except TuipacsError as error:
+            words, is_told = error.message, False
+        except Exception:  # a bug ends one attempt, and no other transaction
+            log.exception("commitment %d failed by a bug", found.key)
+            words, is_told = "an internal error: see the log", False
+        if is_told:
+            self._end(found, TakenState.REPORTED, words)
+        else:
+            self._postpone(found, words)
+
+    def _attempt(self, found: Commitment, tell: Tell) -> tuple[str, bool]:
+        """(what came of it, whether the node knows)."""
+        with self._index.read() as reader:
+            items = commitments.items(reader, found.key)
+        if found.state == TakenState.UNVERIFIED:
+            outcomes = list(self._check.outcomes(items, self._check_stop))
+            with self._index.write() as tx:
+                commitments.verified(tx, found.key, outcomes)
+            with self._index.read() as reader:
+                items = commitments.items(reader, found.key)
+        committed = [(i.sop_class_uid, i.sop_instance_uid) for i in items if i.outcome == COMMITTED]
+        failed = [
+            (i.sop_class_uid, i.sop_instance_uid, i.outcome if i.outcome is not None else 0x0110)
+            for i in items
+            if i.outcome != COMMITTED
+        ]
+        self._check_stop()
+        response = tell(found.transaction_uid, committed, failed)
+        status = response.status
+        if status is not None and (status == 0x0000 or is_warning(status)):
+            return f"{len(committed)} committed, {len(failed)} not", True
+        if status is None:
+            return response.comment, False
+        return f"answered 0x{status:04X} {response.comment}".rstrip(), False
+
+    def _check_stop(self) -> None:
+        if self._is_stopping:
+            raise _Stopped
+
+    def _postpone(self, found: Commitment, words: str) -> None:
+        now = self._clock()
+        if now - found.created_at > self._policy.patience:
+            self._end(found, TakenState.GIVEN_UP, words)
+            return
+        delay = self._policy.delay(found.attempts + 1)
+        with self._index.write() as tx:
+            commitments.postponed(tx, found.key, now + delay, words)
+        log.info("commitment %d is tried again in %.0f s: %s", found.key, delay, words)
+
+    def _end(self, found: Commitment, state: TakenState, words: str) -> None:
+        now = self._clock()
+        is_told = state is TakenState.REPORTED
+        uid = found.transaction_uid
+        record = new_record(
+            AuditEvent.APPLICATION_ACTIVITY,
+            "commitments.report",
+            now,
+            actor="(commitment)",
+            kind=ActorKind.SYSTEM,
+            outcome=AuditOutcome.SUCCESS if is_told else AuditOutcome.FAILURE,
+            detail=f"report to {found.node_title}, transaction {uid}: {state.value}, {words}"[:500],
+        )
+        with self._index.write() as tx:
+            commitments.ended(tx, found.key, state, now, words)
+            audit.append(tx, record)
+        log.info("commitment %d is %s", found.key, state.value)
