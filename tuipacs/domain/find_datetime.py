@@ -72,9 +72,17 @@ def _moment(parts: tuple[str | None, ...], *, latest: bool) -> dt.datetime | Non
         )
         if latest and not day:
             start = start.replace(day=_days(start.year, start.month))
-        return start if offset else start.astimezone()
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    return start if offset else _here(start)
+
+
+def _here(moment: dt.datetime) -> dt.datetime:
+    """In the archive's own time zone; at the ends of time (99991231) any zone will do."""
+    try:
+        return moment.astimezone()
+    except (ValueError, OverflowError):
+        return moment.replace(tzinfo=dt.UTC)
 
 
 def _days(year: int, month: int) -> int:
