@@ -10,7 +10,8 @@ import typer
 
 from tuipacs.client.connection import Connection
 from tuipacs.domain.node import NodeRecord
-from tuipacs.domain.route import RouteLevel, RouteRule, RouteSource, Weekday
+from tuipacs.domain.route import RouteLevel, RouteRule, RouteSource
+from tuipacs.domain.route_text import read_days
 from tuipacs.domain.route_words import PRIORITIES
 from tuipacs.errors import NotFoundError, UsageError
 from tuipacs.schema import messages as m
@@ -121,22 +122,6 @@ def changed(
     return msgspec.structs.replace(
         rule, conditions=msgspec.structs.replace(rule.conditions, **conditions), **fields
     )
-
-
-def read_days(text: str) -> tuple[Weekday, ...]:
-    """``mon-fri,sun`` as days. Raises `UsageError`."""
-    days = tuple(Weekday)
-    found: set[Weekday] = set()
-    for part in text.lower().replace(" ", "").split(","):
-        first, _, last = part.partition("-")
-        try:
-            start, end = days.index(Weekday(first)), days.index(Weekday(last or first))
-        except ValueError:
-            if not part:
-                continue
-            raise UsageError(f"--days {text}: days are {', '.join(days)}, as in mon-fri") from None
-        found |= {days[(start + n) % 7] for n in range((end - start) % 7 + 1)}
-    return tuple(day for day in days if day in found)
 
 
 def _node(known: tuple[NodeRecord, ...], wanted: str) -> int:

@@ -86,6 +86,8 @@ def _patterns(name: str, given: tuple[str, ...]) -> tuple[str, ...]:
     for pattern in patterns:
         if len(pattern) > MAX_PATTERN + 1 or not pattern.isprintable():
             raise UsageError(f"{words}: a pattern has at most {MAX_PATTERN} printable characters")
+        if '"' in pattern:
+            raise UsageError(f"{words}: a pattern has no quotes: ? stands for one")
         if not pattern.removeprefix("!"):
             raise UsageError(f"{words}: “!” excludes nothing")
     return patterns
