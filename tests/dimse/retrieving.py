@@ -66,7 +66,7 @@ class Source(Archive):
         self.calling.listening = lambda: Listening("127.0.0.1", (self.listener.port,))
         self.retrieve = Retrieve(self.index, system_clock, self.transfer, self.calling, "TUIPACS")
         return (
-            MoveProvider(self.nodes, self.retrieve, self.index.close),
+            MoveProvider(self.nodes, self.retrieve, self.index.close, grace=0.2, alive_every=0.2),
             GetProvider(self.nodes, self.retrieve),
         )
 

@@ -17,6 +17,7 @@ from tuipacs.domain.find import PATIENT_ROOT, PATIENT_STUDY_ONLY, STUDY_ROOT, Fi
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import TuipacsError
 from tuipacs.scp.retrieving import (
+    ALIVE_EVERY,
     NO_IDENTIFIER,
     IdentifierTaker,
     Progress,
@@ -40,19 +41,32 @@ MODELS: Mapping[str, FindModel] = MappingProxyType(
     }
 )
 _LOOK_EVERY = 0.02  # seconds between two looks at the requester
-GRACE = 2.0  # seconds for the object at hand when the rest is not wanted any more
 
 
 class MoveProvider:
-    """C-MOVE. ``on_thread_end`` is called at the end of each thread that sends."""
+    """C-MOVE. ``on_thread_end`` is called at the end of each thread that sends.
+
+    ``grace``: seconds for the object at hand when the rest is not wanted any more. ``alive_every``:
+    seconds after which who asked is told the same counts again.
+    """
 
     command_field = C_MOVE_RQ
     right = NodeService.MOVE
 
-    def __init__(self, nodes: Nodes, retrieve: Retrieve, on_thread_end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        nodes: Nodes,
+        retrieve: Retrieve,
+        on_thread_end: Callable[[], None],
+        *,
+        grace: float = 2.0,
+        alive_every: float = ALIVE_EVERY,
+    ) -> None:
         self._nodes = nodes
         self._retrieve = retrieve
         self.on_thread_end = on_thread_end
+        self.grace = grace
+        self.alive_every = alive_every
 
     def serves(self, abstract_syntax: str) -> bool:
         """The information models that objects can be moved by."""
@@ -112,7 +126,7 @@ class _Moving(IdentifierTaker):
         return self._answers(move, is_cancelled)
 
     def _answers(self, move: Move, is_cancelled: IsCancelled) -> Iterator[Answer]:
-        progress = Progress(move)
+        progress = Progress(move, self._provider.alive_every)
         cancelled = False
         try:
             if move.total:
@@ -121,7 +135,7 @@ class _Moving(IdentifierTaker):
                 while not move.wait(_LOOK_EVERY):
                     if is_cancelled():
                         cancelled = True
-                        move.settle(GRACE)
+                        move.settle(self._provider.grace)
                     elif progress.is_due():
                         yield progress.now()
             cancelled = cancelled and bool(move.remaining)
@@ -136,5 +150,5 @@ class _Moving(IdentifierTaker):
         """Nobody waits for the rest: it is not sent. The audit log says so."""
         self.identifier.clear()
         if self._move is not None:
-            self._move.settle(GRACE)
+            self._move.settle(self._provider.grace)
             end_quietly(self._move, Ending.LOST)

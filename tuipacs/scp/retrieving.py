@@ -109,15 +109,16 @@ def is_relational(information: bytes | None) -> bool:
 class Progress:
     """When to tell how far a retrieve is: at a pace that helps, however small the objects."""
 
-    def __init__(self, retrieval: Retrieval) -> None:
+    def __init__(self, retrieval: Retrieval, alive_every: float = ALIVE_EVERY) -> None:
         self._retrieval = retrieval
+        self._alive_every = alive_every
         self._told_at = 0.0
         self._remaining = 0
 
     def is_due(self) -> bool:
         """Whether it is time for an answer."""
         is_news = self._retrieval.remaining != self._remaining
-        wait = PENDING_EVERY if is_news else ALIVE_EVERY
+        wait = PENDING_EVERY if is_news else self._alive_every
         return time.monotonic() - self._told_at >= wait
 
     def now(self) -> Answer:
