@@ -34,9 +34,14 @@ def identifier(level: str = "STUDY", syntax: str = EXPLICIT, **keys: object) -> 
         asked.QueryRetrieveLevel = level
     for keyword, value in keys.items():
         setattr(asked, keyword, value)
+    return encoded(asked, syntax)
+
+
+def encoded(dataset: Dataset, syntax: str = EXPLICIT) -> bytes:
+    """Its bytes, by pydicom."""
     out = DicomBytesIO()
     out.is_little_endian, out.is_implicit_VR = syntax != BIG, syntax == IMPLICIT
-    write_dataset(out, asked)
+    write_dataset(out, dataset)
     return out.getvalue()
 
 

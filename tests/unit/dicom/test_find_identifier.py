@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as Items
 
-from tests.unit.find_rows import BIG, EXPLICIT, IMPLICIT, identifier
+from tests.unit.find_rows import BIG, EXPLICIT, IMPLICIT, encoded, identifier
 from tuipacs.dicom.find_identifier import read_identifier
 from tuipacs.domain.find import (
     AVAILABILITY_TAG,
@@ -24,8 +28,15 @@ SYNTAXES = (IMPLICIT, EXPLICIT, BIG)
 HERE = {RETRIEVE_AE_TAG: "TUIPACS", AVAILABILITY_TAG: "ONLINE"}
 
 
-def read(data: bytes, syntax: str = EXPLICIT) -> FindQuery:
-    return read_identifier(data, syntax, STUDY_ROOT, constants=HERE)
+def read(data: bytes, syntax: str = EXPLICIT, *, is_relational: bool = False) -> FindQuery:
+    return read_identifier(data, syntax, STUDY_ROOT, constants=HERE, is_relational=is_relational)
+
+
+def item(**keys: object) -> Dataset:
+    made = Dataset()
+    for keyword, value in keys.items():
+        setattr(made, keyword, value)
+    return made
 
 
 def condition(query: FindQuery, keyword: str) -> object:
@@ -143,13 +154,135 @@ def test_a_refusal_names_the_key_and_never_its_value() -> None:
     assert "(0020,000D)" in refused.value.message
 
 
+# --- sequences, and keys that only objects answer
+
+SERIES = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": ""}
+CODE = item(CodeValue="X", CodingSchemeDesignator="")
+REQUEST = item(
+    RequestedProcedureID="RP*", ScheduledProcedureStepID="", RequestedProcedureCodeSequence=[CODE]
+)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+@pytest.mark.parametrize("is_open", [False, True])
+def test_keys_within_sequences_in_each_transfer_syntax(syntax: str, is_open: bool) -> None:
+    """``is_open``: of undefined length."""
+    sequence = Items([copy.deepcopy(REQUEST)])
+    asked = item(QueryRetrieveLevel="SERIES", **SERIES, RequestAttributesSequence=sequence)
+    asked["RequestAttributesSequence"].is_undefined_length = is_open
+    sequence[0].is_undefined_length_sequence_item = is_open
+    (found,) = read(encoded(asked, syntax), syntax).object_keys
+    procedure_codes, step, procedure = sorted(found.items, key=lambda key: key.tag & 0xFF0000)
+    assert not found.is_universal
+    assert procedure.condition is not None
+    assert step.condition is None
+    (value, scheme) = procedure_codes.items
+    assert (value.condition, scheme.condition) == (OneOf(frozenset(("X",))), None)
+
+
+def test_the_audit_words_tell_the_keys_within_sequences() -> None:
+    query = read(identifier("SERIES", **SERIES, RequestAttributesSequence=[REQUEST]))
+    assert "RequestAttributesSequence(" in query.words
+    assert "RequestedProcedureCodeSequence(CodeValue=X, CodingSchemeDesignator)" in query.words
+    assert "RequestedProcedureID=RP*" in query.words
+
+
+def test_keys_within_a_sequence_that_nobody_answers_are_flagged() -> None:
+    def asked(**keys: object) -> FindQuery:
+        return read(identifier("SERIES", **SERIES, RequestAttributesSequence=[item(**keys)]))
+
+    assert not asked(RequestedProcedureID="").unsupported
+    private = item(RequestedProcedureID="")
+    private.add_new(0x00091010, "LO", "X")
+    query = read(identifier("SERIES", **SERIES, RequestAttributesSequence=[private]))
+    assert query.unsupported
+    assert [key.tag for key in query.object_keys[0].items] == [0x00401001]
+    only = item()
+    only.add_new(0x00091010, "LO", "X")
+    query = read(identifier("SERIES", **SERIES, RequestAttributesSequence=[only]))
+    assert query.unsupported
+    assert query.object_keys == (), "to ask for none of it is not to ask for all of it"
+
+
+def test_a_request_is_asked_for_below_the_study_only() -> None:
+    with pytest.raises(QueryModelError, match="is below the level"):
+        read(identifier(RequestAttributesSequence=[item(RequestedProcedureID="RP1")]))
+    assert read(identifier(RequestAttributesSequence=[item(RequestedProcedureID="")])).unsupported
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [item(RequestedProcedureID="A"), item(RequestedProcedureID="B")],
+        [item(RequestedProcedureCodeSequence=[CODE, CODE])],
+        [item(AcquisitionDateTime="20240231")],
+    ],
+)
+def test_a_sequence_has_one_item_and_its_values_are_of_their_vr(items: list[Dataset]) -> None:
+    data = identifier("SERIES", **SERIES, RequestAttributesSequence=items)
+    with pytest.raises(InvalidQueryError) as refused:
+        read(data)
+    assert refused.value.tag
+
+
+def test_any_key_of_an_image_is_asked_of_the_objects() -> None:
+    query = read(
+        identifier(
+            "IMAGE",
+            StudyInstanceUID="1.2.3",
+            SeriesInstanceUID="1.2.4",
+            ImageComments="A*",
+            AcquisitionMatrix=None,
+            AcquisitionDateTime="2024-",
+        )
+    )
+    assert [key.vr for key in query.object_keys] == ["DT", "US", "LT"]
+    assert not query.unsupported
+    with pytest.raises(InvalidQueryError, match=r"\(0008,002A\)"):
+        image = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.4"}
+        read(identifier("IMAGE", **image, AcquisitionDateTime="20240231"))
+
+
+# --- across levels
+
+
+def test_a_relational_query_needs_no_unique_keys_and_may_ask_below() -> None:
+    query = read(identifier("SERIES", PatientID="P1", SOPInstanceUID="1.2"), is_relational=True)
+    assert query.is_relational
+    assert [asked.key.keyword for asked in query.below] == ["SOPInstanceUID"]
+    assert query.unsupported, "what is below is not returned"
+    for data in (
+        identifier("SERIES", PatientID="P1"),
+        identifier("SERIES", StudyInstanceUID="1.2", SOPInstanceUID="1.2"),
+        identifier("STUDY", Rows=1),
+    ):
+        with pytest.raises(QueryModelError):
+            read(data)
+        assert read(data, is_relational=True).keys or data == identifier("STUDY", Rows=1)
+
+
+def test_a_universal_key_below_is_passed_over_in_any_query() -> None:
+    data = identifier("STUDY", Modality="", SeriesInstanceUID="", SOPInstanceUID="")
+    for is_relational in (False, True):
+        query = read(data, is_relational=is_relational)
+        assert (query.below, query.unsupported) == ((), True)
+
+
+def test_what_objects_know_is_asked_relationally_of_named_ones_only() -> None:
+    with pytest.raises(InvalidQueryError, match="below a UID"):
+        read(identifier("IMAGE", ImageComments="X"), is_relational=True)
+    assert read(identifier("IMAGE", ImageComments=""), is_relational=True).object_keys
+    named = identifier("IMAGE", ImageComments="X", StudyInstanceUID=["1.2", "1.3"])
+    assert read(named, is_relational=True).object_keys
+
+
 WHOLE = identifier(
     "IMAGE",
     StudyInstanceUID="1.2.3",
     SeriesInstanceUID="1.2.4",
     PatientName="DOE*",
     StudyDate="20240101-",
-    RequestAttributesSequence=[],
+    RequestAttributesSequence=[REQUEST],
     Rows=1,
 )
 
@@ -175,7 +308,7 @@ def test_a_damaged_identifier_is_a_query_or_a_refusal(
 
 def _read_or_refuse(data: bytes, syntax: str) -> None:
     try:
-        query = read(data, syntax)
+        query = read(data, syntax, is_relational=len(data) % 2 == 0)
     except InvalidQueryError as error:
         assert error.message.isascii()
         return
