@@ -6,6 +6,7 @@ Started by `Transcoder` with nothing but its end of a socket pair; see `tuipacs.
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import sys
 import time
@@ -58,6 +59,8 @@ def _answer(
     connection: socket.socket, request: TranscodeRequest, stored: int, made: int
 ) -> TranscodeAnswer:
     limit_processor_time(request.cpu_seconds)
+    most = min(request.most + _BUFFER, _LARGEST)  # what cannot be compressed grows a little
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, _LARGEST))
     wanted = Wanted(request.start, request.stored, request.target)
     try:
         with os.fdopen(os.dup(made), "wb", _BUFFER) as out, warnings.catch_warnings():
