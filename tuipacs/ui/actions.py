@@ -51,6 +51,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("global.go-incoming", "Go to incoming", "", "g i", P.VIEW_INCOMING),
     Action("global.go-jobs", "Go to jobs", "", "g j", P.VIEW_JOBS),
     Action("global.go-nodes", "Go to nodes", "", "g n", P.VIEW_NODES),
+    Action("global.go-routes", "Go to routing", "", "g o", P.VIEW_ROUTES),
     Action("global.go-users", "Go to users", "", "g u", P.MANAGE_USERS),
     Action("global.go-audit", "Go to the audit log", "", "g l", P.READ_AUDIT),
     Action("global.go-system", "Go to system", "", "g s", P.VIEW_SYSTEM),
@@ -71,6 +72,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("archive.filter", "Filter", "slash", "/", P.BROWSE, footer=4),
     Action("archive.mark", "Mark", "space", "space", P.BROWSE, "row", 5),
     Action("archive.send", "Send", "s", "s", P.SEND, "row", 6, "what is marked, or the row"),
+    Action("archive.why", "Why sent or not", "w", "w", P.BROWSE, "study"),
     Action("archive.yank", "Yank UID", "y", "y", P.BROWSE, "row", 7, "copy to the clipboard"),
     Action("archive.sort", "Sort", "S", "S", P.BROWSE, footer=8),
     Action("archive.flat", "Tree or flat", "grave_accent", "`", P.BROWSE, footer=9),
@@ -121,6 +123,16 @@ ACTIONS: tuple[Action, ...] = (
     # --- nodes
     Action("nodes.add", "Add", "a", "a", P.MANAGE_NODES, footer=1),
     Action("nodes.remove", "Remove", "d", "d", P.MANAGE_NODES, "row", 2),
+    # --- routing
+    Action("routes.add", "Add", "a", "a", P.MANAGE_ROUTES, footer=1),
+    Action("routes.edit", "Edit", "e", "e", P.MANAGE_ROUTES, "row", 2),
+    Action("routes.toggle", "On/off", "space", "space", P.MANAGE_ROUTES, "row", 3),
+    Action("routes.earlier", "Earlier", "K", "K", P.MANAGE_ROUTES, "row", 5, "rules go in order"),
+    Action("routes.later", "Later", "J", "J", P.MANAGE_ROUTES, "row", 6),
+    Action("routes.remove", "Remove", "d", "d", P.MANAGE_ROUTES, "row", 7),
+    Action("routes.explain", "Why sent or not", "x", "x", P.BROWSE, "study", 4),
+    Action("routes.open", "Open", "enter,l", "⏎", about="edit a rule, explain a study"),
+    Action("routes.other-pane", "Other list", "tab", "tab", footer=8),
     # --- users
     Action("users.add", "Add", "a", "a", P.MANAGE_USERS, footer=1),
     Action("users.role", "Role", "r", "r", P.MANAGE_USERS, "user", 2),

@@ -44,6 +44,7 @@ WORK_MODES: dict[str, tuple[str, Permission]] = {
     "incoming": ("IncomingScreen", Permission.VIEW_INCOMING),
     "jobs": ("JobsScreen", Permission.VIEW_JOBS),
     "nodes": ("NodesScreen", Permission.VIEW_NODES),
+    "routes": ("RoutesScreen", Permission.VIEW_ROUTES),
     "users": ("UsersScreen", Permission.MANAGE_USERS),
     "audit": ("AuditScreen", Permission.READ_AUDIT),
     "system": ("SystemScreen", Permission.VIEW_SYSTEM),

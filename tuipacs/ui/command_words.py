@@ -17,6 +17,7 @@ _WORDS = {
     "incoming": "global.go-incoming",
     "jobs": "global.go-jobs",
     "nodes": "global.go-nodes",
+    "routing": "global.go-routes",
     "users": "global.go-users",
     "audit": "global.go-audit",
     "system": "global.go-system",

@@ -38,6 +38,9 @@ class GlobalActions(App[int]):
     def action_go_nodes(self) -> None:
         self.go("nodes")
 
+    def action_go_routes(self) -> None:
+        self.go("routes")
+
     def action_go_users(self) -> None:
         self.go("users")
 

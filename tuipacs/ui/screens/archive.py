@@ -87,6 +87,8 @@ class ArchiveScreen(ArchiveView):
             return "" if more else "there is no row under the cursor"
         if need == "marks" and not self.table.marks:
             return "nothing is marked"
+        if need == "study" and self._study() is None:
+            return "open the patient: it is asked of a study"
         return ""
 
     def step_back(self) -> bool:
@@ -195,6 +197,18 @@ class ArchiveScreen(ArchiveView):
         outline = self.table.outline
         above = (outline.record(each) for each in outline.ancestors(key))
         return [record, *(each for each in above if each is not None)]
+
+    def _study(self) -> StudyRecord | None:
+        """The study under the cursor, or the one that the row belongs to."""
+        return next((each for each in self._lineage() if isinstance(each, StudyRecord)), None)
+
+    def action_why(self) -> None:
+        """Why the study was sent on, or not."""
+        from tuipacs.ui.dialogs.route_explain import ExplainDialog
+
+        study = self._study()
+        if study is not None:
+            self.app.push_screen(ExplainDialog(study.key))
 
     def _title(self) -> str:
         """Whose pictures these are."""
