@@ -38,17 +38,23 @@ from tuipacs.domain.route import RouteRule
 from tuipacs.errors import ForbiddenError, TuipacsError
 from tuipacs.index import audit
 from tuipacs.paths import ArchivePaths
+from tuipacs.schema import commit_messages as c
 from tuipacs.schema import job_messages as j
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
 from tuipacs.schema import remote_messages as r
 from tuipacs.schema import route_messages as rt
 from tuipacs.schema.operations import ALL
+from tuipacs.scp.c_move import MoveProvider
+from tuipacs.services.commitment_requests import CommitmentRequest, CommitmentRequests
+from tuipacs.services.commitments import CommitmentReport
 from tuipacs.services.guard import Service
 from tuipacs.services.ingest import Ingest
+from tuipacs.services.moving import MoveOrigin
 from tuipacs.services.query import FindRequest, Query
 from tuipacs.services.reception import Reception
 from tuipacs.services.retrievals import RetrievePayload
+from tuipacs.services.retrieve import RetrieveRequest
 from tuipacs.services.routing_judge import Judging
 from tuipacs.services.verification import Verification
 from tuipacs.services.wakeups import Wakeups
@@ -194,6 +200,9 @@ _JOB = JobRecord(
     refused=0,
     bytes_done=0,
 )
+_RETRIEVE = RetrieveRequest(
+    model=STUDY_ROOT, identifier=b"", transfer_syntax_uid="1.2.840.10008.1.2"
+)
 ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "audit.list": lambda: (m.AuditRequest(),),
     "audit.verify": lambda: (m.Empty(),),
@@ -214,6 +223,15 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "ingest.import_file": lambda: (io.BytesIO(part10_bytes(make_dataset())),),
     "ingest.receive": lambda: (received(make_dataset()).announced,),
     "ingest.store": lambda: (_nothing_received(),),
+    "commitmentrequests.take": lambda: (
+        CommitmentRequest(node=1, dataset=b"", transfer_syntax_uid="1.2.840.10008.1.2"),
+    ),
+    "commitments.begin": lambda: (_JOB,),
+    "commitments.of_study": lambda: (c.StudyCommitmentsRequest(study=1),),
+    "commitments.report": lambda: (
+        CommitmentReport(node=1, dataset=b"", transfer_syntax_uid="1.2.840.10008.1.2"),
+    ),
+    "commitments.submit": lambda: (c.CommitRequest(uids=("1.2.3",), node=1),),
     "jobs.cancel": lambda: (m.JobRequest(key=1),),
     "jobs.items": lambda: (j.JobItemsRequest(key=1),),
     "jobs.list": lambda: (j.JobsRequest(),),
@@ -277,6 +295,8 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "retrievals.submit": lambda: (
         r.RetrieveRequest(node=99, targets=(r.RetrieveTarget(study_instance_uid="1.2.3"),)),
     ),
+    "retrieve.get": lambda: (_RETRIEVE,),
+    "retrieve.move": lambda: (_RETRIEVE, "NOBODY", MoveOrigin(ae_title="A", message_id=1)),
     "routes.add": lambda: (rt.RouteAddRequest(rule=RouteRule(name="", nodes=())),),
     "routes.edit": lambda: (
         rt.RouteEditRequest(key=1, revision=1, rule=RouteRule(name="", nodes=())),
@@ -334,6 +354,10 @@ def _instance(archive: Archive, service: str) -> Any:
     index, clock = archive._index, lambda: 0.0
     inner: dict[str, Callable[[], Service]] = {
         "ingest": lambda: archive._ingest,
+        "commitmentrequests": lambda: CommitmentRequests(index, clock),
+        "retrieve": lambda: next(
+            one._retrieve for one in archive.providers if isinstance(one, MoveProvider)
+        ),
         "query": lambda: Query(index, clock, archive.services.objects._store),
         "verification": lambda: Verification(index, clock),
         "judging": lambda: Judging(index, clock, Wakeups(), quiet_seconds=60),
