@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
+from contextlib import suppress
 from typing import BinaryIO
 
 from tuipacs.dimse.faults import SourceFailedError
@@ -102,9 +103,9 @@ class ReadAhead:
     was sent, 900 so (two cores, one of them the peer's).
     """
 
-    def __init__(self, store: BlobStore) -> None:
+    def __init__(self, store: BlobStore, helper: Executor) -> None:
         self._store = store
-        self._helper = ThreadPoolExecutor(1, "read-ahead")  # its thread starts with the first task
+        self._helper = helper
         self._ahead: tuple[int, Future[BinaryIO]] | None = None
 
     def open(self, there: Outgoing, following: Outgoing | None) -> BinaryIO:
@@ -113,13 +114,10 @@ class ReadAhead:
         is_read = ahead is not None and ahead[0] == there.key
         file = ahead[1].result() if ahead and is_read else open_verified(self._store, there)
         if following is not None and _is_worth_it(there, following):
-            self._ahead = following.key, self._helper.submit(open_verified, self._store, following)
+            with suppress(RuntimeError):  # shut down: the archive is being closed
+                task = self._helper.submit(open_verified, self._store, following)
+                self._ahead = following.key, task
         return file
-
-    def close(self) -> None:
-        """Forget what was read and not asked for."""
-        self._ahead = None
-        self._helper.shutdown(wait=False, cancel_futures=True)
 
 
 def _is_worth_it(there: Outgoing, following: Outgoing) -> bool:

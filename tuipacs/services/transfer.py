@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, zip_longest
@@ -30,6 +31,7 @@ from tuipacs.services.outgoing_files import ReadAhead, verify
 from tuipacs.storage.blob import BlobStore
 
 _BATCH = 500
+_READERS = 4  # threads, for all that is sent at once
 _NOT_IT = "what the decoder made of it is not the same object"
 _FIRST_LOOK, _LONGEST_LOOK = 1 << 16, 1 << 28  # bytes, to find what an object is
 _GONE = "it is not in the archive any more"
@@ -65,6 +67,7 @@ class Transfer:
         self._transcoders = transcoders
         self._folder = folder
         self._reserve = reserve
+        self._readers = ThreadPoolExecutor(_READERS, "read-ahead")  # threads start when needed
 
     def plan(self, keys: Sequence[int], preferred: Sequence[str] = ()) -> TransferPlan:
         """What to propose for these objects (see `proposals`), and how much they are."""
@@ -76,19 +79,20 @@ class Transfer:
     def objects(self, keys: Iterable[int]) -> Iterator[SourceObject]:
         """One for each key, in this order; where an object is gone, one with a ``fault``."""
         left = iter(keys)
-        with closing(ReadAhead(self._store)) as ahead:
-            while batch := list(islice(left, _BATCH)):
-                with self._index.read() as reader:
-                    found = outgoing.outgoing(reader, batch)
-                for key, following in zip_longest(batch, batch[1:]):
-                    if (there := found.get(key)) is None:
-                        yield _gone(key)
-                    else:
-                        opener = partial(ahead.open, there, found.get(following))
-                        yield self._source(there, opener)
+        ahead = ReadAhead(self._store, self._readers)
+        while batch := list(islice(left, _BATCH)):
+            with self._index.read() as reader:
+                found = outgoing.outgoing(reader, batch)
+            for key, following in zip_longest(batch, batch[1:]):
+                if (there := found.get(key)) is None:
+                    yield _gone(key)
+                else:
+                    opener = partial(ahead.open, there, found.get(following))
+                    yield self._source(there, opener)
 
     def close(self) -> None:
-        """End the processes that transcode."""
+        """End the processes that transcode, and the threads that read ahead."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
         self._transcoders.close()
 
     def _source(self, there: Outgoing, opener: Callable[[], BinaryIO]) -> SourceObject:
