@@ -24,6 +24,7 @@ from tuipacs.domain.permissions import MATRIX, NodeService, Permission, Role
 from tuipacs.domain.remote import RemoteQuery
 from tuipacs.domain.route import RouteRule
 from tuipacs.domain.user import ClientKind
+from tuipacs.schema import commit_messages as c
 from tuipacs.schema import job_messages as j
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
@@ -87,6 +88,8 @@ CELLS: dict[str, Permission] = {
     "jobs.pause_lane": P.CONTROL_JOBS,
     "jobs.resume_lane": P.CONTROL_JOBS,
     "send.submit": P.SEND,
+    "commitments.submit": P.COMMIT,
+    "commitments.of_study": P.BROWSE,
     "routes.list": P.VIEW_ROUTES,
     "routes.add": P.MANAGE_ROUTES,
     "routes.edit": P.MANAGE_ROUTES,
@@ -156,6 +159,8 @@ SAMPLES: dict[type[Struct], Struct] = {
     rt.RoutePreviewRequest: rt.RoutePreviewRequest(rule=RouteRule(name="", nodes=())),
     rt.RouteStudyRequest: rt.RouteStudyRequest(key=999_999),
     j.JobsRequest: j.JobsRequest(),
+    c.CommitRequest: c.CommitRequest(uids=("1.2.3",), node=999_999),
+    c.StudyCommitmentsRequest: c.StudyCommitmentsRequest(study=1),
     j.JobItemsRequest: j.JobItemsRequest(key=999_999),
     j.JobPriorityRequest: j.JobPriorityRequest(key=999_999, priority=JobPriority.LOW),
     j.LaneRequest: j.LaneRequest(node=999_999),

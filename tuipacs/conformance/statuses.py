@@ -51,6 +51,10 @@ MOVE: tuple[Row, ...] = (
 GET = _RETRIEVE
 N_ACTION: tuple[Row, ...] = (
     ("0x0000", "Success", "the request is durable; the report follows"),
+    ("0x0112", "no such SOP instance", "not the well-known SOP instance"),
+    ("0x0115", "invalid argument value", "the list cannot be read, or its UID stands for another"),
+    ("0x0123", "no such action", "the Action Type ID is not 1"),
+    ("0x0213", "resource limitation", "the list is too long, or too much of it waits already"),
     _NOT_AUTHORIZED,
     _BUG,
 )
@@ -62,6 +66,10 @@ COMMIT_FAILURES: tuple[Row, ...] = (
 )
 N_EVENT_REPORT: tuple[Row, ...] = (
     ("0x0000", "Success", "the report was taken"),
+    ("0x0112", "no such SOP instance", "not the well-known SOP instance"),
+    ("0x0113", "no such event type", "the Event Type ID is neither 1 nor 2"),
+    ("0x0115", "invalid argument value", "it cannot be read, or nothing was asked under its UID"),
+    ("0x0213", "resource limitation", "the list is too long, or the index cannot be written"),
     _NOT_AUTHORIZED,
     _BUG,
 )

@@ -29,6 +29,7 @@ from tuipacs.services.commitment_check import CommitmentCheck
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 4  # nodes
+_TRIES_TO_READ = 5  # attempts after which bytes that cannot be read now are a failure
 _LOOK_EVERY = 60.0  # seconds; the clock on the wall may be set
 _AGAIN = 10.0  # seconds until an index that cannot be written is tried again
 _SWEEP_EVERY = 86400.0
@@ -211,7 +212,8 @@ class CommitmentReporter:
         with self._index.read() as reader:
             items = commitments.items(reader, found.key)
         if found.state == TakenState.UNVERIFIED:
-            outcomes = list(self._check.outcomes(items, self._check_stop))
+            at_last = found.attempts >= _TRIES_TO_READ
+            outcomes = list(self._check.outcomes(items, self._check_stop, at_last=at_last))
             with self._index.write() as tx:
                 commitments.verified(tx, found.key, outcomes)
             with self._index.read() as reader:

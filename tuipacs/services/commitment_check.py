@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from tuipacs.domain.commitment import COMMITTED, FailureReason
-from tuipacs.errors import NotFoundError, StorageFailedError
+from tuipacs.errors import NotFoundError, StorageFailedError, UnavailableError
 from tuipacs.index import commitments
 from tuipacs.index.commitments import Item, Version
 from tuipacs.index.database import Index
@@ -30,19 +30,25 @@ class CommitmentCheck:
         self._store = store
 
     def outcomes(
-        self, items: Sequence[Item], check: Callable[[], None]
+        self, items: Sequence[Item], check: Callable[[], None], *, at_last: bool
     ) -> Iterator[tuple[int, int]]:
         """(position, COMMITTED or the Failure Reason) of each object.
 
         ``check`` is called between two blocks of bytes, and may raise. Raises `UnavailableError`
-        where the disk may well give an answer in a moment.
+        where the disk may well give an answer in a moment; with ``at_last`` that is a reason, too.
         """
         for at in range(0, len(items), _BATCH):
             batch = items[at : at + _BATCH]
             with self._index.read() as reader:
                 found = commitments.versions(reader, [item.sop_instance_uid for item in batch])
             for item in batch:
-                yield item.position, self._outcome(item, found, check)
+                try:
+                    outcome = self._outcome(item, found, check)
+                except UnavailableError:
+                    if not at_last:
+                        raise
+                    outcome = FailureReason.RESOURCE_LIMITATION
+                yield item.position, outcome
 
     def _outcome(
         self, item: Item, found: dict[str, list[Version]], check: Callable[[], None]
