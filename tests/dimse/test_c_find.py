@@ -100,12 +100,14 @@ class Asker:
         self.folder = folder
         self.said = ""
 
-    def __call__(self, *keys: str, title: str = "ASKING", options: str = "") -> list[Dataset]:
+    def __call__(
+        self, *keys: str, title: str = "ASKING", options: str = "", model: str = "-S"
+    ) -> list[Dataset]:
         for old in self.folder.glob("rsp*.dcm"):
             old.unlink()
         words = [part for key in keys for part in ("-k", key)]
         done = subprocess.run(
-            [*self.command(title), "-v", *options.split(), *words],
+            [*self.command(title, model), "-v", *options.split(), *words],
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -115,10 +117,10 @@ class Asker:
         self.said = done.stderr + done.stdout
         return [dcmread(path) for path in sorted(self.folder.glob("rsp*.dcm"))]
 
-    def command(self, title: str = "ASKING") -> list[str]:
-        """Up to the options: Study Root, answers into files."""
+    def command(self, title: str = "ASKING", model: str = "-S") -> list[str]:
+        """Up to the options: the model (Study Root), answers into files."""
         called = ("-aec", "TUIPACS", "127.0.0.1", str(self.archive.port))
-        return ["findscu", "-S", "-X", "-aet", title, *called]
+        return ["findscu", model, "-X", "-aet", title, *called]
 
     def studies(self, *keys: str, options: str = "") -> list[str]:
         """The last number of the Study Instance UIDs found; Success is asked for."""
@@ -223,6 +225,20 @@ def test_series_and_images_below_their_uids(ask: Asker) -> None:
     wanted = ("0020,000e=1.2.0.2", "0008,0018=1.2.0.2.1", "0028,0010=512", "0028,0008")
     (report,) = ask(*image, *wanted)
     assert (report.NumberOfFrames, report.Rows) == (3, 512)
+
+
+@pytest.mark.parametrize("model", ["-P", "-O"])
+def test_findscu_asks_for_patients_and_then_for_their_studies(ask: Asker, model: str) -> None:
+    patient = ("0008,0052=PATIENT", "0010,0020", "0020,1200", "0020,1204")
+    (doe,) = ask(*patient, "0010,0010=doe^john", model=model)
+    assert (doe.PatientID, doe.NumberOfPatientRelatedStudies) == ("P1", 1)
+    assert doe.NumberOfPatientRelatedInstances == 3
+    assert len(ask(*patient, "0010,0010", model=model)) == 5
+    assert "Success" in ask.said
+    (study,) = ask("0008,0052=STUDY", "0010,0020=P1", "0020,000d", model=model)
+    assert study.StudyInstanceUID == "1.2.0"
+    assert ask("0008,0052=STUDY", "0020,000d", model=model) == []
+    assert re.search("DataSetDoesNotMatch|does not match", ask.said)
 
 
 @pytest.mark.parametrize("options", ["-xi", "-xe", "-xb"])

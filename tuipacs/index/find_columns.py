@@ -61,7 +61,7 @@ def down_to(level: Level, deepest: Level) -> str:
     if deepest in (Level.SERIES, Level.INSTANCE) and level in (Level.PATIENT, Level.STUDY):
         joins += " CROSS JOIN series r ON r.study = s.id"
     if deepest is Level.INSTANCE:
-        joins += " CROSS JOIN instance i ON i.series = r.id"
+        joins += f" CROSS JOIN instance i ON i.series = r.id AND {FIRST_VERSION}"
     return joins
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -148,6 +149,20 @@ def test_each_is_answered_once_however_many_objects_below_fit(index: Index) -> N
     with index.read() as reader:
         asked = query(Level.PATIENT, PatientID="", Modality="CT", InstanceNumber="0")
         assert sorted(found(reader, asked)) == [(f"P{n}",) for n in range(8)]
+
+
+def test_a_later_version_of_an_object_finds_nothing_above_it(tmp_path: Path) -> None:
+    """Nor is it answered itself: the first one stands for the SOP instance."""
+    index = Index(tmp_path / "index.sqlite")
+    migrate(index)
+    uids = {"study_instance_uid": "9", "series_instance_uid": "9.1", "sop_instance_uid": "9.1.1"}
+    put(index, (entry(**uids, instance_number=str(n)) for n in (1, 2)))
+    with index.read() as reader:
+        for level in ORDER:
+            for number, count in {"1": 1, "2": 0}.items():
+                asked = query(level, **{UNIQUE[level]: "", "InstanceNumber": number})
+                assert len(found(reader, asked)) == count, (level, number)
+    index.close()
 
 
 def test_answers_come_study_by_study_and_by_number(index: Index) -> None:
