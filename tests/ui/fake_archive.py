@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import inspect
 import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tests.ui.fake_jobs import FakeJobs, running_job
+from tests.ui.fake_nodes import FakeNodes
 from tuipacs.client.wire import cleaned
 from tuipacs.domain.audit import AuditOutcome, AuditRecord
 from tuipacs.domain.content import Document, DocumentKind, ElementLine, ElementList
@@ -22,9 +24,8 @@ from tuipacs.domain.node import (
     AssociationRecord,
     AssociationState,
     ContextOutcome,
-    NodeRecord,
 )
-from tuipacs.domain.permissions import MATRIX, NodeService, Role
+from tuipacs.domain.permissions import MATRIX, Role
 from tuipacs.domain.query import Field, SortKey, Term, fold, parse_filter
 from tuipacs.domain.records import (
     Flag,
@@ -37,7 +38,6 @@ from tuipacs.domain.system import Health, ModalityUse, SystemStatus, TlsHealth, 
 from tuipacs.domain.user import ClientKind, Identity, Session, SessionRecord, UserRecord
 from tuipacs.errors import (
     AuthenticationError,
-    ConflictError,
     DaemonUnreachableError,
     DecodeError,
     ForbiddenError,
@@ -47,7 +47,6 @@ from tuipacs.errors import (
     TuipacsError,
 )
 from tuipacs.schema import messages as m
-from tuipacs.schema import node_messages as n
 from tuipacs.schema import operations as op
 
 NOW = 1795800000.0  # 2026-11-27, a fixed moment
@@ -195,7 +194,7 @@ def phantom(number: int, size: int = 64) -> bytes:
     return bytes(out)
 
 
-class FakeArchive(FakeJobs):
+class FakeArchive(FakeJobs, FakeNodes):
     """The daemon as the UI sees it. One for several connections."""
 
     def __init__(self, patients: int = 300, *, role: Role = Role.TECHNOLOGIST) -> None:
@@ -215,16 +214,7 @@ class FakeArchive(FakeJobs):
         self.failures: dict[str, TuipacsError] = {}
         self.gate: asyncio.Event | None = None  # while set and not open, nothing is answered
         self.start_jobs()
-        self.nodes: list[NodeRecord] = [
-            NodeRecord(
-                key=1,
-                ae_title="CT_ROOM1",
-                address="10.0.4.17",
-                services=(NodeService.ECHO, NodeService.STORE),
-                description="CT in room 1",
-                created_at=NOW - 86400,
-            )
-        ]
+        self.start_nodes()
         self.associations: list[AssociationRecord] = []
         self.users = [
             UserRecord(
@@ -297,7 +287,8 @@ class FakeArchive(FakeJobs):
             ):
                 raise SessionLockedError("the session is locked")
         method: Callable[[Any], Any] = getattr(self, "do_" + operation.replace(".", "_"))
-        return method(request)
+        result = method(request)
+        return await result if inspect.isawaitable(result) else result
 
     def health(self) -> Health:
         return Health(
@@ -568,31 +559,6 @@ class FakeArchive(FakeJobs):
 
     def do_incoming_list(self, _: m.Empty) -> m.Incoming:
         return m.Incoming(associations=tuple(self.associations), version=self.incoming_version)
-
-    def do_nodes_list(self, _: m.Empty) -> n.NodeList:
-        return n.NodeList(nodes=tuple(self.nodes))
-
-    def do_nodes_add(self, request: n.NodeAddRequest) -> NodeRecord:
-        who = (request.ae_title, request.address)
-        if any((node.ae_title, node.address) == who for node in self.nodes):
-            raise ConflictError(f"{request.ae_title} is known from {request.address} already")
-        node = NodeRecord(
-            key=len(self.nodes) + 1,
-            ae_title=request.ae_title,
-            address=request.address,
-            services=request.services,
-            description=request.description,
-            created_at=NOW,
-            certificate_sha256=request.certificate_sha256,
-            require_tls=request.require_tls,
-            require_identity=request.require_identity,
-        )
-        self.nodes.append(node)
-        return node
-
-    def do_nodes_remove(self, request: n.NodeRemoveRequest) -> m.Empty:
-        self.nodes = [node for node in self.nodes if node.key != request.key]
-        return m.Empty()
 
     def do_imports_submit(self, request: m.ImportRequest) -> JobRecord:
         job = running_job(len(self.jobs) + 1, title=f"import {request.paths[0]}")

@@ -7,25 +7,23 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Input
 
 from tests.ui.driving import FakeLauncher, at_work, program, screen_text, type_ahead, until
 from tests.ui.fake_archive import NOW, FakeArchive, association, running_job
 from tuipacs.domain.node import AssociationRecord, AssociationState, ContextOutcome
-from tuipacs.domain.permissions import NodeService, Role
+from tuipacs.domain.permissions import Role
 from tuipacs.domain.system import ModalityUse, TlsHealth
 from tuipacs.errors import ConflictError
 from tuipacs.schema.messages import Empty, ImportRequest
 from tuipacs.ui.dialogs.confirm import Confirm
 from tuipacs.ui.dialogs.import_paths import ImportDialog
-from tuipacs.ui.dialogs.node import NodeDialog
 from tuipacs.ui.dialogs.quit import QuitDialog
 from tuipacs.ui.dialogs.user import AddUserDialog
 from tuipacs.ui.rates import Rates
 from tuipacs.ui.screens.audit import AuditScreen
 from tuipacs.ui.screens.incoming import IncomingScreen
 from tuipacs.ui.screens.system import sparkline, storage_bars
-from tuipacs.ui.widgets.choices import Tick
 from tuipacs.ui.widgets.job_cells import progress_bar, short_title
 
 
@@ -63,88 +61,6 @@ async def test_arrivals_glow_for_a_moment() -> None:
         await until(pilot, lambda: screen.studies.glows(0))
 
 
-async def test_an_unknown_caller_becomes_a_node_with_one_key() -> None:
-    archive = FakeArchive(5, role=Role.ADMIN)
-    archive.associations = [
-        association(
-            2,
-            AssociationState.REJECTED,
-            calling_ae_title="US_NEW",
-            address="10.0.7.88",
-            known_node=False,
-            is_tls=True,
-            certificate_sha256="ab" * 32,
-        )
-    ]
-    async with at_work(archive) as (app, pilot):
-        await pilot.press("g", "i")
-        await until(pilot, lambda: "US_NEW" in screen_text(app))
-        await pilot.press("a")
-        await until(pilot, lambda: isinstance(app.screen, NodeDialog) and app.screen.focused)
-        app.screen.query_one("#ok", Button).press()
-        await until(pilot, lambda: len(archive.nodes) == 2)
-        node = archive.nodes[-1]
-        assert (node.ae_title, node.address) == ("US_NEW", "10.0.7.88")
-        assert node.services == (NodeService.ECHO, NodeService.STORE)
-        assert node.certificate_sha256 == "ab" * 32  # who called is who is let in
-
-
-async def test_a_node_dialog_refuses_what_is_no_address() -> None:
-    archive = FakeArchive(5, role=Role.ADMIN)
-    async with at_work(archive) as (app, pilot):
-        await pilot.press("g", "n")
-        await until(pilot, lambda: "CT in room 1" in screen_text(app))
-        await pilot.press("a")
-        await until(pilot, lambda: isinstance(app.screen, NodeDialog) and app.screen.focused)
-        type_ahead(app, "MR_1", "tab", "10.0.0.300", *["tab"] * (6 + len(NodeService)), "enter")
-        await until(pilot, lambda: "The address is like 10.0.4.17" in screen_text(app))
-        assert len(archive.nodes) == 1
-
-
-async def test_a_node_can_be_bound_to_a_certificate_and_shows_it() -> None:
-    archive = FakeArchive(5, role=Role.ADMIN)
-    async with at_work(archive, size=(100, 30)) as (app, pilot):
-        await pilot.press("g", "n")
-        await until(pilot, lambda: "CT in room 1" in screen_text(app))
-        await pilot.press("a")
-        await until(pilot, lambda: isinstance(app.screen, NodeDialog) and app.screen.focused)
-        dialog = app.screen
-        dialog.query_one("#ae-title", Input).value = "MR_1"
-        dialog.query_one("#certificate", Input).value = "AB:CD"
-        dialog.query_one("#user", Tick).value = True
-        dialog.query_one("#ok", Button).press()
-        await until(pilot, lambda: "64 hexadecimal digits" in screen_text(app))
-        dialog.query_one("#certificate", Input).value = ":".join(["AB"] * 32)
-        dialog.query_one("#ok", Button).press()
-        await until(pilot, lambda: "ababababab" in screen_text(app))
-        node = archive.nodes[-1]
-        assert (node.certificate_sha256, node.require_tls) == ("ab" * 32, False)
-        assert node.require_identity
-
-
-async def test_what_proves_a_node_is_told_at_80_columns() -> None:
-    archive = FakeArchive(5, role=Role.ADMIN)
-    (node,) = archive.nodes
-    changes: list[dict[str, object]] = [
-        {"certificate_sha256": "ab" * 32, "require_identity": True},
-        {"require_tls": True},
-        {"require_identity": True},
-    ]
-    archive.nodes += [
-        msgspec.structs.replace(node, key=key, ae_title=f"N{key}", **more)
-        for key, more in enumerate(changes, start=2)
-    ]
-    async with at_work(archive, size=(80, 24)) as (app, pilot):
-        await pilot.press("g", "n")
-        await until(pilot, lambda: "N4" in screen_text(app))
-        lines = [words(line.strip("│")) for line in screen_text(app).splitlines()]
-        shown = {line.split()[0]: line for line in lines if line}
-        assert "Proof" in shown["AE"]
-        assert "cert. + user" in shown["N2"]
-        assert "TLS" in shown["N3"]
-        assert "TLS + user" in shown["N4"]
-
-
 async def test_both_ports_stand_in_the_first_line() -> None:
     archive = FakeArchive(5)
     archive.tls = TlsHealth(port=2762, subject="a", sha256="ab" * 32, expires_at=NOW + 10**8)
@@ -153,43 +69,6 @@ async def test_both_ports_stand_in_the_first_line() -> None:
         await pilot.press("q")
         quit_words = "ARCH1 receives on ports 11112 and 2762 (TLS)"
         await until(pilot, lambda: quit_words in words(screen_text(app).replace("│", "")))
-
-
-async def test_a_refused_node_keeps_what_was_typed_and_says_what_to_do() -> None:
-    """A known node that shows a new certificate: its form comes filled in from the incoming."""
-    archive = FakeArchive(5, role=Role.ADMIN)
-    archive.associations = [
-        association(
-            2,
-            AssociationState.REJECTED,
-            calling_ae_title="CT_ROOM1",
-            address="10.0.4.17",
-            known_node=False,
-            is_tls=True,
-            certificate_sha256="cd" * 32,
-        )
-    ]
-    async with at_work(archive, size=(80, 24)) as (app, pilot):
-        await pilot.press("g", "i")
-        await until(pilot, lambda: "rejected" in screen_text(app))
-        await pilot.press("a")
-        await until(pilot, lambda: isinstance(app.screen, NodeDialog) and app.screen.focused)
-        dialog = app.screen
-        dialog.query_one("#description", Input).value = "the new tube"
-        dialog.query_one("#ok", Button).press()
-        told = "CT_ROOM1 is known from 10.0.4.17 already. To change a node remove it first"
-        error = dialog.query_one("#error", Static)
-        await until(pilot, lambda: str(error.content).startswith(told))
-        await until(pilot, lambda: "(esc, g n, d), then add it." in screen_text(app))
-        assert "Cancel" in screen_text(app)
-        assert app.screen is dialog
-        assert dialog.query_one("#description", Input).value == "the new tube"
-        archive.nodes.clear()
-        await until(pilot, lambda: not dialog.query_one("#ok").has_class("-active"))
-        dialog.query_one("#ok", Button).press()
-        await until(pilot, lambda: app.screen is not dialog)
-        assert archive.nodes[0].description == "the new tube"
-        await until(pilot, lambda: "CT_ROOM1 is a known node now" in words(screen_text(app)))
 
 
 async def test_what_a_dialog_asks_for_is_asked_once_however_often_enter_is_pressed() -> None:
@@ -207,21 +86,6 @@ async def test_what_a_dialog_asks_for_is_asked_once_however_often_enter_is_press
         archive.gate.set()
         await until(pilot, lambda: not isinstance(app.screen, AddUserDialog))
         assert archive.asked["users.add"] == 1
-
-
-async def test_removing_a_node_asks_first_and_starts_on_cancel() -> None:
-    archive = FakeArchive(5, role=Role.ADMIN)
-    async with at_work(archive) as (app, pilot):
-        await pilot.press("g", "n")
-        await until(pilot, lambda: "CT in room 1" in screen_text(app))
-        for answer in ("cancel", "ok"):
-            await pilot.press("d")
-            await until(pilot, lambda: isinstance(app.screen, Confirm) and app.screen.focused)
-            assert app.screen.focused is app.screen.query_one("#cancel")
-            assert "CT_ROOM1" in screen_text(app)
-            app.screen.query_one(f"#{answer}", Button).press()
-            await until(pilot, lambda: not isinstance(app.screen, Confirm))
-        await until(pilot, lambda: not archive.nodes)
 
 
 async def test_import_takes_an_absolute_path_and_submits_a_job() -> None:

@@ -87,7 +87,7 @@ def facts(node: NodeRecord) -> tuple[tuple[str, str], ...]:
         ("PDU", f"{call.max_pdu} bytes"),
         (
             "timeouts",
-            f"connection {call.connect_timeout:g} s, association {call.acse_timeout:g} s,"
+            f"connection {call.connect_timeout:g}, association {call.acse_timeout:g},"
             f" answer {call.dimse_timeout:g} s",
         ),
         ("rate", f"{call.kib_per_second} KiB/s" if call.kib_per_second else ""),

@@ -1,56 +1,61 @@
-"""A new known node: its AE title, where it may come from, and what it may do."""
+"""A known node, new or changed: who it is, what it may, what it is asked for, and how much."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
+from functools import partial
 
+from textual.binding import Binding
+from textual.containers import Container
 from textual.widget import Widget
-from textual.widgets import Button, Input
+from textual.widgets import Button
 
+from tuipacs.domain.ae_title import check_ae_title
+from tuipacs.domain.character_sets import check_character_set
 from tuipacs.domain.fingerprint import check_fingerprint
-from tuipacs.domain.node import NodeRecord
+from tuipacs.domain.network import check_node_address
+from tuipacs.domain.node import CallService, NodeCall, NodeRecord
+from tuipacs.domain.node_rules import check_host, check_limit, check_max_results, check_window
 from tuipacs.domain.permissions import NodeService
-from tuipacs.errors import ConflictError, TuipacsError, UsageError
+from tuipacs.domain.transfer_syntaxes import check_preferred
+from tuipacs.errors import ConflictError, TuipacsError
 from tuipacs.schema import operations as op
-from tuipacs.schema.node_messages import NodeAddRequest
-from tuipacs.ui.dialogs.dialog import Dialog, label
-from tuipacs.ui.screens.first_run import check_ae_title
-from tuipacs.ui.widgets.choices import Tick
+from tuipacs.schema.node_messages import NodeAddRequest, NodeEditRequest
+from tuipacs.ui.dialogs.dialog import Dialog
+from tuipacs.ui.dialogs.node_pages import ASK, MAY, PAGES, Answers, FieldError, PageBar, pages
 from tuipacs.ui.widgets.push_button import PushButton
-
-_MAY = {
-    NodeService.ECHO: "test the connection (C-ECHO)",
-    NodeService.STORE: "send (C-STORE)",
-    NodeService.QUERY: "search in this archive (C-FIND)",
-}
-
-
-def check_address(value: str) -> str:
-    """Why ``value`` is neither an address nor a network; empty when it is one, or empty."""
-    if not value:
-        return ""
-    try:
-        ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        return "The address is like 10.0.4.17 or 10.0.4.0/24; empty allows any."
-    return ""
-
-
-def check_certificate(value: str) -> str:
-    """Why ``value`` is no SHA-256; empty when it is one, or empty."""
-    try:
-        check_fingerprint(value)
-    except UsageError:
-        return "The SHA-256 has 64 hexadecimal digits: tuipacs tls show FILE prints it."
-    return ""
 
 
 class NodeDialog(Dialog[NodeRecord]):
-    """Adds a node and answers with it; what was typed stays while the archive refuses it."""
+    """Adds or changes a node and answers with it; what was typed stays while it is refused.
 
-    heading = "Add a node"
+    Four pages on a small terminal, all at once on a large one.
+    """
+
     AUTO_FOCUS = "#ae-title"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (36, "-high")]
+    BINDINGS = [
+        Binding("pagedown", "turn(1)", show=False, priority=True),
+        Binding("pageup", "turn(-1)", show=False, priority=True),
+        Binding("ctrl+s", "save", show=False, priority=True),
+        Binding("left", "turn_or_focus(-1)", show=False),
+        Binding("right", "turn_or_focus(1)", show=False),
+    ]
+
+    DEFAULT_CSS = """
+    NodeDialog > .dialog--card { width: 74; }
+    NodeDialog #pages { height: auto; min-height: 10; }
+    NodeDialog .page { display: none; }
+    NodeDialog .page.-current { display: block; }
+    NodeDialog.-wide.-high {
+        & > .dialog--card { width: 130; }
+        & PageBar { display: none; }
+        & #pages { layout: grid; grid-size: 2 2; grid-gutter: 1 4; grid-rows: auto; }
+        & .page { display: block; }
+        & .page--title { display: block; margin-bottom: 1; }
+    }
+    """
 
     def __init__(
         self,
@@ -59,58 +64,138 @@ class NodeDialog(Dialog[NodeRecord]):
         address: str = "",
         services: tuple[NodeService, ...] = (NodeService.ECHO, NodeService.STORE),
         certificate: str = "",
+        node: NodeRecord | None = None,
     ) -> None:
         super().__init__()
-        self._certificate = certificate
-        self._ae_title, self._address, self._services = ae_title, address, services
-
-    def compose_form(self) -> Iterable[Widget]:
-        yield label("AE title it calls with")
-        yield Input(self._ae_title, id="ae-title", max_length=16)
-        yield label("Address it comes from (empty: any)")
-        yield Input(self._address, id="address", max_length=64)
-        yield label("Description")
-        yield Input(id="description", max_length=200)
-        yield label("It may")
-        for service, words in _MAY.items():
-            yield Tick(words, service in self._services, id=f"may-{service.value}")
-        yield label("SHA-256 of its certificate (empty: none of its own)")
-        yield Input(self._certificate, id="certificate", max_length=200)
-        yield Tick("only over TLS", False, id="tls")
-        yield Tick("only with a user of this archive (user identity)", False, id="user")
-
-    def buttons(self) -> Iterable[Button]:
-        yield PushButton("Cancel", id="cancel")
-        yield PushButton("Add", id="ok")
-
-    def chosen(self, button: str) -> None:
-        ae_title = self.query_one("#ae-title", Input).value.strip(" ")
-        address = self.query_one("#address", Input).value.strip()
-        certificate = self.query_one("#certificate", Input).value.strip()
-        services = tuple(s for s in _MAY if self.query_one(f"#may-{s.value}", Tick).value)
-        reason = check_ae_title(ae_title) or check_address(address)
-        if not reason and not services:
-            reason = "Which service may it use?"
-        reason = reason or check_certificate(certificate)
-        if reason:
-            self.complain(reason)
-            return
-        request = NodeAddRequest(
+        self.heading = "Change a node" if node else "Add a node"
+        self._before = node
+        self._start = node or NodeRecord(
+            key=0,
             ae_title=ae_title,
             address=address,
             services=services,
-            description=self.query_one("#description", Input).value.strip(),
-            certificate_sha256=check_fingerprint(certificate),
-            require_tls=self.query_one("#tls", Tick).value,
-            require_identity=self.query_one("#user", Tick).value,
+            description="",
+            created_at=0.0,
+            certificate_sha256=certificate,
         )
-        self.ask(op.NODE_ADD, request, self._added)
+        self._page = 0
 
-    def _added(self, node: NodeRecord) -> None:
-        self.notify(f"{node.ae_title} is a known node now", markup=False)
+    def compose_form(self) -> Iterable[Widget]:
+        yield PageBar(markup=False)
+        yield Container(*pages(self._start), id="pages")
+
+    def buttons(self) -> Iterable[Button]:
+        yield PushButton("Cancel", id="cancel")
+        yield PushButton("Save" if self._before else "Add", id="ok")
+
+    def on_mount(self) -> None:
+        """Begin with the first page."""
+        self._show(0)
+
+    def _show(self, number: int) -> None:
+        self._page = number
+        self.query_one(PageBar).show(number)
+        for index in range(len(PAGES)):
+            self.query_one(f"#page-{index}").set_class(index == number, "-current")
+
+    def action_save(self) -> None:
+        """From whichever field, behind the letters that were typed into it before."""
+        widget = self.focused or self
+        widget.call_later(self.chosen, "ok")
+
+    def action_turn(self, by: int) -> None:
+        """Another page, and its first field."""
+        on_bar = isinstance(self.focused, PageBar)
+        self._show((self._page + by) % len(PAGES))
+        if not on_bar:
+            fields = self.query(f"#page-{self._page} Input, #page-{self._page} Tick")
+            self.set_focus(next(iter(fields), None))
+
+    def action_turn_or_focus(self, by: int) -> None:
+        """On the bar the arrows turn pages; elsewhere they go to another field."""
+        if isinstance(self.focused, PageBar):
+            self.action_turn(by)
+        elif by > 0:
+            self.focus_next()
+        else:
+            self.focus_previous()
+
+    def chosen(self, button: str) -> None:
+        try:
+            request = self._request(Answers(self))
+        except FieldError as error:
+            self._point_at(error)
+            return
+        if self._before is None:
+            self.ask(op.NODE_ADD, request, self._done)
+        else:
+            change = NodeEditRequest(seen=self._before, node=request)
+            self.ask(op.NODE_EDIT, change, self._done)
+
+    def _point_at(self, error: FieldError) -> None:
+        field = self.query_one(f"#{error.field}")
+        page = next(p for p in range(len(PAGES)) if field in self.query(f"#page-{p} *"))
+        self._show(page)
+        self.complain(error.reason)
+        self.set_focus(field)
+
+    def _request(self, answers: Answers) -> NodeAddRequest:
+        ae_title = answers.checked("ae-title", check_ae_title)
+        address = answers.checked("address", check_node_address)
+        call = self._call(answers)
+        services = tuple(each for each in MAY if answers.tick(f"may-{each.value}"))
+        if not services and not call.host:
+            raise FieldError(
+                f"may-{NodeService.ECHO.value}",
+                "Which service may it use? Or give the host it is called at.",
+            )
+        return NodeAddRequest(
+            ae_title=ae_title,
+            address=address,
+            services=services,
+            description=answers.text("description"),
+            certificate_sha256=answers.checked("certificate", check_fingerprint),
+            require_tls=answers.tick("tls"),
+            require_identity=answers.tick("user"),
+            call=call,
+            character_set=answers.checked("character-set", check_character_set),
+            max_results=answers.number("max-results", check_max_results),
+        )
+
+    def _call(self, answers: Answers) -> NodeCall:
+        host = answers.checked("host", check_host)
+        services = tuple(each for each in ASK if host and answers.tick(f"ask-{each.value}"))
+        if host and not services:
+            reason = "What may it be asked for? Or leave the host empty."
+            raise FieldError(f"ask-{CallService.ECHO.value}", reason)
+        number, seconds = answers.number, answers.seconds
+        return NodeCall(
+            host=host,
+            services=services,
+            port=number("port", partial(check_limit, "port")),
+            use_tls=answers.tick("call-tls"),
+            report_on_same_association=answers.tick("same-association"),
+            calling_ae_title=answers.checked(
+                "calling", lambda text: check_ae_title(text) if text else ""
+            ),
+            preferred_syntaxes=answers.checked(
+                "prefers", lambda text: check_preferred(filter(None, text.split(",")))
+            ),
+            max_associations=number("jobs", partial(check_limit, "max_associations")),
+            window=answers.checked("window", check_window),
+            kib_per_second=number("rate", partial(check_limit, "kib_per_second")),
+            max_pdu=number("pdu", partial(check_limit, "max_pdu")),
+            connect_timeout=seconds("connect", partial(check_limit, "connect_timeout")),
+            acse_timeout=seconds("acse", partial(check_limit, "acse_timeout")),
+            dimse_timeout=seconds("dimse", partial(check_limit, "dimse_timeout")),
+        )
+
+    def _done(self, node: NodeRecord) -> None:
+        done = "is changed" if self._before else "is a known node now"
+        self.notify(f"{node.ae_title} {done}", markup=False)
         self.dismiss(node)
 
     def refused(self, error: TuipacsError) -> str:
         if isinstance(error, ConflictError):
-            return f"{error.message}. To change a node remove it first (esc, g n, d), then add it."
+            return f"{error.message}. To change that one: esc, g n, e."
         return super().refused(error)
