@@ -122,7 +122,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("jobs.import", "Import files", "I", "I", P.IMPORT, footer=7),
     # --- nodes
     Action("nodes.add", "Add", "a", "a", P.MANAGE_NODES, footer=1),
-    Action("nodes.remove", "Remove", "d", "d", P.MANAGE_NODES, "row", 2),
+    Action("nodes.edit", "Edit", "e", "e", P.MANAGE_NODES, "row", 2),
+    Action("nodes.test", "Test", "t,enter", "t", P.QUERY_NODES, "called", 3, "where it breaks"),
+    Action("nodes.remove", "Remove", "d", "d", P.MANAGE_NODES, "row", 4),
+    Action("nodes.echo", "Echo", "E", "E", P.QUERY_NODES, "echo", 5),
+    Action("nodes.pause", "Pause/go on", "P", "P", P.CONTROL_JOBS, "called", 6, "its jobs"),
+    Action("nodes.import", "Import a list", "I", "I", P.MANAGE_NODES, footer=7),
     # --- routing
     Action("routes.add", "Add", "a", "a", P.MANAGE_ROUTES, footer=1),
     Action("routes.edit", "Edit", "e", "e", P.MANAGE_ROUTES, "row", 2),
