@@ -101,6 +101,13 @@ def test_a_long_header_is_read_in_a_second_step() -> None:
     assert not found.is_whole
 
 
+def test_what_stands_behind_something_long_is_found() -> None:
+    dataset = image()
+    dataset.add_new(0x00191010, "OB", bytes(100_000))
+    found = read(dataset_bytes(dataset, EXPLICIT), COMMENTS)
+    assert (found.values[COMMENTS].text, found.is_whole) == (" größe", True)
+
+
 def test_all_that_is_returned_of_one_object_is_bounded() -> None:
     items = []
     for _ in range(8):
