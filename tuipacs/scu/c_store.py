@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from tuipacs.dimse.faults import SourceFailedError
 from tuipacs.dimse.requestor.answers import is_warning
-from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure, SourceFailedError
+from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.scu.choosing import pick, refusal_words
 from tuipacs.scu.requestor import (
     MAX_CONTEXTS,
@@ -139,7 +140,12 @@ class _Sender:
         self._problem: AssociationFailedError | None = None  # why there is none for the group
 
     def __enter__(self) -> _Sender:
-        self._open()
+        try:
+            self._open()
+        except AssociationFailedError as error:
+            if error.failure is not Failure.NO_CONTEXT or len(self._groups) == 1:
+                raise
+            self._problem = error  # others may be accepted
         return self
 
     def __exit__(self, *exception: object) -> None:

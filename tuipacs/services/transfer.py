@@ -92,7 +92,7 @@ class Transfer:
 
     def close(self) -> None:
         """End the processes that transcode, and the threads that read ahead."""
-        self._readers.shutdown(wait=False, cancel_futures=True)
+        self._readers.shutdown(wait=False)
         self._transcoders.close()
 
     def _source(self, there: Outgoing, opener: Callable[[], BinaryIO]) -> SourceObject:
