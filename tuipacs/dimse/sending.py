@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.faults import SourceFailedError
-from tuipacs.dimse.pdu import fragments
+from tuipacs.dimse.pdu import fragments, room_of
 
 BLOCK = 1 << 18  # bytes of a dataset read, and sent, at once
 
@@ -55,36 +55,47 @@ class DatasetSource:
             self.pace(len(view))
 
 
-def block_buffer(room: int) -> memoryview:
-    """Memory for the blocks to a peer that takes fragments of ``room`` bytes: whole ones."""
-    return memoryview(bytearray(BLOCK // room * room))
+class DatasetSender:
+    """Sends datasets behind their commands, to a peer that takes PDUs of ``max_length`` bytes.
 
-
-def send_dataset(
-    channel: Channel,
-    context_id: int,
-    head: bytes,
-    source: DatasetSource,
-    first: memoryview,
-    buffer: memoryview,
-    room: int,
-    timeout: float,
-    before_last: Callable[[], None],
-) -> None:
-    """Send ``head``, a command, and the dataset after it; its ``first`` block was read already.
-
-    ``timeout`` seconds for each block; ``before_last`` is called when all of the rest was read.
-    Raises `SourceFailedError` in the middle: the peer has a part of it then.
+    ``timeout``: seconds for each block.
     """
-    parts: list[bytes | memoryview] = [head]
-    block = first
-    while True:
-        parts += fragments(context_id, block, room, is_last=not source.left)
-        if not source.left:
-            before_last()
-        channel.send_parts(parts, timeout)
-        if not source.left:
-            return
-        block = buffer[: source.left]
-        source.read_into(block)
-        parts = []
+
+    def __init__(self, channel: Channel, max_length: int, timeout: float) -> None:
+        self._channel = channel
+        self._room = room_of(max_length)
+        self._timeout = timeout
+        self._buffer: memoryview | None = None  # made for the first dataset
+
+    def read_block(self, source: DatasetSource) -> memoryview:
+        """The next block of a dataset, valid until the one after it. Raises `SourceFailedError`."""
+        if self._buffer is None:
+            self._buffer = memoryview(bytearray(BLOCK // self._room * self._room))
+        first = self._buffer[: source.left]
+        source.read_into(first)
+        return first
+
+    def send(
+        self,
+        context_id: int,
+        head: bytes,
+        first: memoryview,
+        source: DatasetSource,
+        before_last: Callable[[], None],
+    ) -> None:
+        """Send ``head``, a command, then the dataset, whose ``first`` block was read before.
+
+        ``before_last`` is called before its end is sent. Raises `SourceFailedError` in the middle:
+        the peer has a part of it then.
+        """
+        parts: list[bytes | memoryview] = [head]
+        block = first
+        while True:
+            parts += fragments(context_id, block, self._room, is_last=not source.left)
+            if not source.left:
+                before_last()
+            self._channel.send_parts(parts, self._timeout)
+            if not source.left:
+                return
+            block = self.read_block(source)
+            parts = []

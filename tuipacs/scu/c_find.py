@@ -16,7 +16,7 @@ from tuipacs.dicom.tree import tree
 from tuipacs.dimse.contract import AcceptedContext
 from tuipacs.dimse.messages import C_FIND_RQ
 from tuipacs.dimse.requestor.faults import AssociationFailedError
-from tuipacs.dimse.requestor.sending import DatasetSource
+from tuipacs.dimse.sending import DatasetSource
 from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND
 from tuipacs.errors import InvalidObjectError, UsageError
 from tuipacs.scu.requestor import (

@@ -10,7 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from tuipacs.dimse.messages import C_MOVE_RQ
 from tuipacs.dimse.requestor.answers import Sent
-from tuipacs.dimse.requestor.sending import DatasetSource
+from tuipacs.dimse.sending import DatasetSource
 from tuipacs.domain.ae_title import check_ae_title
 from tuipacs.scu.requestor import Association, Context, Peer, open_association
 from tuipacs.scu.suboperations import Retrieval

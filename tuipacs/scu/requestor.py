@@ -17,8 +17,8 @@ from tuipacs.dimse.requestor.loop import Requestor, RequestorSettings
 from tuipacs.dimse.requestor.messages import encode_cancel, encode_request
 from tuipacs.dimse.requestor.negotiation import Proposal, UserIdentity, result_words
 from tuipacs.dimse.requestor.opening import associate
-from tuipacs.dimse.requestor.sending import DatasetSource
 from tuipacs.dimse.requestor.serving import Begin
+from tuipacs.dimse.sending import DatasetSource
 from tuipacs.dimse.syntaxes import VERIFICATION, name_of
 from tuipacs.domain.ae_title import check_ae_title
 from tuipacs.domain.node import ContextOutcome

@@ -18,7 +18,7 @@ from tuipacs.dicom.attributes import read_attributes
 from tuipacs.dicom.encoding import DEFLATED
 from tuipacs.dicom.part10 import Part10Parts, split_part10
 from tuipacs.dimse.faults import SourceFailedError
-from tuipacs.dimse.requestor.sending import DatasetSource
+from tuipacs.dimse.sending import DatasetSource
 from tuipacs.domain.attributes import InstanceAttributes
 from tuipacs.errors import InvalidObjectError, TuipacsError
 from tuipacs.scu.requestor import Context

@@ -14,7 +14,7 @@ from tuipacs.dimse.contract import AcceptedContext
 from tuipacs.dimse.messages import COMPLETED, FAILED, REMAINING, WARNING
 from tuipacs.dimse.requestor.answers import Received, Sent
 from tuipacs.dimse.requestor.faults import AssociationFailedError
-from tuipacs.dimse.requestor.sending import DatasetSource
+from tuipacs.dimse.sending import DatasetSource
 from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, is_usable_uid, strip_uid
 from tuipacs.scu.c_find import encode_identifier
 from tuipacs.scu.requestor import Association, Response, response_of

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.dimse.raw_peer import CT, EXPLICIT, element, p_data, pdu, us
+from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import AcceptedContext
 from tuipacs.dimse.messages import C_FIND_RQ
 from tuipacs.dimse.pdu import ContextAnswer, ProposedContext
 from tuipacs.dimse.requestor.answers import Received, Sent
-from tuipacs.dimse.requestor.channel import RequestorChannel
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.dimse.requestor.loop import Requestor, RequestorSettings
 from tuipacs.dimse.requestor.negotiation import Accept, Proposal
@@ -53,7 +53,7 @@ def _converse(listener: socket.socket, said: bytes) -> tuple[list[Received], Req
     with theirs:
         theirs.sendall(said)
         theirs.shutdown(socket.SHUT_WR)
-        requestor = Requestor(RequestorChannel(ours), SETTINGS, PROPOSAL, ACCEPT)
+        requestor = Requestor(Channel(ours, 1 << 16), SETTINGS, PROPOSAL, ACCEPT)
         answers: list[Received] = []
         try:
             requestor.send(Sent(CONTEXT, C_FIND_RQ, 1), b"")

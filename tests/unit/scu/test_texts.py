@@ -10,7 +10,7 @@ from pydicom.filereader import dcmread, read_dataset
 
 from tests.builders import dataset_bytes, make_dataset, part10_bytes
 from tuipacs.dimse.contract import AcceptedContext
-from tuipacs.dimse.requestor.faults import SourceFailedError
+from tuipacs.dimse.faults import SourceFailedError
 from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND
 from tuipacs.errors import UsageError
 from tuipacs.scu.c_find import encode_identifier

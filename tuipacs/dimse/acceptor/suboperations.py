@@ -55,9 +55,8 @@ from tuipacs.dimse.pdu import (
     encode_data,
     read_length,
     read_type,
-    room_of,
 )
-from tuipacs.dimse.sending import DatasetSource, block_buffer, send_dataset
+from tuipacs.dimse.sending import DatasetSender, DatasetSource
 
 _SHORT = 1024  # bytes of a PDU that may be all of an answer or a cancel
 
@@ -88,8 +87,7 @@ class SubOperations:
         self._cancelled = False
         self._next_look = 0.0
         self._assembler = Assembler(self._begin)
-        self._room = room_of(peer_max_length)
-        self._buffer: memoryview | None = None  # made for the first object
+        self._sender = DatasetSender(channel, peer_max_length, settings.dimse_timeout)
 
     def is_cancelled(self) -> bool:
         """Whether the peer has cancelled its C-GET. Looks at a bounded rate, and never waits.
@@ -113,28 +111,17 @@ class SubOperations:
         Raises `SourceFailedError` if nothing was sent of it, `UnfinishedError` if it cannot be read
         to its end, and what `Channel` raises.
         """
-        if self._buffer is None:
-            self._buffer = block_buffer(self._room)
-        first = self._buffer[: source.left]
-        source.read_into(first)
+        first = self._sender.read_block(source)
         self._reply = None
         self._waiting = (context.context_id, sop_instance_uid)
         command = self._command(context, sop_instance_uid)
-        timeout = self._settings.dimse_timeout
+        number = context.context_id
+        head = encode_data(number, command, self._max_length, is_command=True)
         try:
-            send_dataset(
-                self._channel,
-                context.context_id,
-                encode_data(context.context_id, command, self._max_length, is_command=True),
-                source,
-                first,
-                self._buffer,
-                self._room,
-                timeout,
-                self._check_nothing_is_stored,
-            )
+            self._sender.send(number, head, first, source, self._check_nothing_is_stored)
         except SourceFailedError as error:
             raise UnfinishedError(f"half an object was sent: {error.words}") from error
+        timeout = self._settings.dimse_timeout
         deadline = time.monotonic() + timeout
         words = f"did not answer a C-STORE within {timeout:g} s"
         while self._reply is None:

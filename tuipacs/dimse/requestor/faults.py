@@ -5,20 +5,10 @@ from __future__ import annotations
 import ssl
 from enum import StrEnum
 
-from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError, SourceFailedError
+from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError
 from tuipacs.dimse.pdu import PduType
 from tuipacs.dimse.tls import handshake_words
 from tuipacs.errors import UnavailableError
-
-__all__ = [
-    "AssociationFailedError",
-    "Failure",
-    "SourceFailedError",
-    "abort_words",
-    "lost",
-    "rejection",
-    "unexpected",
-]
 
 
 class Failure(StrEnum):

@@ -9,8 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.contract import AcceptedContext, Command, Exchange
-from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError, PeerSlowError
+from tuipacs.dimse.faults import (
+    AbortReason,
+    PduError,
+    PeerGoneError,
+    PeerSlowError,
+    SourceFailedError,
+)
 from tuipacs.dimse.messages import RESPONSE, Assembler, encode_answer
 from tuipacs.dimse.pdu import (
     BY_PROVIDER,
@@ -21,24 +28,20 @@ from tuipacs.dimse.pdu import (
     encode_abort,
     encode_data,
     encode_release_response,
-    fragments,
     read_length,
     read_type,
-    room_of,
 )
 from tuipacs.dimse.requestor.answers import AnswerDataset, Received, Sent, checked
-from tuipacs.dimse.requestor.channel import RequestorChannel
 from tuipacs.dimse.requestor.faults import (
     AssociationFailedError,
     Failure,
-    SourceFailedError,
     abort_words,
     lost,
     unexpected,
 )
 from tuipacs.dimse.requestor.negotiation import ACCEPTED, Accept, Proposal, encode_release_request
-from tuipacs.dimse.requestor.sending import BLOCK, DatasetSource
 from tuipacs.dimse.requestor.serving import Begin, Patience, PeerRequests
+from tuipacs.dimse.sending import DatasetSender, DatasetSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,7 @@ class Requestor:
 
     def __init__(
         self,
-        channel: RequestorChannel,
+        channel: Channel,
         settings: RequestorSettings,
         proposal: Proposal,
         accept: Accept,
@@ -74,8 +77,7 @@ class Requestor:
         self._message_id = 0
         self._waiting: Sent | None = None  # the request whose last answer has not come
         self._answered_early = False  # while its dataset was still being sent
-        self._room = room_of(accept.max_length)
-        self._buffer = memoryview(bytearray(BLOCK // self._room * self._room))
+        self._sender = DatasetSender(channel, accept.max_length, settings.dimse_timeout)
         self.accept = accept
         self.ended: AssociationFailedError | None = None
         proposed = {context.context_id: context for context in proposal.contexts}
@@ -110,35 +112,22 @@ class Requestor:
         )
         first = memoryview(b"")
         if source is not None:
-            first = self._buffer[: source.left]
-            source.read_into(first)
+            first = self._sender.read_block(source)
         with self._talking():
             self._waiting = request
             self._answered_early = False
             if source is None:
                 self._channel.send(head, self._settings.dimse_timeout)
             else:
-                self._send_blocks(request.context.context_id, head, first, source)
+                context_id = request.context.context_id
+                self._sender.send(context_id, head, first, source, self._look_for_an_answer)
 
-    def _send_blocks(
-        self, context_id: int, head: bytes, block: memoryview, source: DatasetSource
-    ) -> None:
-        parts: list[bytes | memoryview] = [head]
-        while True:
-            parts += fragments(context_id, block, self._room, is_last=not source.left)
-            if not source.left:
-                self._answered_early = self._has_answered()
-            self._channel.send_parts(parts, self._settings.dimse_timeout)
-            if not source.left:
-                return
-            block = self._buffer[: source.left]
-            source.read_into(block)
-            parts = []
-
-    def _has_answered(self) -> bool:
-        """Whether the peer has begun an answer to what is not yet sent to its end."""
+    def _look_for_an_answer(self) -> None:
+        """Note whether the peer has begun an answer to what is not yet sent to its end."""
         pdu = self._channel.look(1)
-        return bool(self._received) or (pdu is not None and pdu[0] == PduType.P_DATA)
+        self._answered_early = bool(self._received) or (
+            pdu is not None and pdu[0] == PduType.P_DATA
+        )
 
     def receive(self, *, is_final: bool = True, patience: int = 1) -> Received:
         """The next answer to the request that was sent, whole; ``is_final``: expect no other.

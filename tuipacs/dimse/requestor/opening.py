@@ -6,6 +6,7 @@ import socket
 import time
 from contextlib import suppress
 
+from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.faults import AbortReason, PduError, PeerGoneError, PeerSlowError
 from tuipacs.dimse.pdu import (
     BY_PROVIDER,
@@ -15,7 +16,6 @@ from tuipacs.dimse.pdu import (
     encode_abort,
     read_type,
 )
-from tuipacs.dimse.requestor.channel import RequestorChannel
 from tuipacs.dimse.requestor.connection import PeerTls, connect
 from tuipacs.dimse.requestor.faults import (
     AssociationFailedError,
@@ -54,7 +54,7 @@ def associate(
 
 
 def _negotiate(sock: socket.socket, proposal: Proposal, settings: RequestorSettings) -> Requestor:
-    channel = RequestorChannel(sock, settings.max_pdu + 4 * HEADER_SIZE)
+    channel = Channel(sock, settings.max_pdu + 4 * HEADER_SIZE)
     timeout = settings.acse_timeout
     try:
         with suppress(PeerGoneError):  # it may have said why before it went: read on
@@ -78,7 +78,7 @@ def _negotiate(sock: socket.socket, proposal: Proposal, settings: RequestorSetti
     return requestor
 
 
-def _answer(channel: RequestorChannel, proposal: Proposal, timeout: float) -> Accept:
+def _answer(channel: Channel, proposal: Proposal, timeout: float) -> Accept:
     deadline = time.monotonic() + timeout
     header = bytes(channel.read(HEADER_SIZE, deadline, ""))
     if other := next((what for start, what in _FOREIGN.items() if header.startswith(start)), ""):

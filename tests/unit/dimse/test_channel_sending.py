@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.faults import PeerGoneError, PeerSlowError
-from tuipacs.dimse.requestor.channel import RequestorChannel
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[RequestorChannel, socket.socket]]:
+def pair() -> Iterator[tuple[Channel, socket.socket]]:
     """A channel whose kernel takes only some kilobytes at a time, and its other end."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -21,11 +21,11 @@ def pair() -> Iterator[tuple[RequestorChannel, socket.socket]]:
         theirs, _ = server.accept()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     with ours, theirs:
-        yield RequestorChannel(ours), theirs
+        yield Channel(ours, 1 << 16), theirs
 
 
 def test_parts_that_the_kernel_takes_in_pieces_arrive_whole(
-    pair: tuple[RequestorChannel, socket.socket],
+    pair: tuple[Channel, socket.socket],
 ) -> None:
     """More parts than one sendmsg takes, of lengths that never meet the kernel's."""
     channel, theirs = pair
@@ -46,7 +46,7 @@ def test_parts_that_the_kernel_takes_in_pieces_arrive_whole(
 
 
 def test_a_peer_that_takes_nothing_more_ends_the_wait_inside_a_pdu(
-    pair: tuple[RequestorChannel, socket.socket],
+    pair: tuple[Channel, socket.socket],
 ) -> None:
     channel, _ = pair
     with pytest.raises(PeerSlowError):
@@ -54,7 +54,7 @@ def test_a_peer_that_takes_nothing_more_ends_the_wait_inside_a_pdu(
     assert channel.is_torn
 
 
-def test_a_peer_that_is_gone_is_told(pair: tuple[RequestorChannel, socket.socket]) -> None:
+def test_a_peer_that_is_gone_is_told(pair: tuple[Channel, socket.socket]) -> None:
     channel, theirs = pair
     theirs.close()
     with pytest.raises(PeerGoneError):
