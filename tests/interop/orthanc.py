@@ -21,9 +21,10 @@ PATIENCE = 20.0  # seconds to start
 
 @dataclass(frozen=True)
 class Orthanc:
-    """A running Orthanc, by the port of its REST API."""
+    """A running Orthanc, by the port of its REST API; ``dicom_port``: where it takes objects."""
 
     port: int
+    dicom_port: int = 0
 
     def ask(self, method: str, path: str, body: object = b"") -> Any:
         """One request; ``body`` is sent as it is, or as JSON. Raises `httpx.HTTPStatusError`."""
@@ -31,6 +32,11 @@ class Orthanc:
         url = f"http://127.0.0.1:{self.port}{path}"
         answer = httpx.request(method, url, content=data, timeout=60).raise_for_status()
         return answer.json() if answer.content.strip() else None
+
+    def fetch(self, path: str) -> bytes:
+        """The bytes of an answer."""
+        url = f"http://127.0.0.1:{self.port}{path}"
+        return httpx.get(url, timeout=60).raise_for_status().content
 
     def know(self, name: str, ae_title: str, port: int, *, tls: bool = False) -> None:
         """Add a modality."""
@@ -40,8 +46,8 @@ class Orthanc:
 
 @contextmanager
 def running_orthanc(folder: Path, settings: Mapping[str, object]) -> Iterator[Orthanc]:
-    """Orthanc on an empty folder until the block ends."""
-    ports = [unused_port(), unused_port()]
+    """Orthanc on a folder until the block ends."""
+    ports = [int(str(settings.get(name, 0))) or unused_port() for name in ("HttpPort", "DicomPort")]
     standard = {
         "StorageDirectory": str(folder / "db"),
         "IndexDirectory": str(folder / "db"),
@@ -61,7 +67,7 @@ def running_orthanc(folder: Path, settings: Mapping[str, object]) -> Iterator[Or
             assert process.poll() is None, (folder / "orthanc.log").read_text()
             assert time.monotonic() < deadline, "Orthanc does not answer"
             time.sleep(0.02)
-        yield Orthanc(ports[0])
+        yield Orthanc(*ports)
     finally:
         process.kill()  # its own end takes three seconds
         process.wait()

@@ -162,6 +162,13 @@ def plural(count: int, noun: str, nouns: str = "") -> str:
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
+def retry_words(at: float | None) -> str:
+    """``retry 14:32:10``, in local time; empty for None."""
+    if at is None:
+        return ""
+    return f"retry {dt.datetime.fromtimestamp(at, dt.UTC).astimezone():%H:%M:%S}"
+
+
 def modalities(values: Iterable[str]) -> str:
     """Modalities as one short text: ``CT/SR``."""
     return "/".join(values)

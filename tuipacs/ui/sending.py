@@ -67,7 +67,8 @@ def what(chosen: Sequence[tuple[Record, str]]) -> list[str]:
 
 def _name(record: Record) -> str:
     if isinstance(record, PatientRecord):
-        return f"all {f.plural(record.number_of_patient_related_studies, 'study', 'studies')}"
+        count = record.number_of_patient_related_studies
+        return "the one study" if count == 1 else f"all {count:,} studies"
     if isinstance(record, StudyRecord):
         images = f.plural(record.number_of_study_related_instances, "image")
         about = " ".join(x for x in (f.date(record.study_date), record.study_description) if x)

@@ -102,13 +102,23 @@ class JobsScreen(WorkScreen):
         self.set_class(bool(lanes), "-lanes")
         if not lanes and self.focused is self.lanes:
             self.set_focus(self.rows)
+        self._tell()
+        self.refresh_keys()
+
+    def _tell(self) -> None:
+        """Counts above the list; below it what the job under the cursor has to say."""
         running = sum(job.state is JobState.RUNNING for job in self.desk.jobs)
         dead = sum(job.state is JobState.DEAD for job in self.desk.jobs)
-        parts = [f"{running} running" * bool(running), f.plural(dead, "dead letter") * bool(dead)]
+        parts = [
+            f.plural(len(self.desk.jobs), "job"),
+            f"{running} running" * bool(running),
+            f.plural(dead, "dead letter") * bool(dead),
+        ]
+        job = self.current
+        words = [job.message if job else "", f.retry_words(job.retry_at) if job else ""]
         self.query_one("#jobs", Panel).entitle(
-            f.plural(len(self.desk.jobs), "job"), ", ".join(part for part in parts if part)
+            " ─ ".join(part for part in parts if part), ", ".join(word for word in words if word)
         )
-        self.refresh_keys()
 
     @property
     def current(self) -> JobRecord | None:
@@ -143,7 +153,8 @@ class JobsScreen(WorkScreen):
         return ""
 
     def on_line_view_moved(self, event: LineView.Moved) -> None:
-        """Other actions for another row."""
+        """Other actions for another row, and other words."""
+        self._tell()
         self.refresh_keys()
 
     def on_line_view_chosen(self, event: LineView.Chosen) -> None:
