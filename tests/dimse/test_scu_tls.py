@@ -20,7 +20,7 @@ from tests.ports import unused_port
 from tuipacs.certificates.making import MadeFiles
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.dimse.tls import ServerTls, client_context
-from tuipacs.domain.permissions import NodeService
+from tuipacs.domain.permissions import GIVEN_SERVICES
 from tuipacs.errors import UsageError
 from tuipacs.schema.node_messages import NodeAddRequest
 from tuipacs.scu.c_echo import echo
@@ -193,7 +193,7 @@ def test_a_user_is_never_sent_without_tls() -> None:
 def test_both_our_sides_agree_on_certificates_and_users(tmp_path: Path) -> None:
     site = Site(tmp_path)
     (path,) = bundled_files("CT_small.dcm")
-    services = tuple(NodeService)
+    services = GIVEN_SERVICES
     request = NodeAddRequest(
         ae_title="STRICT",
         address="",

@@ -29,7 +29,7 @@ from tuipacs.certificates.making import MadeFiles
 from tuipacs.dimse.tls import ServerTls, server_context
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.node import AssociationState
-from tuipacs.domain.permissions import NodeService
+from tuipacs.domain.permissions import GIVEN_SERVICES
 from tuipacs.schema.node_messages import NodeAddRequest, NodeRemoveRequest
 
 from tests.dimse.archive import ADMIN  # isort: skip
@@ -312,7 +312,7 @@ def know(archive: Archive, own: MadeFiles | None, **proof: object) -> int:
     request = NodeAddRequest(
         ae_title="CT1",
         address="",
-        services=tuple(NodeService),
+        services=GIVEN_SERVICES,
         certificate_sha256=sha256(own) if own else "",
         **proof,  # type: ignore[arg-type]
     )

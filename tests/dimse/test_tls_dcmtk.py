@@ -15,7 +15,7 @@ from tests.dimse.archive import ADMIN, Archive, eventually
 from tests.dimse.tls_site import PASSWORD, Site, refused, secure_archive, sha256
 from tuipacs.certificates.making import MadeFiles, Wanted, issue
 from tuipacs.dimse.tls import ServerTls
-from tuipacs.domain.permissions import NodeService
+from tuipacs.domain.permissions import GIVEN_SERVICES
 from tuipacs.schema.node_messages import NodeAddRequest
 
 pytestmark = pytest.mark.dcmtk
@@ -47,7 +47,7 @@ def archive(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ar
                 NodeAddRequest(
                     ae_title=title,
                     address="",
-                    services=tuple(NodeService),
+                    services=GIVEN_SERVICES,
                     certificate_sha256=sha256(own),
                     require_identity=identity,
                 ),

@@ -14,7 +14,7 @@ from tests.unit.services.parts import fast_hasher
 from tuipacs.dimse.tls import ServerTls
 from tuipacs.domain.clock import system_clock
 from tuipacs.domain.node import AssociationState
-from tuipacs.domain.permissions import NodeService
+from tuipacs.domain.permissions import GIVEN_SERVICES
 from tuipacs.index import users
 from tuipacs.schema.messages import UserDisableRequest
 from tuipacs.schema.node_messages import NodeAddRequest, NodeRemoveRequest
@@ -40,7 +40,7 @@ def know(archive: Archive, title: str, certificate: str, *, require_identity: bo
         NodeAddRequest(
             ae_title=title,
             address="",
-            services=tuple(NodeService),
+            services=GIVEN_SERVICES,
             certificate_sha256=certificate,
             require_identity=require_identity,
         ),

@@ -26,7 +26,7 @@ from tuipacs.bootstrap import create_archive
 from tuipacs.certificates.making import KeyKind, Wanted, issue, make_authority
 from tuipacs.config import Config, DicomSettings, TlsSettings
 from tuipacs.domain.node import AssociationRecord, AssociationState
-from tuipacs.domain.permissions import NodeService
+from tuipacs.domain.permissions import GIVEN_SERVICES
 from tuipacs.paths import ArchivePaths
 from tuipacs.schema import operations
 from tuipacs.schema.messages import AuditRequest, Empty
@@ -134,7 +134,7 @@ class Victim:
     def know(self, title: str) -> None:
         """Make this calling AE a node that may do all, from any loopback address."""
         request = NodeAddRequest(
-            ae_title=title, address="127.0.0.0/8", services=tuple(NodeService), description=""
+            ae_title=title, address="127.0.0.0/8", services=GIVEN_SERVICES, description=""
         )
         self.admin.call(operations.NODE_ADD, request)
 
