@@ -18,6 +18,7 @@ from tuipacs.index.database import Reader, Transaction
 STATES = (ItemState.WAITING, ItemState.DONE, ItemState.WARNING, ItemState.FAILED)
 _NUMBER = {state: number for number, state in enumerate(STATES)}
 _MAX_COMMENT = 300  # characters
+_DELIVERED = (0x0000, 0x0001, 0x0107, 0x0116)  # and 0xBxxx: success and warnings (PS3.7 C.3)
 
 
 class SendPayload(Struct, frozen=True, kw_only=True):
@@ -108,19 +109,22 @@ class WaitingItem:
     sop_instance_uid: str
 
 
+_WAITING = "SELECT position, instance, tries, sop_class_uid, sop_instance_uid FROM job_item"
+
+
 def waiting(reader: Reader, job: int) -> list[WaitingItem]:
     """What is left to be done: what was tried least goes first, then in order.
 
     So an object that its peer chokes on does not stand in the way of all others.
     """
-    return [
-        WaitingItem(*row)
-        for row in reader.execute(
-            "SELECT position, instance, tries, sop_class_uid, sop_instance_uid FROM job_item"
-            " WHERE job = ? AND state = 0 ORDER BY tries, position",
-            (job,),
-        )
-    ]
+    sql = f"{_WAITING} WHERE job = ? AND state = 0 ORDER BY tries, position"
+    return [WaitingItem(*row) for row in reader.execute(sql, (job,))]
+
+
+def delivered(reader: Reader, job: int) -> list[WaitingItem]:
+    """What was sent, by position."""
+    sql = f"{_WAITING} WHERE job = ? AND state IN (1, 2) ORDER BY position"
+    return [WaitingItem(*row) for row in reader.execute(sql, (job,))]
 
 
 def note(tx: Transaction, job: int, outcomes: Sequence[ItemOutcome]) -> None:
@@ -163,7 +167,35 @@ def give_up(tx: Transaction, job: int, comment: str) -> None:
 
 def try_again(tx: Transaction, job: int) -> None:
     """What has failed waits again, and is tried no later than the rest."""
+    restore_delivered(tx, job)
     tx.execute("UPDATE job_item SET state = 0, tries = 0 WHERE job = ? AND state IN (0, 3)", (job,))
+    _count(tx, job)
+
+
+def restore_delivered(tx: Transaction, job: int) -> None:
+    """What failed after it had been delivered (it was not committed to) is delivered again.
+
+    Its status says so, which is the peer's answer to the object itself.
+    """
+    marks = ", ".join("?" * len(_DELIVERED))
+    tx.execute(
+        "UPDATE job_item SET state = CASE WHEN status = 0 THEN 1 ELSE 2 END, comment = ''"
+        f" WHERE job = ? AND state = 3 AND (status IN ({marks}) OR status BETWEEN ? AND ?)",
+        (job, *_DELIVERED, 0xB000, 0xBFFF),
+    )
+    _count(tx, job)
+
+
+def not_committed(
+    tx: Transaction, job: int, failed: Sequence[tuple[int, str]], resent: Sequence[tuple[int, str]]
+) -> None:
+    """Delivered items, (position, why), that the peer does not vouch for, or has lost."""
+    for state, items in ((ItemState.FAILED, failed), (ItemState.WAITING, resent)):
+        tx.execute(
+            "UPDATE job_item SET state = ?, comment = e.value ->> 1 FROM json_each(?) e"
+            " WHERE job = ? AND position = e.value ->> 0",
+            (_NUMBER[state], json.dumps([(at, why[:_MAX_COMMENT]) for at, why in items]), job),
+        )
     _count(tx, job)
 
 

@@ -18,6 +18,9 @@ _COLUMN = {
 }
 
 
+_NO_NODE = -(2**62)  # below the keys of removed ones
+
+
 def add(
     tx: Transaction,
     kind: JobKind,
@@ -187,7 +190,7 @@ def lanes_queued(reader: Reader) -> list[int]:
     """The nodes that jobs are queued for; one step for each, however many jobs there are."""
     found: list[int] = []
     sql = "SELECT min(node) FROM job WHERE state = 'queued' AND node > ?"
-    while (node := reader.scalar(sql, (found[-1] if found else -1,))) is not None:
+    while (node := reader.scalar(sql, (found[-1] if found else _NO_NODE,))) is not None:
         found.append(node)
     return found
 

@@ -152,6 +152,8 @@ class JobRunner:
                 if record is not None:
                     left = leave(tx, record, Ending(JobState.QUEUED), self._policy, now)
                     self._on_leave(tx, left)
+        if interrupted:
+            self._wakeups.jobs()
 
     def _turn(self) -> float | None:
         """Let begin who may; return the seconds until the next look, None if nothing is due."""

@@ -21,7 +21,9 @@ from tuipacs.errors import UnavailableError
 from tuipacs.index import job_items
 from tuipacs.index.database import Index
 from tuipacs.index.job_items import ItemOutcome, SendPayload, WaitingItem
+from tuipacs.jobs.commit import Committing
 from tuipacs.jobs.running import Progress
+from tuipacs.jobs.send_commit import SentAndCommitted
 from tuipacs.jobs.signals import GivenUp, RetryLater, Signal
 from tuipacs.scu.c_store import StoreOutcome, store_objects
 from tuipacs.scu.requestor import Peer
@@ -37,20 +39,26 @@ _PATIENCE = 3  # objects in a row that the peer refuses for a reason of its own
 class SendObjects:
     """Sends the waiting items of a job."""
 
-    def __init__(self, index: Index, send: Send, transfer: Transfer) -> None:
+    def __init__(
+        self, index: Index, send: Send, transfer: Transfer, committing: Committing | None = None
+    ) -> None:
         self._index = index
         self._send = send
         self._transfer = transfer
+        self._commit = SentAndCommitted(index, committing) if committing else None
 
     def run(self, actor: Actor, record: JobRecord, payload: str, progress: Progress) -> str:
-        """Send what is left.
+        """Send what is left, then ask for commitment if that is wanted.
 
         Raises `RetryLater` when the peer or the way to it failed, `GivenUp` when only objects are
-        left that it will not take.
+        left that it will not take, and what `SentAndCommitted` does.
         """
-        msgspec.json.decode(payload, type=SendPayload)
+        wanted = msgspec.json.decode(payload, type=SendPayload)
         progress.check()
         node, peer = self._send.begin(actor, record)
+        if wanted.commit:
+            with self._index.write() as tx:
+                job_items.restore_delivered(tx, record.key)
         with self._index.read() as reader:
             items = job_items.waiting(reader, record.key)
         if items:
@@ -62,22 +70,32 @@ class SendObjects:
                 ):
                     raise GivenUp(error.message) from error
                 raise RetryLater(error.message) from error
-        return self._closing_words(record.key, node)
-
-    def _closing_words(self, key: int, node: NodeRecord) -> str:
-        with self._index.read() as reader:
-            counts = job_items.counts(reader, key)
-        sent = counts[ItemState.DONE] + counts[ItemState.WARNING]
-        words = f"{sent} of {sum(counts.values())} objects sent to {node.ae_title}"
-        if counts[ItemState.WARNING]:
-            words += f", {counts[ItemState.WARNING]} with a warning"
-        if counts[ItemState.FAILED]:
-            words += f", {counts[ItemState.FAILED]} not taken"
+        counts = self._counts(record.key)
+        words = _words(counts, node)
         if counts[ItemState.WAITING]:
             raise RetryLater(f"{words}, {counts[ItemState.WAITING]} to be tried again")
+        if self._commit and wanted.commit and counts[ItemState.DONE] + counts[ItemState.WARNING]:
+            self._commit.run(actor, record, progress)
+            words += "; what was sent is committed to"
         if counts[ItemState.FAILED]:
             raise GivenUp(words)
         return words
+
+    def _counts(self, key: int) -> dict[ItemState, int]:
+        with self._index.read() as reader:
+            return job_items.counts(reader, key)
+
+
+def _words(counts: dict[ItemState, int], node: NodeRecord) -> str:
+    """ "8 of 10 objects sent to PACS2, 1 with a warning, 2 not taken"."""
+    sent = counts[ItemState.DONE] + counts[ItemState.WARNING]
+    total = sum(counts.values())
+    words = f"{sent} of {total} object{'' if total == 1 else 's'} sent to {node.ae_title}"
+    if counts[ItemState.WARNING]:
+        words += f", {counts[ItemState.WARNING]} with a warning"
+    if counts[ItemState.FAILED]:
+        words += f", {counts[ItemState.FAILED]} not taken"
+    return words
 
 
 class _Run:
