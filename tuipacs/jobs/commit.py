@@ -137,6 +137,7 @@ class Committing:
                 [(w.sop_class_uid, w.sop_instance_uid) for w in batch],
                 wait=_REPORTS_HERE,
                 on_report=lambda request: self._takes(node, request),
+                is_reported=lambda: self._is_reported(key),
             )
         except AssociationFailedError as error:
             self._set(key, AskedState.REFUSED)  # it has not heard of it
@@ -157,6 +158,11 @@ class Committing:
         self._set(key, AskedState.REFUSED)
         words = f"{node.ae_title} refuses the request: 0x{status:04X} {response.comment}".rstrip()
         raise GivenUp(words) if status in _PERMANENT else RetryLater(words)
+
+    def _is_reported(self, key: int) -> bool:
+        with self._index.glance() as reader:
+            found = commitments.get(reader, key)
+        return found is not None and found.state == AskedState.REPORTED
 
     def _set(self, key: int, state: AskedState) -> None:
         with self._index.write() as tx:

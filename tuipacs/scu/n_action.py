@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -24,6 +24,7 @@ COMMITMENT_CONTEXTS = (
     Context(STORAGE_COMMITMENT, ImplicitVRLittleEndian),
 )
 _REQUEST = 1  # Action Type ID
+_LOOK_EVERY = 0.1  # seconds
 
 
 def request_commitment(
@@ -33,13 +34,15 @@ def request_commitment(
     *,
     wait: float = 0,
     on_report: Begin | None = None,
+    is_reported: Callable[[], bool] = lambda: False,
 ) -> Response:
     """Ask a node to commit to objects: pairs of SOP Class and SOP Instance UID.
 
     The status is only of the request: 0x0000 that it was taken on. The outcome comes as an
     N-EVENT-REPORT, usually on an association that the node opens. With ``wait`` this one stays open
     for as many seconds, or until it was reported here: such a report goes to ``on_report``, as to a
-    provider. Raises `AssociationFailedError`, an `UnavailableError`, if no association comes about.
+    provider, and ``is_reported`` says that it came another way. Raises `AssociationFailedError`, an
+    `UnavailableError`, if no association comes about.
     """
     with open_association(peer, COMMITMENT_CONTEXTS) as association:
         if on_report is not None:  # it may come before the answer
@@ -58,17 +61,19 @@ def request_commitment(
             commitment_source(context, transaction_uid, items),
         )
         if response.status == 0x0000 and on_report is not None:
-            _wait(association, wait)
+            _wait(association, wait, is_reported)
         return response
 
 
-def _wait(association: Association, seconds: float) -> None:
+def _wait(association: Association, seconds: float, is_reported: Callable[[], bool]) -> None:
     """What goes wrong here changes nothing: the report comes another way, or never."""
     until = time.monotonic() + seconds
-    served = association.served
     try:
-        while association.served == served and (left := until - time.monotonic()) > 0:
-            association.attend(left)
+        while not association.served and not is_reported():
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            association.attend(min(left, _LOOK_EVERY))
     except AssociationFailedError:
         return
 
