@@ -14,6 +14,8 @@ import msgspec
 
 from tests.ui.fake_jobs import FakeJobs, running_job
 from tests.ui.fake_nodes import FakeNodes
+from tests.ui.fake_remote import FakeRemote
+from tests.ui.fake_routes import FakeRoutes
 from tuipacs.client.wire import cleaned
 from tuipacs.domain.audit import AuditOutcome, AuditRecord
 from tuipacs.domain.content import Document, DocumentKind, ElementLine, ElementList
@@ -194,7 +196,7 @@ def phantom(number: int, size: int = 64) -> bytes:
     return bytes(out)
 
 
-class FakeArchive(FakeJobs, FakeNodes):
+class FakeArchive(FakeJobs, FakeNodes, FakeRemote, FakeRoutes):
     """The daemon as the UI sees it. One for several connections."""
 
     def __init__(self, patients: int = 300, *, role: Role = Role.TECHNOLOGIST) -> None:
@@ -214,7 +216,9 @@ class FakeArchive(FakeJobs, FakeNodes):
         self.failures: dict[str, TuipacsError] = {}
         self.gate: asyncio.Event | None = None  # while set and not open, nothing is answered
         self.start_jobs()
+        self.start_routes()
         self.start_nodes()
+        self.start_remote()
         self.associations: list[AssociationRecord] = []
         self.users = [
             UserRecord(

@@ -42,6 +42,7 @@ THEMES_EVERY = 1.0  # seconds
 WORK_MODES: dict[str, tuple[str, Permission]] = {
     "archive": ("ArchiveScreen", Permission.BROWSE),
     "incoming": ("IncomingScreen", Permission.VIEW_INCOMING),
+    "query": ("QueryScreen", Permission.QUERY_NODES),
     "jobs": ("JobsScreen", Permission.VIEW_JOBS),
     "nodes": ("NodesScreen", Permission.VIEW_NODES),
     "routes": ("RoutesScreen", Permission.VIEW_ROUTES),

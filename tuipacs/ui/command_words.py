@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _WORDS = {
     "archive": "global.go-archive",
     "incoming": "global.go-incoming",
+    "query": "global.go-query",
     "jobs": "global.go-jobs",
     "nodes": "global.go-nodes",
     "routing": "global.go-routes",

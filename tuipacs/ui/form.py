@@ -8,6 +8,7 @@ from textual.widget import Widget
 class Form:
     """Mixed into a screen that begins with the focus on its first field or button."""
 
+    enter_submits = False  # from every field, not only from the last
     _has_begun = False
 
     @property

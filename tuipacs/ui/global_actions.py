@@ -32,6 +32,9 @@ class GlobalActions(App[int]):
     def action_go_incoming(self) -> None:
         self.go("incoming")
 
+    def action_go_query(self) -> None:
+        self.go("query")
+
     def action_go_jobs(self) -> None:
         self.go("jobs")
 

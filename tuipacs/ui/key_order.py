@@ -42,13 +42,16 @@ class Settles(Protocol):
 def early_form_key(screen: Screen[Any], key: str) -> bool:
     """Move the focus of a form at once; True when the key was such a one.
 
-    Enter goes from one field to the next; in the last one it is left to the field.
+    Enter goes from one field to the next; in the last one it is left to the field, and in each of
+    a form that it submits.
     """
     if key == "tab":
         screen.focus_next()
     elif key == "shift+tab":
         screen.focus_previous()
     elif key == "enter" and isinstance(screen.focused, Input):
+        if getattr(screen, "enter_submits", False):
+            return False
         fields = [widget for widget in screen.focus_chain if not isinstance(widget, Button)]
         if screen.focused not in fields[:-1]:
             return False
