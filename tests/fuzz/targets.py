@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 from tests.bundled import bundled_files
@@ -17,7 +18,11 @@ from tests.fuzz.association import association, conversations
 from tuipacs.dicom import attributes as reader
 from tuipacs.dicom.attributes import read_attributes
 from tuipacs.dicom.encoding import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE
-from tuipacs.dicom.find_identifier import MAX_KEYS, read_identifier
+from tuipacs.dicom.find_charset import encodings_for
+from tuipacs.dicom.find_identifier import read_identifier
+from tuipacs.dicom.find_key_values import MAX_KEYS
+from tuipacs.dicom.find_layout import Layout
+from tuipacs.dicom.find_object import read_object, supported_vr
 from tuipacs.dicom.part10 import split_part10
 from tuipacs.dimse.acceptor.pdus import encode_associate_accept, parse_associate_request
 from tuipacs.dimse.faults import PduError
@@ -29,7 +34,14 @@ from tuipacs.dimse.requestor.negotiation import (
     parse_associate_accept,
 )
 from tuipacs.domain.attributes import IndexedAttributes
-from tuipacs.domain.find import AVAILABILITY_TAG, RETRIEVE_AE_TAG, STUDY_ROOT
+from tuipacs.domain.find import (
+    AVAILABILITY_TAG,
+    PATIENT_ROOT,
+    PATIENT_STUDY_ONLY,
+    RETRIEVE_AE_TAG,
+    STUDY_ROOT,
+)
+from tuipacs.domain.find_object import ObjectKey, Value
 from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH
 from tuipacs.errors import InvalidObjectError, InvalidQueryError, QueryModelError
 
@@ -48,6 +60,11 @@ PROPOSAL = Proposal(
     ),
     max_pdu=16384,
     roles={raw_peer.CT: (True, True)},
+)
+MODELS = (STUDY_ROOT, PATIENT_ROOT, PATIENT_STUDY_ONLY)
+HEADER_KEYS = tuple(  # of each kind: texts, names, numbers, sequences
+    ObjectKey(tag, supported_vr(tag))
+    for tag in (0x0008002A, 0x00081032, 0x00100010, 0x00181310, 0x00189219, 0x00280106, 0x00400275)
 )
 LARGEST_SEED = 3_000  # bytes
 MAX_REMARKS = 2_000  # a remark for each element would be a second copy of the dataset
@@ -131,14 +148,38 @@ def find_identifier(data: bytes) -> None:
         return
     constants = {RETRIEVE_AE_TAG: "TUIPACS", AVAILABILITY_TAG: "ONLINE"}
     try:
-        query = read_identifier(data[1:], SYNTAXES[data[0] % 3], STUDY_ROOT, constants=constants)
+        query = read_identifier(
+            data[1:],
+            SYNTAXES[data[0] % 3],
+            MODELS[data[0] // 3 % 3],
+            constants=constants,
+            is_relational=data[0] >= 128,
+        )
     except (InvalidQueryError, QueryModelError) as error:
         assert error.message
         return
-    for asked in query.keys:
+    for asked in (*query.keys, *query.below):
         if asked.condition is not None:
             asked.condition.fits("DOE^JOHN=x")
+    for key in query.object_keys:
+        key.fits(Value(key.vr, "20240131\\X", items=({0x00080100: Value("SH", "X")},)))
     assert len(query.keys) <= MAX_KEYS
+
+
+def stored_header(data: bytes) -> None:
+    """What a query reads of a stored object; the first byte picks the transfer syntax."""
+    if not data:
+        return
+    try:
+        found = read_object(BytesIO(data[1:]), 0, SYNTAXES[data[0] % len(SYNTAXES)], HEADER_KEYS)
+    except InvalidObjectError as error:
+        assert error.message
+        return
+    for key in HEADER_KEYS:
+        key.fits(found.values.get(key.tag))
+    layout = Layout(EXPLICIT_LE)
+    utf8 = encodings_for(b"")[-1]
+    assert layout.dataset(dict(found.values), utf8) is not None
 
 
 def associate_accept(data: bytes) -> None:
@@ -156,6 +197,7 @@ def associate_accept(data: bytes) -> None:
 TARGETS: dict[str, Target] = {
     "association": association,
     "find_identifier": find_identifier,
+    "stored_header": stored_header,
     "associate_accept": associate_accept,
     "associate_request": associate_request,
     "data_values": data_values_of_a_pdu,
@@ -240,6 +282,11 @@ def _identifiers() -> Iterator[bytes]:
     rest = hostile.element(0x0020000D, "UI", b"1.2\\1.3\0")
     rest += hostile.element(0x00201206, "IS", b"") + hostile.element(0x00400275, "SQ", b"")
     yield b"\1" + dates + level + name + rest
+    image = hostile.element(0x00080052, "CS", b"IMAGE ")
+    item = b"\xfe\xff\x00\xe0\x0a\0\0\0" + hostile.element(0x00401001, "SH", b"R*")
+    requests = hostile.element(0x00400275, "SQ", item)
+    moment = hostile.element(0x0008002A, "DT", b"2024-0500-2025+0100 ")
+    yield b"\x85" + moment + image + rest[:16] + requests
     series = hostile.element(0x00080052, "CS", b"SERIES")
     yield b"\1" + series + hostile.element(0x00080060, "CS", b"CT\\MR ") + rest[:16]
 
@@ -253,6 +300,7 @@ def _accepts() -> Iterator[bytes]:
 _SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "association": conversations,
     "find_identifier": _identifiers,
+    "stored_header": _datasets,
     "associate_accept": _accepts,
     "associate_request": _requests,
     "data_values": _values,
