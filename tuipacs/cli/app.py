@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from tuipacs import __version__
 from tuipacs.cli import (
     audit,
+    commit,
     config,
     conformance,
     demo,
@@ -146,6 +147,7 @@ app.add_typer(config.app, name="config")
 app.command("conformance")(conformance.conformance)
 app.command("import")(import_.import_paths)
 app.command("send")(send.send)
+app.command("commit")(commit.commit)
 app.command("find")(find.find)
 app.command("show")(show.show)
 app.command("query")(query.query)

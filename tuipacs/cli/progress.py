@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tuipacs.cli.output import note
+from tuipacs.cli.output import note, print_json, print_lines
 from tuipacs.client.connection import Connection
-from tuipacs.domain.job import JobRecord
+from tuipacs.domain.job import ItemState, JobItem, JobRecord, JobState
 from tuipacs.domain.safe_text import clean
-from tuipacs.errors import DaemonUnreachableError
+from tuipacs.errors import DaemonUnreachableError, TuipacsError, UnavailableError
 from tuipacs.schema import messages as m
 from tuipacs.schema import operations as op
+from tuipacs.schema.job_messages import JobItemsRequest
 
 _POLL = 0.2  # seconds
+_LISTED = 20  # instances that were not delivered
 _PATIENCE = 15.0  # seconds for a daemon that restarts
 
 
@@ -49,6 +51,37 @@ def wait_for(
             remedy=f"job {job.key} goes on once it runs again: tuipacs jobs show {job.key}",
         ) from None
     return job
+
+
+def wait_to_the_end(
+    connection: Connection, job: JobRecord, line: Callable[[JobRecord], str], *, as_json: bool
+) -> None:
+    """Wait for a job, and tell what is left of it.
+
+    Raises `UnavailableError` for one that was given up because its node could not be reached, and
+    `TuipacsError` for any other end than done.
+    """
+    job = wait_for(connection, job, line, lines=not as_json)
+    left = _undelivered(connection, job)
+    if as_json:
+        print_json({"job": job, "undelivered": left})
+    else:
+        print_lines(f"{item.state.value}: {item.sop_instance_uid}: {item.words}" for item in left)
+        print_lines([f"job {job.key} {state_words(job)}"])
+    if job.state is JobState.DONE:
+        return
+    words = f"the job is {state_words(job)}"
+    if job.state is JobState.DEAD and job.attempts:
+        raise UnavailableError(words, remedy=f"tuipacs jobs retry {job.key}")
+    raise TuipacsError(words, remedy=f"tuipacs jobs show {job.key}")
+
+
+def _undelivered(connection: Connection, job: JobRecord) -> tuple[JobItem, ...]:
+    if job.state is JobState.DONE:
+        return ()
+    states = (ItemState.FAILED, ItemState.WAITING)
+    request = JobItemsRequest(key=job.key, states=states, limit=_LISTED)
+    return connection.call(op.JOB_ITEMS, request).items
 
 
 def _current(connection: Connection, job: JobRecord) -> JobRecord:

@@ -7,17 +7,15 @@ from typing import Annotated
 import typer
 
 from tuipacs.cli.output import print_json, print_lines, size
-from tuipacs.cli.progress import duration, state_words, wait_for
+from tuipacs.cli.progress import duration, state_words, wait_to_the_end
 from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
-from tuipacs.client.connection import Connection
-from tuipacs.domain.job import ItemState, JobItem, JobPriority, JobRecord, JobState
-from tuipacs.errors import TuipacsError, UnavailableError, UsageError
+from tuipacs.domain.job import JobPriority, JobRecord, JobState
+from tuipacs.errors import UsageError
 from tuipacs.schema import job_messages as j
 from tuipacs.schema import operations as op
 
 _PRIORITIES = {priority.name.lower(): priority for priority in JobPriority}
-_LISTED = 20  # instances that were not delivered
 
 
 def priority_of(word: str) -> JobPriority:
@@ -58,30 +56,7 @@ def send(
             else:
                 print_lines([f"job {job.key}: {job.title}"])
             return
-        job = wait_for(connection, job, _line, lines=not as_json)
-        left = _undelivered(connection, job)
-    if as_json:
-        print_json({"job": job, "undelivered": left})
-    else:
-        print_lines(f"{item.state.value}: {item.sop_instance_uid}: {item.words}" for item in left)
-        print_lines([f"job {job.key} {state_words(job)}"])
-    if job.state is not JobState.DONE:
-        raise _failure(job)
-
-
-def _undelivered(connection: Connection, job: JobRecord) -> tuple[JobItem, ...]:
-    if job.state is JobState.DONE:
-        return ()
-    states = (ItemState.FAILED, ItemState.WAITING)
-    request = j.JobItemsRequest(key=job.key, states=states, limit=_LISTED)
-    return connection.call(op.JOB_ITEMS, request).items
-
-
-def _failure(job: JobRecord) -> TuipacsError:
-    words = f"the job is {state_words(job)}"
-    if job.state is JobState.DEAD and job.attempts:
-        return UnavailableError(words, remedy=f"tuipacs jobs retry {job.key}")
-    return TuipacsError(words, remedy=f"tuipacs jobs show {job.key}")
+        wait_to_the_end(connection, job, _line, as_json=as_json)
 
 
 def _line(job: JobRecord) -> str:

@@ -12,9 +12,11 @@ from tuipacs.cli.find import print_rows, rows_of
 from tuipacs.cli.output import moment, print_json, print_lines, size
 from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
+from tuipacs.domain.commitment import StudyCommitment
 from tuipacs.domain.level import Level
 from tuipacs.schema import messages as m
 from tuipacs.schema import operations as op
+from tuipacs.schema.commit_messages import StudyCommitmentsRequest
 
 _BELOW = {Level.PATIENT: Level.STUDY, Level.STUDY: Level.SERIES, Level.SERIES: Level.INSTANCE}
 _MOMENTS = ("received_at", "first_received_at")
@@ -30,15 +32,28 @@ def show(
     """Show what a UID names, and what is below it."""
     with connected(ctx) as connection:
         shown = connection.call(op.SHOW, m.UidRequest(uid=uid))
+        committed = {
+            study.key: connection.call(
+                op.STUDY_COMMITMENTS, StudyCommitmentsRequest(study=study.key)
+            ).nodes
+            for study in shown.studies
+            if shown.level is Level.STUDY
+        }
     if as_json:
-        print_json(shown)
+        told = [each for nodes in committed.values() for each in nodes]
+        print_json(msgspec.to_builtins(shown) | {"commitments": msgspec.to_builtins(told)})
         return
     for row in rows_of(shown):
         print_lines(_lines(row))
+        print_lines(f"{'committed':34} {_words(each)}" for each in committed.get(row.key, ()))
     below = _BELOW.get(shown.level)
     if below and rows_of(shown, below):
         print_lines([""])
         print_rows(below, rows_of(shown, below))
+
+
+def _words(one: StudyCommitment) -> str:
+    return f"{one.committed:,} of {one.instances:,} at {one.node_title}, {moment(one.at)}"
 
 
 def _lines(row: Any) -> Iterator[str]:

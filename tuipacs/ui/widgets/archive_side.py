@@ -10,7 +10,10 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.timer import Timer
 
+from tuipacs.domain.records import StudyRecord
 from tuipacs.errors import TuipacsError
+from tuipacs.schema import operations as op
+from tuipacs.schema.commit_messages import StudyCommitmentsRequest
 from tuipacs.ui.desk import Desk
 from tuipacs.ui.graphics.choice import GraphicsChoice
 from tuipacs.ui.object_loader import representative, show_object
@@ -53,6 +56,7 @@ class ArchiveSide(Vertical):
     ) -> None:
         super().__init__(id=id)
         self._desk, self._choice, self._report = desk, choice, report
+        self._record: Record | None = None
         self._wanted: Subject | None = None
         self._shown: RowKey | None = None
         self._delay: Timer | None = None
@@ -71,6 +75,7 @@ class ArchiveSide(Vertical):
     def show(self, record: Record | None, subject: Subject | None) -> None:
         """Another row is under the cursor."""
         self.query_one(Details).show(record)
+        self._record = record
         self._wanted = subject
         self._soon(PREVIEW_AFTER)
 
@@ -88,7 +93,26 @@ class ArchiveSide(Vertical):
     def _soon(self, seconds: float) -> None:
         if self._delay is not None:
             self._delay.stop()
-        self._delay = self.set_timer(seconds, self._preview)
+        self._delay = self.set_timer(seconds, self._rest)
+
+    def _rest(self) -> None:
+        """The cursor rests: more about its row, where it can be seen."""
+        self._preview()
+        record = self._record
+        if isinstance(record, StudyRecord) and self.display and self._desk.reachable:
+            self.load_commitments(record)
+
+    @work(exclusive=True, group="commitments", exit_on_error=True)
+    async def load_commitments(self, study: StudyRecord) -> None:
+        """Say which nodes have committed to the study."""
+        try:
+            request = StudyCommitmentsRequest(study=study.key)
+            committed = (await self._desk.link.call(op.STUDY_COMMITMENTS, request)).nodes
+        except TuipacsError as error:
+            self._report(error)
+            return
+        if committed and self._record is study:
+            self.query_one(Details).show(study, committed)
 
     def _preview(self) -> None:
         if not self.query_one("#picture-panel").display or not self._desk.reachable:

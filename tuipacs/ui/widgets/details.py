@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from textual.content import Content
 from textual.widgets import Static
 
+from tuipacs.domain.commitment import StudyCommitment
 from tuipacs.domain.records import Flag, InstanceRecord, PatientRecord, SeriesRecord, StudyRecord
 from tuipacs.ui import format as f
 from tuipacs.ui.outline import Record
 
 _Lines = list[tuple[str, str]]
+_COMMITTED = "Committed"
 _SEXES = {"M": "male", "F": "female", "O": "other"}
 
 
@@ -25,13 +27,14 @@ class Details(Static):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
 
-    def show(self, record: Record | None) -> None:
-        """Describe ``record``."""
+    def show(self, record: Record | None, committed: Sequence[StudyCommitment] = ()) -> None:
+        """Describe ``record``; a study with what nodes have committed to."""
         # Its size is given: a layout of the whole screen for each row passed would be felt.
-        self.update(describe(record) if record is not None else Content(""), layout=False)
+        text = describe(record, committed) if record is not None else Content("")
+        self.update(text, layout=False)
 
 
-def describe(record: Record) -> Content:
+def describe(record: Record, committed: Sequence[StudyCommitment] = ()) -> Content:
     """Title, labelled values, flags."""
     if isinstance(record, PatientRecord):
         title, lines = _patient(record)
@@ -41,6 +44,7 @@ def describe(record: Record) -> Content:
         title, lines = _series(record)
     else:
         title, lines = _instance(record)
+    lines += [(_COMMITTED, commitment_words(each)) for each in committed]
     shown = [(label, value) for label, value in lines if value]
     width = max((len(label) for label, _ in shown), default=0)
     out = [Content.styled(title, "bold $text-primary")]
@@ -51,6 +55,12 @@ def describe(record: Record) -> Content:
     if isinstance(record, InstanceRecord):
         out += [Content.assemble(("· ", "$text-warning"), remark) for remark in record.remarks]
     return Content("\n").join(out)
+
+
+def commitment_words(one: StudyCommitment) -> str:
+    """ "at PACS2, 2026-11-20 09:14", or how much of the study it is."""
+    part = "" if one.committed == one.instances else f" {one.committed:,} of {one.instances:,} only"
+    return f"at {one.node_title}{part}, {f.moment(one.at)}"
 
 
 def _flags(flags: Iterable[Flag]) -> Iterable[Content]:
