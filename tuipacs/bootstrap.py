@@ -179,7 +179,7 @@ class Archive:
             ),
             MoveProvider(nodes, retrieve, on_thread_end=index.close),
             GetProvider(nodes, retrieve),
-            CommitProvider(nodes, requests),
+            CommitProvider(nodes, requests, self._reporter),
             ReportProvider(nodes, commitments),
         )
         self._listener = Listener(

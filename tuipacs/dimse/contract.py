@@ -276,6 +276,23 @@ class Exchange(Protocol):
         ...
 
 
+SendEvent = Callable[[int, bytes, Callable[[int], None]], None]
+"""Sends an N-EVENT-REPORT on the context and about the SOP instance of the request.
+
+Event Type ID, dataset as of the context, and what is called with the status once it is answered; it
+never is if the association ends before. Raises what ends the association, and has to pass.
+"""
+
+
+@runtime_checkable
+class HasSequel(Protocol):
+    """An `Exchange` that may have something to report on its association, after its answer."""
+
+    def sequel(self, send: SendEvent) -> None:
+        """Called once the answer is out, in the association's thread. What it raises is a bug."""
+        ...
+
+
 class Reply:
     """An exchange that needs no dataset and has its answer ready."""
 

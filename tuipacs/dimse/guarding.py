@@ -5,7 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 
-from tuipacs.dimse.contract import Answer, Exchange, IsCancelled, Outcome, Reply
+from tuipacs.dimse.contract import (
+    Answer,
+    Exchange,
+    HasSequel,
+    IsCancelled,
+    Outcome,
+    Reply,
+    SendEvent,
+)
 from tuipacs.dimse.faults import PduError, PeerGoneError, PeerSlowError, UnfinishedError
 
 log = logging.getLogger(__name__)
@@ -70,6 +78,17 @@ class Guarded:
             log.exception("%s: a service failed", self._who)
             self._replace(INTERNAL)
         yield INTERNAL  # not reached if a final answer came: nobody asks for a second one
+
+    def sequel(self, send: SendEvent) -> None:
+        """Its own, if it has one."""
+        if not isinstance(self._exchange, HasSequel):
+            return
+        try:
+            self._exchange.sequel(send)
+        except _OF_THE_CONNECTION:
+            raise
+        except Exception:
+            log.exception("%s: a service failed after its answer", self._who)
 
     def discard(self) -> None:
         """Let go of it."""

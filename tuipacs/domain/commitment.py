@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+ALL_COMMITTED, SOME_FAILED = 1, 2  # Event Type IDs of a report
 COMMITTED = 0
 PASSED_OVER = -1  # asked about, and not named in the report
 

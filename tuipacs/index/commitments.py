@@ -157,6 +157,13 @@ def ended(tx: Transaction, key: int, state: TakenState, at: float, message: str)
     )
 
 
+def put_off(tx: Transaction, key: int, due_at: float) -> None:
+    """The node is being told: nobody else has to before then."""
+    tx.execute(
+        "UPDATE commitment SET due_at = ? WHERE id = ? AND due_at IS NOT NULL", (due_at, key)
+    )
+
+
 def postponed(tx: Transaction, key: int, due_at: float, message: str) -> None:
     """An attempt failed."""
     tx.execute(

@@ -38,6 +38,13 @@ _SWEEP = 100
 Tell = Callable[[str, Sequence[tuple[str, str]], Sequence[tuple[str, str, int]]], Response]
 """Reports: transaction UID, what is committed, what is not and why."""
 
+SendHere = Callable[
+    [str, Sequence[tuple[str, str]], Sequence[tuple[str, str, int]], Callable[[int], None]], None
+]
+"""As `Tell`, without waiting: the last is called with the status of the answer."""
+
+ANSWERED_WITHIN = 60.0  # seconds; then a report that was sent where it was asked is sent anew
+
 
 @dataclass(frozen=True)
 class ReportPolicy:
@@ -79,6 +86,7 @@ class CommitmentReporter:
         self._lock = threading.Lock()
         self._busy: dict[int, threading.Thread] = {}  # by node; guarded by the lock
         self._later: dict[int, float] = {}  # transactions whose bookkeeping failed
+        self._held: set[int] = set()  # those that are reported where they were asked
         self._swept_at: float | None = None
         self._thread = threading.Thread(target=self._loop, name="commitments", daemon=True)
 
@@ -101,15 +109,41 @@ class CommitmentReporter:
             if thread.is_alive():
                 thread.join(max(0.0, deadline - time.monotonic()))
 
-    def report(self, key: int, tell: Tell) -> None:
-        """Carry out one request now, telling the node with ``tell``; for the thread that calls.
+    def report_here(self, key: int, send: SendHere) -> None:
+        """Look at the bytes now, and report with ``send``; for the thread that calls.
 
-        What does not succeed is left to the worker.
+        What does not succeed, or is not answered, is left to the worker.
         """
-        with self._index.read() as reader:
-            found = commitments.get(reader, key)
-        if found is not None and found.state in (TakenState.UNVERIFIED, TakenState.UNREPORTED):
-            self._carry_out(found, tell)
+        with self._lock:
+            self._held.add(key)
+        try:
+            with self._index.read() as reader:
+                found = commitments.get(reader, key)
+            if found is None or found.state == TakenState.REPORTED:
+                return
+            committed, failed = self._outcome(found)
+            with self._index.write() as tx:
+                commitments.put_off(tx, key, self._clock() + ANSWERED_WITHIN)
+            send(
+                found.transaction_uid,
+                committed,
+                failed,
+                lambda status: self._answered_here(found, status),
+            )
+        except _Stopped:
+            return
+        except TuipacsError as error:
+            log.error("commitment %d is not reported where it was asked: %s", key, error.message)
+        finally:
+            with self._lock:
+                self._held.discard(key)
+            self._work.set()
+
+    def _answered_here(self, found: Commitment, status: int) -> None:
+        try:
+            self._settle(found, Response(status), "")
+        except TuipacsError as error:
+            log.error("commitment %d is reported once more: %s", found.key, error.message)
 
     # -- the thread that gives turns
 
@@ -142,7 +176,7 @@ class CommitmentReporter:
         with self._lock:
             is_late = self._later.get(found.key, 0.0) > time.monotonic()
             is_full = found.node in self._busy or len(self._busy) >= _AT_ONCE
-            if self._is_stopping or is_late or is_full:
+            if self._is_stopping or is_late or is_full or found.key in self._held:
                 return
             thread = threading.Thread(
                 target=self._work_on, args=(found,), name=f"commitment-{found.key}", daemon=True
@@ -191,24 +225,26 @@ class CommitmentReporter:
     def _carry_out(self, found: Commitment, tell: Tell) -> None:
         """Raises `TuipacsError` only if it cannot be written what came of it."""
         try:
-            words, is_told = self._attempt(found, tell)
+            committed, failed = self._outcome(found)
+            self._check_stop()
+            response = tell(found.transaction_uid, committed, failed)
+            words = f"{len(committed)} committed, {len(failed)} not"
         except _Stopped:
             return
         except NotFoundError as error:
             self._end(found, TakenState.GIVEN_UP, error.message)
             return
         except TuipacsError as error:
-            words, is_told = error.message, False
+            response, words = Response(None, error.message), ""
         except Exception:  # a bug ends one attempt, and no other transaction
             log.exception("commitment %d failed by a bug", found.key)
-            words, is_told = "an internal error: see the log", False
-        if is_told:
-            self._end(found, TakenState.REPORTED, words)
-        else:
-            self._postpone(found, words)
+            response, words = Response(None, "an internal error: see the log"), ""
+        self._settle(found, response, words)
 
-    def _attempt(self, found: Commitment, tell: Tell) -> tuple[str, bool]:
-        """(what came of it, whether the node knows)."""
+    def _outcome(
+        self, found: Commitment
+    ) -> tuple[list[tuple[str, str]], list[tuple[str, str, int]]]:
+        """What is committed, and what is not and why. Looks at the bytes if nobody has."""
         with self._index.read() as reader:
             items = commitments.items(reader, found.key)
         if found.state == TakenState.UNVERIFIED:
@@ -224,14 +260,17 @@ class CommitmentReporter:
             for i in items
             if i.outcome != COMMITTED
         ]
-        self._check_stop()
-        response = tell(found.transaction_uid, committed, failed)
+        return committed, failed
+
+    def _settle(self, found: Commitment, response: Response, words: str) -> None:
+        """Write what the node has answered; ``words`` say what it was told."""
         status = response.status
-        if status is not None and (status == 0x0000 or is_warning(status)):
-            return f"{len(committed)} committed, {len(failed)} not", True
         if status is None:
-            return response.comment, False
-        return f"answered 0x{status:04X} {response.comment}".rstrip(), False
+            self._postpone(found, response.comment)
+        elif status == 0x0000 or is_warning(status):
+            self._end(found, TakenState.REPORTED, words)
+        else:
+            self._postpone(found, f"answered 0x{status:04X} {response.comment}".rstrip())
 
     def _check_stop(self) -> None:
         if self._is_stopping:

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from tuipacs.dicom.commitment import MAX_DATASET
-from tuipacs.dimse.contract import Answer, AssociationInfo, Exchange, Outcome, Reply, Request
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from tuipacs.dicom.commitment import MAX_DATASET, encode_commitment
+from tuipacs.dicom.encoding import EXPLICIT_BE, IMPLICIT_LE
+from tuipacs.dimse.contract import (
+    Answer,
+    AssociationInfo,
+    Exchange,
+    Outcome,
+    Reply,
+    Request,
+    SendEvent,
+)
 from tuipacs.dimse.gathering import Gathering
 from tuipacs.dimse.messages import ACTION_TYPE, N_ACTION_RQ
 from tuipacs.dimse.syntaxes import (
@@ -11,6 +23,7 @@ from tuipacs.dimse.syntaxes import (
     STORAGE_COMMITMENT_INSTANCE,
     is_identifier_syntax,
 )
+from tuipacs.domain.commitment import ALL_COMMITTED, SOME_FAILED
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import TuipacsError
 from tuipacs.scp.status import SUCCESS, normalized_refusal
@@ -27,15 +40,32 @@ _NO_DATASET = Answer(0x0115, "invalid argument value", "no list followed", Outco
 _TOO_LARGE = Answer(0x0213, "resource limitation", "the list is too long", Outcome.REFUSED)
 
 
+class Reports(Protocol):
+    """Who carries requests out."""
+
+    def report_here(
+        self,
+        key: int,
+        send: Callable[
+            [str, Sequence[tuple[str, str]], Sequence[tuple[str, str, int]], Callable[[int], None]],
+            None,
+        ],
+        /,
+    ) -> None:
+        """Report on a request with ``send``: transaction UID, committed, failed, on answer."""
+        ...
+
+
 class CommitProvider:
     """N-ACTION: takes requests for commitment on."""
 
     command_field = N_ACTION_RQ
     right = NodeService.COMMIT
 
-    def __init__(self, nodes: Nodes, requests: CommitmentRequests) -> None:
+    def __init__(self, nodes: Nodes, requests: CommitmentRequests, reports: Reports) -> None:
         self._nodes = nodes
         self._requests = requests
+        self._reports = reports
 
     def serves(self, abstract_syntax: str) -> bool:
         """The Storage Commitment Push Model SOP class."""
@@ -55,17 +85,53 @@ class CommitProvider:
         if not command.dataset_follows:
             return Reply(_NO_DATASET)
 
-        def finish(dataset: bytearray) -> Answer:
-            try:
-                admission = self._nodes.admit(association.caller)
-                wanted = CommitmentRequest(
-                    node=admission.node,
-                    dataset=dataset,
-                    transfer_syntax_uid=request.context.transfer_syntax,
-                )
-                self._requests.take(admission.actor, wanted)
-            except TuipacsError as error:
-                return normalized_refusal(error)
-            return _DONE
+        return _Request(self._nodes, self._requests, self._reports, association, request)
 
-        return Gathering(MAX_DATASET, _TOO_LARGE, finish)
+
+class _Request(Gathering):
+    """One request. Its report may follow on the same association, if its node is set up so."""
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        requests: CommitmentRequests,
+        reports: Reports,
+        association: AssociationInfo,
+        request: Request,
+    ) -> None:
+        super().__init__(MAX_DATASET, _TOO_LARGE, self._take)
+        self._nodes = nodes
+        self._requests = requests
+        self._reports = reports
+        self._caller = association.caller
+        self._syntax = request.context.transfer_syntax
+        self._report_here: int | None = None
+
+    def _take(self, dataset: bytearray) -> Answer:
+        try:
+            admission = self._nodes.admit(self._caller)
+            wanted = CommitmentRequest(
+                node=admission.node, dataset=dataset, transfer_syntax_uid=self._syntax
+            )
+            self._report_here = self._requests.take(admission.actor, wanted)
+        except TuipacsError as error:
+            return normalized_refusal(error)
+        return _DONE
+
+    def sequel(self, send: SendEvent) -> None:
+        """Report here, if that is wanted."""
+        if self._report_here is None or self._syntax == EXPLICIT_BE:
+            return
+
+        def report(
+            transaction_uid: str,
+            committed: Sequence[tuple[str, str]],
+            failed: Sequence[tuple[str, str, int]],
+            on_answer: Callable[[int], None],
+        ) -> None:
+            data = encode_commitment(
+                transaction_uid, committed, failed, implicit=self._syntax == IMPLICIT_LE
+            )
+            send(SOME_FAILED if failed else ALL_COMMITTED, data, on_answer)
+
+        self._reports.report_here(self._report_here, report)

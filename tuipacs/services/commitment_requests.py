@@ -18,7 +18,7 @@ from tuipacs.services.guard import Service, about, guarded
 
 MAX_OPEN = 1000  # transactions of one node without an end
 MAX_OPEN_OBJECTS = 1_000_000
-_SAME_ASSOCIATION = 60.0  # seconds that a report there has before the worker makes one
+_SAME_ASSOCIATION = 600.0  # seconds that a report there has before the worker makes one
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from tuipacs.dimse.acceptor.cancelling import CancelWatch
 from tuipacs.dimse.acceptor.dismissal import Dismissal
@@ -25,8 +26,17 @@ from tuipacs.dimse.contract import (
 )
 from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.guarding import CLASS_NOT_SUPPORTED, INTERNAL, Guarded
-from tuipacs.dimse.messages import C_CANCEL_RQ, C_GET_RQ, RESPONSE, Message, encode_answer
+from tuipacs.dimse.messages import (
+    C_CANCEL_RQ,
+    C_GET_RQ,
+    N_EVENT_REPORT_RQ,
+    RESPONSE,
+    STATUS,
+    Message,
+    encode_answer,
+)
 from tuipacs.dimse.pdu import encode_data
+from tuipacs.dimse.requestor.messages import encode_event_report
 
 BATCH = 65536  # bytes of answers that are sent in one go
 SEND_EVERY = 0.05  # seconds that an answer waits for others at most
@@ -58,13 +68,18 @@ class Serving:
         self._peer_max_length = peer_max_length
         self._dismissal = dismissal
         self._line: SubOperations | None = None  # of the request at hand, if it is a C-GET
+        # Reports of ours that have no answer yet: command field, context and message ID of that.
+        self._events: dict[tuple[int, int, int], Callable[[int], None]] = {}
+        self._event_id = 0
 
     def begin(self, context_id: int, command: Command) -> Exchange:
         """What takes the dataset of a request. Raises `PduError` for what is none."""
         if command.field == C_CANCEL_RQ:
             return Reply(INTERNAL)  # of what was answered already: `answer` will say nothing
         if command.field & RESPONSE:
-            raise PduError("an answer to nothing that was asked")
+            if (command.field, context_id, command.message_id) not in self._events:
+                raise PduError("an answer to nothing that was asked")
+            return Reply(INTERNAL)
         context = self._info.contexts[context_id]
         serving = [p for p in self._providers if p.command_field == command.field]
         if not serving:
@@ -98,10 +113,13 @@ class Serving:
     def answer(self, message: Message) -> Answer | None:
         """Finish a request, send its answer or all of them, and return the last.
 
-        None for a C-CANCEL of what was answered already: it gets no answer. Raises as
-        `Channel.send` and `CancelWatch`.
+        None for what gets no answer: a C-CANCEL of what was answered already, and answers to what
+        we have reported. Raises as `Channel.send` and `CancelWatch`.
         """
         if message.command.field == C_CANCEL_RQ:
+            return None
+        if message.command.field & RESPONSE:
+            self._take_answer(message)
             return None
         watch = CancelWatch(self._channel, message, self._dismissal, self._settings.max_pdu)
         try:
@@ -114,7 +132,39 @@ class Serving:
         finally:
             message.exchange.discard()
         self._observer.answered(self._info.key, final, message.size)
+        if isinstance(message.exchange, Guarded):
+            message.exchange.sequel(partial(self._send_event, message))
         return final
+
+    def _send_event(
+        self,
+        message: Message,
+        event_type: int,
+        dataset: bytes,
+        on_answer: Callable[[int], None],
+    ) -> None:
+        """See `SendEvent`."""
+        self._event_id = self._event_id % 0xFFFF + 1
+        command = encode_event_report(
+            self._event_id,
+            message.command.sop_class_uid,
+            message.command.sop_instance_uid,
+            event_type,
+        )
+        limit = self._peer_max_length
+        data = encode_data(message.context_id, command, limit, is_command=True)
+        data += encode_data(message.context_id, dataset, limit, is_command=False)
+        key = (N_EVENT_REPORT_RQ | RESPONSE, message.context_id, self._event_id)
+        self._events[key] = on_answer
+        self._send(data)
+
+    def _take_answer(self, message: Message) -> None:
+        command = message.command
+        status = command.elements.get(STATUS, b"")
+        if len(status) != 2:
+            raise PduError("an answer without a status")
+        on_answer = self._events.pop((command.field, message.context_id, command.message_id))
+        on_answer(int.from_bytes(status, "little"))
 
     def _stream(self, message: Message, answers: Iterator[Answer]) -> Answer:
         """Send Pending answers in batches, and the final one; return that."""
