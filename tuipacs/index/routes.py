@@ -149,7 +149,7 @@ def _records(reader: Reader, rows: Sequence[Row]) -> tuple[RouteRecord, ...]:
     for key, node, title in reader.execute(
         "SELECT route, node, node_title FROM route_node ORDER BY route, position"
     ):
-        gone = RouteTarget(node=0, ae_title=title, fault="was removed from the nodes")
+        gone = RouteTarget(node=0, ae_title=title, fault="removed from the nodes")
         targets.setdefault(key, []).append(known.get(node, gone))
     return tuple(_record(row, tuple(targets.get(row[0], ()))) for row in rows)
 

@@ -262,7 +262,7 @@ def test_a_removed_node_is_told_and_never_replaced_by_another(routing: Routing) 
     assert (target.node, target.ae_title, target.fault) == (
         0,
         "PACS2",
-        "was removed from the nodes",
+        "removed from the nodes",
     )
 
 

@@ -68,7 +68,7 @@ class RouteDialog(Dialog[RouteRecord]):
         super().__init__()
         self.heading = "Change a rule" if before else "Add a rule"
         self._before = before
-        self._nodes = {node.ae_title: node.key for node in nodes if node.call.host}
+        self._by_title = {node.ae_title: node.key for node in nodes if node.call.host}
         self._rule = before.rule if before else RouteRule(name="", nodes=())
         self._asked: RouteRule | None = None
 
@@ -76,10 +76,10 @@ class RouteDialog(Dialog[RouteRecord]):
         rule = self._rule
         with Horizontal(classes="row"):
             yield label("Name")
-            yield label("To (AE titles of nodes; → completes)")
+            yield label("To: nodes (→ completes)")
         with Horizontal(classes="row"):
             yield Input(rule.name, id="name", max_length=60)
-            yield Input(self._titles(), id="to", suggester=_Titles(list(self._nodes)))
+            yield Input(self._titles(), id="to", suggester=_Titles(list(self._by_title)))
         yield label("Which studies (nothing: all that nodes send)")
         yield Input(write_conditions(rule.conditions), id="what", max_length=2000)
         yield Static(f"{' '.join(f'{key}:' for key in KEYS)} unflagged", markup=False, id="hint")
@@ -87,16 +87,18 @@ class RouteDialog(Dialog[RouteRecord]):
             yield Tick("matching series only", rule.level is RouteLevel.SERIES, id="series")
             yield Tick("switched on", rule.enabled, id="enabled")
         with Horizontal(classes="row"):
-            yield Tick("then ask for storage commitment", rule.commit, id="commit")
+            yield Tick("then ask for commitment", rule.commit, id="commit")
             yield Tick("then stop: no rule after it", rule.stop, id="stop")
         with Horizontal(classes="row"):
             yield label("Priority: low, normal or high")
-            yield label("Seconds without a new object (empty: as set)")
+            yield label("Seconds of quiet (empty: as set)")
         with Horizontal(classes="row"):
             yield Input(PRIORITIES[rule.priority], id="priority", max_length=6)
             yield Input(str(rule.quiet_seconds or ""), id="quiet", max_length=5)
         yield Static("", markup=False, id="summary")
-        yield PreviewList()
+        preview = PreviewList()
+        preview.can_focus = False  # it is only looked at: enter in the field before it saves
+        yield preview
 
     def buttons(self) -> Iterable[Button]:
         yield PushButton("Cancel", id="cancel")
@@ -143,7 +145,8 @@ class RouteDialog(Dialog[RouteRecord]):
             self.query_one("#summary", Static).update(self.refused(error))
             return
         self.query_one("#summary", Static).update(preview_words(found))
-        self.query_one(PreviewList).show(found)
+        preview = self.query_one(PreviewList)
+        preview.show(found, matches=preview.size.height // 2)  # the rest for what it nearly takes
 
     def chosen(self, button: str) -> None:
         try:
@@ -198,6 +201,6 @@ class RouteDialog(Dialog[RouteRecord]):
         for target in self._before.targets if self._before else ():
             if target.node and target.ae_title == title:  # of several with one title, that one
                 return target.node
-        if title not in self._nodes:
+        if title not in self._by_title:
             raise UsageError(f"{title} is no node that can be called: g n shows them.")
-        return self._nodes[title]
+        return self._by_title[title]

@@ -215,7 +215,7 @@ class RoutesScreen(WorkScreen):
         if record is not None:
             self.load()
 
-    def action_toggle(self) -> None:
+    def action_switch(self) -> None:
         """Switch the rule on or off."""
         record = self.current
         if record is not None:

@@ -39,10 +39,12 @@ class PreviewList(RowList):
         """The row under the cursor."""
         return next((row for row in self._found if row.study.key == self.current_key), None)
 
-    def show(self, found: RoutePreview) -> None:
-        """Show these."""
-        self._found = found.rows
-        self.set_rows([_row(row) for row in found.rows])
+    def show(self, found: RoutePreview, *, matches: int = 0) -> None:
+        """Show these; of those that match at most ``matches`` (0: all)."""
+        fitting = [row for row in found.rows if not row.reason]
+        others = [row for row in found.rows if row.reason]
+        self._found = (*(fitting[:matches] if matches and others else fitting), *others)
+        self.set_rows([_row(row) for row in self._found])
 
 
 def _row(row: RoutePreviewRow) -> Row:
