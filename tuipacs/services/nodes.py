@@ -329,8 +329,8 @@ def _naming(request: NodeAddRequest) -> Iterator[None]:
     try:
         yield
     except (UsageError, ConflictError) as error:
-        error.message = f"{_who(request)}: {error.message}; nothing was added"
-        raise
+        words = f"{_who(request)}: {error.message}; nothing was added"
+        raise type(error)(words, remedy=error.remedy) from None
 
 
 def _seen(node: NodeRecord) -> NodeRecord:

@@ -27,7 +27,7 @@ def refuse_ourselves(call: NodeCall, own: Listening, *, resolve: bool) -> None:
     """
     if call.port not in own.ports or not call.host:
         return
-    own_addresses = list(_addresses(own.host, resolve=True)) if own.host else []
+    own_addresses = list(_addresses(own.host, resolve=True, is_own=True)) if own.host else []
     for address in _addresses(call.host, resolve=resolve):
         for listened in own_addresses or [address]:
             is_any = listened.is_unspecified or not own_addresses
@@ -39,11 +39,16 @@ def refuse_ourselves(call: NodeCall, own: Listening, *, resolve: bool) -> None:
 
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_LOOPBACK = {  # where connecting to "any address" ends
+    4: ipaddress.ip_address("127.0.0.1"),
+    6: ipaddress.ip_address("::1"),
+}
 
 
-def _addresses(host: str, *, resolve: bool) -> Iterator[_Address]:
+def _addresses(host: str, *, resolve: bool, is_own: bool = False) -> Iterator[_Address]:
     try:
-        yield ipaddress.ip_address(caller_address(host))
+        address = ipaddress.ip_address(caller_address(host))
+        yield _LOOPBACK[address.version] if address.is_unspecified and not is_own else address
         return
     except ValueError:
         if not resolve and host != "localhost":
@@ -52,13 +57,13 @@ def _addresses(host: str, *, resolve: bool) -> Iterator[_Address]:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return
-    for *_, address in found:
-        yield ipaddress.ip_address(caller_address(str(address[0])))
+    for *_, socket_address in found:
+        yield ipaddress.ip_address(caller_address(str(socket_address[0])))
 
 
 def _is_local(address: _Address) -> bool:
     """Whether it is one of this machine: only then can a socket have it."""
-    if address.is_loopback or address.is_unspecified:  # connecting to 0.0.0.0 comes back
+    if address.is_loopback:
         return True
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:

@@ -47,8 +47,7 @@ def read_files(paths: list[Path], format_: Format | None) -> FileNodes:
         try:
             found = parse(read_text(path), format_)
         except UsageError as error:
-            error.message = f"{path}: {error.message}"
-            raise
+            raise UsageError(f"{path}: {error.message}", remedy=error.remedy) from None
         nodes += found.nodes
         left_out += found.left_out
     return FileNodes(nodes=tuple(nodes), left_out=tuple(left_out))
@@ -75,9 +74,10 @@ def read_text(path: Path) -> str:
         raise NotFoundError(f"there is no file {path}") from None
     except OSError as error:
         raise UsageError(f"it cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError("not a regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UsageError("not a regular file")
         data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise UsageError(f"larger than {MAX_BYTES >> 20} MiB, which no list of nodes is")
