@@ -206,7 +206,7 @@ def _find(association: Association) -> RungResult:
         )
     question = Dataset()
     question.QueryRetrieveLevel = "STUDY"
-    question.StudyInstanceUID = generate_uid()
+    question.StudyInstanceUID = generate_uid(None)
     matches = Matches(association, STUDY_ROOT_FIND, question)
     try:
         for number, _ in enumerate(matches, start=1):
