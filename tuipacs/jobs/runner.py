@@ -262,6 +262,9 @@ class JobRunner:
             return self._kinds[record.kind].run(actor, record, payload, progress)
 
         end = ending(work, job.key)
+        if end.failed:  # it has heard of what happened while it ran, and has to wait all the same
+            with self._lock:
+                self._woken.discard(job.key)
         with self._index.write() as tx:
             left = leave(tx, record, end, self._policy, self._clock())
             self._on_leave(tx, left)

@@ -40,12 +40,12 @@ class SendObjects:
     """Sends the waiting items of a job."""
 
     def __init__(
-        self, index: Index, send: Send, transfer: Transfer, committing: Committing | None = None
+        self, index: Index, send: Send, transfer: Transfer, committing: Committing
     ) -> None:
         self._index = index
         self._send = send
         self._transfer = transfer
-        self._commit = SentAndCommitted(index, committing) if committing else None
+        self._commit = SentAndCommitted(index, committing)
 
     def run(self, actor: Actor, record: JobRecord, payload: str, progress: Progress) -> str:
         """Send what is left, then ask for commitment if that is wanted.
@@ -63,7 +63,7 @@ class SendObjects:
             items = job_items.waiting(reader, record.key)
         if items:
             try:
-                _Run(self._index, record.key, items, progress).go(node, peer, self._transfer)
+                _Run(self._index, record.key, node, items, progress).go(peer, self._transfer)
             except UnavailableError as error:  # no association came about, or our own disk failed
                 if isinstance(error, AssociationFailedError) and (
                     error.failure is Failure.NO_CONTEXT
@@ -74,7 +74,7 @@ class SendObjects:
         words = _words(counts, node)
         if counts[ItemState.WAITING]:
             raise RetryLater(f"{words}, {counts[ItemState.WAITING]} to be tried again")
-        if self._commit and wanted.commit and counts[ItemState.DONE] + counts[ItemState.WARNING]:
+        if wanted.commit and counts[ItemState.DONE] + counts[ItemState.WARNING]:
             self._commit.run(actor, record, progress)
             words += "; what was sent is committed to"
         if counts[ItemState.FAILED]:
@@ -102,21 +102,29 @@ class _Run:
     """One association's worth of sending: each outcome goes into the index, some at a time."""
 
     def __init__(
-        self, index: Index, key: int, items: list[WaitingItem], progress: Progress
+        self,
+        index: Index,
+        key: int,
+        node: NodeRecord,
+        items: list[WaitingItem],
+        progress: Progress,
     ) -> None:
         self._index = index
         self._key = key
+        self._node = node
         self._items = items
         self._progress = progress
         self._signal: Signal | None = None  # why no more objects are sent
         self._refused = 0  # in a row, for a reason of the peer's own
         self._outcomes: list[ItemOutcome] = []
         self._noted_at = time.monotonic()
+        # A node that is slow by its settings is not slowed by the disk.
+        self._batch = 1 if node.call.kib_per_second else _BATCH
 
-    def go(self, node: NodeRecord, peer: Peer, transfer: Transfer) -> None:
+    def go(self, peer: Peer, transfer: Transfer) -> None:
         """Send; raises the signal that ended it, and what `store_objects` does."""
         keys = [item.instance for item in self._items]
-        preferred = node.call.preferred_syntaxes
+        preferred = self._node.call.preferred_syntaxes
         outcomes = store_objects(
             peer,
             self._until_told(transfer.objects(keys)),
@@ -155,7 +163,7 @@ class _Run:
             self._refused += 1
             if self._refused == _PATIENCE:
                 self._signal = RetryLater(item_words(outcome.status, outcome.comment))
-        if len(self._outcomes) >= _BATCH:
+        if len(self._outcomes) >= self._batch:
             self._flush()
         else:
             self._flush_in_time()

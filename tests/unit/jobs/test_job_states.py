@@ -183,6 +183,22 @@ def test_an_event_that_comes_while_the_job_still_runs_is_not_lost(office: Office
     assert office.ended(key).message == "heard"
 
 
+def test_an_event_during_a_run_that_fails_does_not_spare_it_the_wait(office: Office) -> None:
+    """Else a node that reports a failure at once would be asked ten times in a second."""
+
+    def play(record: JobRecord, progress: Progress) -> str:
+        assert office.runner is not None
+        office.runner.wake(record.key)
+        raise RetryLater("not committed")
+
+    node = office.node()
+    key = office.add(node)
+    office.start(Scripted(play))
+    office.reaches(key, JobState.WAITING)
+    office.reaches(office.add(node), JobState.WAITING)
+    assert office.show(key).attempts == 1
+
+
 def test_an_event_that_never_comes_is_waited_for_so_long(office: Office) -> None:
     kind = Expecting(office, office.clock() + 5000)
     key = office.add(office.node())
