@@ -225,6 +225,33 @@ def test_a_sequence_has_one_item_and_its_values_are_of_their_vr(items: list[Data
     assert refused.value.tag
 
 
+def nested(depth: int) -> Dataset:
+    inner = item(CodeValue="X")
+    for _ in range(depth):
+        inner = item(RequestedProcedureCodeSequence=[inner])
+    return inner
+
+
+@pytest.mark.parametrize(("depth", "fits"), [(6, True), (8, False), (20, False), (100, False)])
+def test_sequences_that_are_nested_too_deep_are_no_question(depth: int, fits: bool) -> None:
+    """With lengths: nothing has to be walked to jump over them."""
+    data = identifier("SERIES", **SERIES, RequestAttributesSequence=[nested(depth)])
+    if fits:
+        assert not read(data).object_keys[0].is_universal
+        return
+    with pytest.raises(InvalidQueryError, match="nested"):
+        read(data)
+
+
+def test_a_sequence_of_very_many_elements_is_no_question() -> None:
+    empty = b"\xfe\xff\x00\xe0\0\0\0\0"
+    for count in (2, 5000, 100_000):
+        value = empty * count
+        head = b"\x40\x00\x75\x02SQ\0\0" + len(value).to_bytes(4, "little")
+        with pytest.raises(InvalidQueryError):
+            read(identifier("SERIES", **SERIES) + head + value)
+
+
 def test_any_key_of_an_image_is_asked_of_the_objects() -> None:
     query = read(
         identifier(
