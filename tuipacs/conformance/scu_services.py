@@ -34,7 +34,8 @@ def used(facts: Facts) -> list[str]:
     lines += bullets(
         (
             "Each SOP class is proposed in the transfer syntax in which its objects are stored; as"
-            " a fallback the preferred syntaxes of the node and Implicit VR Little Endian. An"
+            " a fallback the preferred syntaxes of the node, Explicit and Implicit VR Little"
+            " Endian. An"
             " object is decompressed only if the peer does not take it as it is stored.",
             "0x0000: done. 0xB000 to 0xBFFF, 0x0001, 0x0107, 0x0116: done, with the warning in the"
             " job's log. 0xA7xx and 0x0213: tried again later. All others: failed, with the"
