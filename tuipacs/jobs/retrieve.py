@@ -98,10 +98,11 @@ class RetrieveObjects:
                 todo = retrieve_jobs.to_do(reader, key)
             if not todo:
                 return ""
-            run = Run(self._parts, actor, key, ends, asked, progress, service)
+            is_last = service is ends.ways[-1]
+            run = Run(self._parts, actor, key, ends, asked, progress, service, is_last=is_last)
             refusal = run.all(todo)
             if not refusal:
-                return run.remark
+                return run.reason or run.remark
             refused.append(refusal)
         raise GivenUp("; ".join(dict.fromkeys(refused)))
 
@@ -111,10 +112,12 @@ class RetrieveObjects:
         come = counts[ItemState.DONE] + counts[ItemState.WARNING]
         where = f" at {ends.to.ae_title}" if ends.to else " here"
         words = f"{come:,} of {sum(counts.values()):,} objects are{where}"
+        if counts[ItemState.WAITING]:
+            words += f", {counts[ItemState.WAITING]:,} did not come"
         if remark:
             words += f"; {remark}"
         if counts[ItemState.WAITING]:
-            raise RetryLater(f"{words}; {counts[ItemState.WAITING]:,} did not come")
+            raise RetryLater(words)
         if counts[ItemState.FAILED]:
             raise GivenUp(f"{words}; {counts[ItemState.FAILED]:,} failed")
         return words

@@ -33,7 +33,6 @@ from tuipacs.services.wakeups import Wakeups
 _LOOK_EVERY = 0.25
 _PATIENCE = 3  # requests in a row of which nothing came
 _FINAL = frozenset((0xA801, 0xA900, 0x0122, 0x0124, 0x0211))
-_UNKNOWN_DESTINATION = 0xA801
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,10 @@ class Parts:
 
 
 class Run:
-    """Requests everything that is to do. ``remark``: what is to be said of it beside the counts."""
+    """Requests everything that is to do. ``remark``: what is to be said of it beside the counts.
+
+    ``reason``: why something did not come, of late. ``is_last``: there is no other way to try.
+    """
 
     def __init__(
         self,
@@ -69,7 +71,10 @@ class Run:
         asked: RetrievePayload,
         progress: Progress,
         service: CallService,
+        *,
+        is_last: bool,
     ) -> None:
+        self._is_last = is_last
         self._parts = parts
         self._actor = actor
         self._key = key
@@ -83,7 +88,7 @@ class Run:
         self._bell = threading.Event()
         self._watch: Watch | None = None
         self._look: Callable[[], None] = lambda: None
-        self.remark = ""
+        self.remark = self.reason = ""
         self._get: GetWay | None = None
         self._way = self._make_way(service)
         self._arrivals = self._make_arrivals(asked)
@@ -174,9 +179,10 @@ class Run:
             raise
         self._settle(series, left, retrieval)
         final = retrieval.final or Response(None, "there was no last answer")
-        if final.status in _FINAL:
+        came = len(left) < before
+        if final.status in _FINAL or not (came or self._is_last or _is_done(final)):
             return self._refusal(final)
-        self._conclude(left, retrieval, final, came=len(left) < before)
+        self._conclude(left, retrieval, final, came=came)
         return ""
 
     def _already(self, left: dict[str, WaitingItem]) -> frozenset[str]:
@@ -285,6 +291,7 @@ class Run:
         source = self._ends.source.ae_title
         words = _words(final)
         if left:
+            self.reason = self._refusal(final)
             self._write(
                 [
                     ItemOutcome(
@@ -297,11 +304,11 @@ class Run:
             )
         self._fruitless = 0 if came else self._fruitless + bool(left)
         if final.status is None or self._fruitless >= _PATIENCE:
-            raise RetryLater(words)
+            raise RetryLater(self.reason)
 
     def _refusal(self, final: Response) -> str:
         words = f"{self._ends.source.ae_title}: {_words(final)}"
-        if final.status == _UNKNOWN_DESTINATION:
+        if not self._is_get and not _is_done(final):  # not every archive says 0xA801 then
             to = self._ends.to
             title = to.ae_title if to else "this archive"
             words += f"; it has to know {title} as a destination"
@@ -320,6 +327,11 @@ def _pieces(items: Iterable[WaitingItem]) -> Iterator[list[WaitingItem]]:
         classes.add(item.sop_class_uid)
     if piece:
         yield piece
+
+
+def _is_done(final: Response) -> bool:
+    """Whether the node did what it could, or was told to stop."""
+    return final.status in (0x0000, 0xB000, 0xFE00)
 
 
 def _words(final: Response) -> str:
