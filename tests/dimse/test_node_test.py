@@ -26,7 +26,6 @@ from tuipacs.index.migrations import migrate
 from tuipacs.schema.messages import Empty
 from tuipacs.schema.node_messages import (
     NodeAddRequest,
-    NodeEchoRequest,
     NodeTestProgressRequest,
     NodeTestRequest,
 )
@@ -375,7 +374,7 @@ def test_the_last_outcome_is_kept_with_the_node_until_it_is_forgotten(
     assert (health.reached, health.checked_at, health.words) == (True, 1234.0, "answers")
     bad = node(unused_port()).call
     key = nodes.add(ADMIN, msgspec.structs.replace(request, ae_title="GONE", call=bad)).key
-    assert nodes.echo(ADMIN, NodeEchoRequest(key=key)).is_broken
+    assert nodes.echo(ADMIN, NodeTestRequest(key=key)).rungs[0].is_broken
     worst = {each.key: each for each in nodes.list(ADMIN, Empty()).health}[key]
     assert not worst.reached
     assert worst.words.startswith("tcp: refused")

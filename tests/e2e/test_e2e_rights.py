@@ -135,7 +135,6 @@ SAMPLES: dict[type[Struct], Struct] = {
     n.NodeEditRequest: n.NodeEditRequest(
         seen=_NODE, node=n.NodeAddRequest(ae_title="X", address="", services=(NodeService.ECHO,))
     ),
-    n.NodeEchoRequest: n.NodeEchoRequest(key=999_999),
     n.NodeTestRequest: n.NodeTestRequest(key=999_999),
     n.NodeTestProgressRequest: n.NodeTestProgressRequest(ticket="none"),
     n.NodeRemoveRequest: n.NodeRemoveRequest(key=999_999),

@@ -85,10 +85,11 @@ class FakeNodes:
         self.nodes = [node for node in self.nodes if node.key != request.key]
         return m.Empty()
 
-    def do_nodes_echo(self, request: n.NodeEchoRequest) -> RungResult:
-        return RungResult(
+    def do_nodes_echo(self, request: n.NodeTestRequest) -> n.NodeTestReport:
+        rung = RungResult(
             rung=Rung.ECHO, verdict=Verdict.PASSED, words="C-ECHO was answered", seconds=0.003
         )
+        return n.NodeTestReport(rungs=(rung,))
 
     async def do_nodes_test(self, request: n.NodeTestRequest) -> n.NodeTestReport:
         if self.top is not None:

@@ -15,11 +15,10 @@ from tuipacs.schema import operations as op
 NodeArgument = Annotated[str, typer.Argument(metavar="AE_TITLE|KEY", show_default=False)]
 
 
-def the_node(connection: Connection, wanted: str, *, to_call: bool = False) -> NodeRecord:
+def the_node(connection: Connection, wanted: str) -> NodeRecord:
     """The node of that title, or of that key if no title is like it.
 
-    ``to_call``: of several with one title, that which has a host, if it is only one. Raises
-    `NotFoundError`, and `UsageError` if it is not clear which one.
+    Raises `NotFoundError`, and `UsageError` if it is not clear which one.
     """
     nodes = connection.call(op.NODES, m.Empty()).nodes
     found = [node for node in nodes if node.ae_title == wanted]
@@ -29,9 +28,6 @@ def the_node(connection: Connection, wanted: str, *, to_call: bool = False) -> N
         alike = [node.ae_title for node in nodes if node.ae_title.lower() == wanted.lower()]
         hint = f" (but {alike[0]}: capitals count)" if alike else ""
         raise NotFoundError(f"no such node: {wanted}{hint}", remedy="tuipacs node list")
-    called = [node for node in found if node.call.host]
-    if to_call and len(called) == 1:
-        return called[0]
     if len(found) > 1:
         keys = ", ".join(str(node.key) for node in found)
         raise UsageError(f"{wanted} names several nodes", remedy=f"give one of the keys {keys}")

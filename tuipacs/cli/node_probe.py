@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from tuipacs.cli.node_choice import NodeArgument, the_node
+from tuipacs.cli.node_choice import NodeArgument
 from tuipacs.cli.output import print_json, print_lines
 from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
 from tuipacs.domain.node_health import RungResult, Verdict
-from tuipacs.domain.node_words import endpoint
 from tuipacs.schema import node_messages as n
 from tuipacs.schema import operations as op
 
@@ -26,12 +25,12 @@ _INDENT = " " * 24
 def echo(ctx: typer.Context, node: NodeArgument, as_json: JsonOption = False) -> None:
     """Ask a node for one C-ECHO, and tell how long it took. Exit code 1 if it does not answer."""
     with connected(ctx) as connection:
-        found = the_node(connection, node, to_call=True)
-        result = connection.call(op.NODE_ECHO, n.NodeEchoRequest(key=found.key))
+        report = connection.call(op.NODE_ECHO, n.NodeTestRequest(ae_title=node))
+    (result,) = report.rungs
     if as_json:
         print_json(result)
     else:
-        where = f"{found.ae_title} at {endpoint(found.call)}"
+        where = f"{report.ae_title} at {report.endpoint}"
         print_lines([f"{where}: {result.words} in {milliseconds(result.seconds)}"])
         if result.remedy:
             print_lines([f"  {result.remedy}"])
@@ -46,12 +45,12 @@ def test(ctx: typer.Context, node: NodeArgument, as_json: JsonOption = False) ->
     is broken.
     """
     with connected(ctx) as connection:
-        found = the_node(connection, node, to_call=True)
-        rungs = connection.call(op.NODE_TEST, n.NodeTestRequest(key=found.key)).rungs
+        report = connection.call(op.NODE_TEST, n.NodeTestRequest(ae_title=node))
+    rungs = report.rungs
     if as_json:
         print_json(rungs)
     else:
-        print_lines([f"{found.ae_title} at {endpoint(found.call)}"])
+        print_lines([f"{report.ae_title} at {report.endpoint}"])
         for rung in rungs:
             print_lines(rung_lines(rung))
     if any(rung.is_broken for rung in rungs):

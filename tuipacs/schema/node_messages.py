@@ -69,9 +69,13 @@ class NodeList(Message, frozen=True, kw_only=True):
 
 
 class NodeTestRequest(Message, frozen=True, kw_only=True):
-    """Test a node. ``ticket``: any word under which to ask for the rungs meanwhile."""
+    """Test a node, or echo it: by its key, or by AE title (or the digits of a key) where that is 0.
 
-    key: int
+    ``ticket``: any word under which to ask for the rungs meanwhile.
+    """
+
+    key: int = 0
+    ae_title: str = ""
     ticket: str = ""
 
 
@@ -82,12 +86,11 @@ class NodeTestProgressRequest(Message, frozen=True, kw_only=True):
 
 
 class NodeTestReport(Message, frozen=True, kw_only=True):
-    """The rungs in their order; while the test runs, those that are done."""
+    """The rungs in their order; while the test runs, those that are done.
 
+    ``endpoint``: where it was called, such as ``10.0.4.9:104``.
+    """
+
+    ae_title: str = ""
+    endpoint: str = ""
     rungs: tuple[RungResult, ...]
-
-
-class NodeEchoRequest(Message, frozen=True, kw_only=True):
-    """Send one C-ECHO."""
-
-    key: int

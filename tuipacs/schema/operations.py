@@ -16,7 +16,6 @@ from tuipacs.domain.content import Document, ElementList
 from tuipacs.domain.frame import Frame
 from tuipacs.domain.job import JobRecord, LaneRecord
 from tuipacs.domain.node import NodeRecord
-from tuipacs.domain.node_health import RungResult
 from tuipacs.domain.route import RouteRecord
 from tuipacs.domain.system import Health, SystemStatus
 from tuipacs.domain.user import Identity, Session, UserRecord
@@ -80,7 +79,7 @@ NODE_ADD = Operation("nodes.add", n.NodeAddRequest, NodeRecord)
 NODE_ADD_ALL = Operation("nodes.add_all", n.NodeAddAllRequest, n.NodeAdded)
 NODE_EDIT = Operation("nodes.edit", n.NodeEditRequest, NodeRecord)
 NODE_REMOVE = Operation("nodes.remove", n.NodeRemoveRequest, m.Empty)
-NODE_ECHO = Operation("nodes.echo", n.NodeEchoRequest, RungResult)
+NODE_ECHO = Operation("nodes.echo", n.NodeTestRequest, n.NodeTestReport)
 NODE_TEST = Operation("nodes.test", n.NodeTestRequest, n.NodeTestReport)
 NODE_TEST_PROGRESS = Operation("nodes.test_progress", n.NodeTestProgressRequest, n.NodeTestReport)
 

@@ -39,26 +39,28 @@ class Calling:
 
         Of several with one title (each from another address) the first that has a host counts.
         """
-        with self._index.read() as reader:
-            titled = [node for node in nodes.all_nodes(reader) if node.ae_title == ae_title]
-        for node in titled:
+        for node in self._titled(ae_title):
             if node.call.host:
                 return node
-        raise NotFoundError(f"no node is called {clean(ae_title, limit=40)}")
+        raise _no_node(ae_title)
+
+    def _titled(self, ae_title: str) -> list[NodeRecord]:
+        with self._index.read() as reader:
+            return [node for node in nodes.all_nodes(reader) if node.ae_title == ae_title]
 
     def named(self, key: int, ae_title: str) -> NodeRecord:
         """The node of that key, or where it is 0, of that AE title, or of the key it is in digits.
 
-        Raises `NotFoundError`.
+        Of several with one title the first that can be called counts. Raises `NotFoundError`.
         """
         if key:
             return self.node(key)
-        try:
-            return self.titled(ae_title)
-        except NotFoundError:
-            if not (ae_title.isascii() and ae_title.isdecimal() and len(ae_title) < 10):
-                raise
+        titled = self._titled(ae_title)
+        if titled:
+            return next((node for node in titled if node.call.host), titled[0])
+        if ae_title.isascii() and ae_title.isdecimal() and len(ae_title) < 10:
             return self.node(int(ae_title))
+        raise _no_node(ae_title)
 
     def peer(self, node: NodeRecord, service: CallService) -> Peer:
         """Whom to call for ``service``.
@@ -123,3 +125,9 @@ def _check_host(node: NodeRecord) -> None:
             f"{node.ae_title} has no host and port to be called at",
             remedy=f"tuipacs node edit {name} --host HOST --port PORT",
         )
+
+
+def _no_node(ae_title: str) -> NotFoundError:
+    return NotFoundError(
+        f"no node is called {clean(ae_title, limit=40)}", remedy="tuipacs node list"
+    )

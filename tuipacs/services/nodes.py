@@ -32,7 +32,6 @@ from tuipacs.schema.node_messages import (
     NodeAddAllRequest,
     NodeAdded,
     NodeAddRequest,
-    NodeEchoRequest,
     NodeEditRequest,
     NodeList,
     NodeRemoveRequest,
@@ -174,17 +173,18 @@ class Nodes(Service):
         return Empty()
 
     @guarded(Permission.QUERY_NODES, AuditEvent.NETWORK_ENTRY)
-    def echo(self, actor: Actor, request: NodeEchoRequest) -> RungResult:
+    def echo(self, actor: Actor, request: NodeTestRequest) -> NodeTestReport:
         """Ask a node for one C-ECHO. Raises `NotFoundError`, and `UsageError` if it is never asked.
 
-        That it does not answer is a result, not an error.
+        One rung: that of the echo, or a lower one that broke; that is a result, not an error.
         """
-        node = self._calling.node(request.key)
-        about(detail=f"C-ECHO to {node.ae_title} at {endpoint(node.call)}")
+        node = self._calling.named(request.key, request.ae_title)
+        where = f"C-ECHO to {node.ae_title} at {endpoint(node.call)}"
+        about(detail=where)
         result = echo(node, self._calling)
         self._checks.seen(node.key, self._clock(), (result,))
-        about(detail=f"C-ECHO to {node.ae_title} at {endpoint(node.call)}: {result.words}")
-        return result
+        about(detail=f"{where}: {result.words}")
+        return _report(node, (result,))
 
     @guarded(Permission.QUERY_NODES, AuditEvent.NETWORK_ENTRY)
     def test(self, actor: Actor, request: NodeTestRequest) -> NodeTestReport:
@@ -192,14 +192,14 @@ class Nodes(Service):
 
         What is known already can be asked for meanwhile, by the same person with its ticket.
         """
-        node = self._calling.node(request.key)
+        node = self._calling.named(request.key, request.ae_title)
         where = f"test of {node.ae_title} at {endpoint(node.call)}"
         about(detail=where)
         with self._checks.running(actor.name, request.ticket) as told:
             rungs = climb(node, self._calling, told)
         self._checks.seen(node.key, self._clock(), rungs)
         about(detail=f"{where}: {', '.join(f'{r.rung} {r.verdict}' for r in rungs)}")
-        return NodeTestReport(rungs=rungs)
+        return _report(node, rungs)
 
     @guarded(
         Permission.QUERY_NODES,
@@ -308,6 +308,10 @@ def _words(node: NodeRecord) -> str:
     if node.require_identity:
         parts.append("user identity required")
     return ", ".join(parts)
+
+
+def _report(node: NodeRecord, rungs: tuple[RungResult, ...]) -> NodeTestReport:
+    return NodeTestReport(ae_title=node.ae_title, endpoint=endpoint(node.call), rungs=rungs)
 
 
 def _add(tx: Transaction, wanted: NodeRecord) -> NodeRecord:

@@ -251,7 +251,7 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
             nodes=(n.NodeAddRequest(ae_title="CT8", address="", services=(NodeService.ECHO,)),)
         ),
     ),
-    "nodes.echo": lambda: (n.NodeEchoRequest(key=99),),
+    "nodes.echo": lambda: (n.NodeTestRequest(key=99),),
     "nodes.edit": lambda: (
         n.NodeEditRequest(
             seen=NodeRecord(

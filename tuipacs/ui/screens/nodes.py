@@ -16,7 +16,7 @@ from tuipacs.domain.node_words import endpoint, may_words, short_proof
 from tuipacs.schema import operations as op
 from tuipacs.schema.job_messages import LaneRequest
 from tuipacs.schema.messages import Changes, Empty
-from tuipacs.schema.node_messages import NodeEchoRequest, NodeRemoveRequest
+from tuipacs.schema.node_messages import NodeRemoveRequest, NodeTestRequest
 from tuipacs.ui import actions
 from tuipacs.ui import format as f
 from tuipacs.ui.dialogs.confirm import Confirm
@@ -181,8 +181,9 @@ class NodesScreen(WorkScreen):
     @work(group="echo", exit_on_error=True)
     async def echo(self, node: NodeRecord) -> None:
         """Tell how it answered."""
-        answer = await self.ask(op.NODE_ECHO, NodeEchoRequest(key=node.key))
-        if answer is not None:
+        report = await self.ask(op.NODE_ECHO, NodeTestRequest(key=node.key))
+        if report is not None:
+            (answer,) = report.rungs
             took = f" in {answer.seconds * 1000:.0f} ms" if not answer.is_broken else ""
             self.notify(
                 f"{node.ae_title}: {answer.words}{took}",
