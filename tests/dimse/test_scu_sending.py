@@ -196,7 +196,6 @@ def test_a_video_that_is_not_taken_is_a_failure_that_stays() -> None:
     (refused, stored), _ = sent([video, plain], EXPLICIT, IMPLICIT)
     assert stored.stored
     assert (refused.status, refused.failure) == (None, Failure.NO_CONTEXT)
-    assert not refused.may_retry
     assert "transfer syntax not supported" in refused.comment
     assert "a video is never decompressed" in refused.comment
 
@@ -214,7 +213,7 @@ def test_an_object_that_cannot_be_transcoded_does_not_stop_the_others() -> None:
         raise SourceFailedError("the decoder crashed (signal 11)")
 
     (bad, good), calls = sent([source(J2K, transcode=broken), source(EXPLICIT)], EXPLICIT)
-    assert (bad.failure, bad.may_retry) == (Failure.SOURCE, False)
+    assert bad.failure is Failure.SOURCE
     assert bad.comment == "not sent: the decoder crashed (signal 11)"
     assert good.stored
     assert len(calls) == 1
@@ -236,7 +235,6 @@ def test_half_an_object_is_never_finished_and_the_rest_goes_over_a_new_associati
     )
     assert (first.stored, last.stored) == (True, True)
     assert (broken.status, broken.failure, broken.key) == (None, Failure.SOURCE, 9)
-    assert not broken.may_retry
     assert "damaged" in broken.comment
     assert calls == [{EXPLICIT: b"ab"}, {EXPLICIT: b"cd"}]
 
@@ -322,28 +320,6 @@ def test_the_contexts_of_a_class_stay_within_one_association() -> None:
         )
     assert [outcome.transfer_syntax_uid for outcome in outcomes] == [IMPLICIT, IMPLICIT]
     assert [len(call) for call in calls] == [MAX_CONTEXTS - 2, 6]
-
-
-@pytest.mark.parametrize(
-    ("status", "failure", "may_retry"),
-    [
-        (0xA700, None, True),
-        (0x0110, None, True),
-        (0xA900, None, False),
-        (0xC000, None, False),
-        (0x0122, None, False),
-        (None, Failure.LOST, True),
-        (None, Failure.BUSY, True),
-        (None, Failure.TIMEOUT, True),
-        (None, Failure.CONNECTION, True),
-        (None, Failure.NO_CONTEXT, False),
-        (None, Failure.SOURCE, False),
-    ],
-)
-def test_an_outcome_says_whether_time_may_heal_it(
-    status: int | None, failure: Failure | None, may_retry: bool
-) -> None:
-    assert StoreOutcome("1.2", status, failure=failure).may_retry is may_retry
 
 
 def test_a_group_of_contexts_that_is_refused_as_a_whole_does_not_stop_the_others() -> None:

@@ -200,7 +200,7 @@ class _Giving:
             clean(reply.comment, limit=64),
             key=source.key,
             transfer_syntax_uid=syntax,
-            transcoded=syntax != source.transfer_syntax_uid,
+            transcoded=source.is_changed_in(syntax),
             size=size,
         )
 

@@ -27,7 +27,6 @@ Pace = Callable[[int], None]
 OnOpen = Callable[[Association], None]
 
 _SLOW = 10.0  # seconds of preparing one object, after which the peer may have given us up
-_MAY_PASS = (0x0110, *range(0xA700, 0xA800))  # processing failure, out of resources (PS3.4 B.2.3)
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,6 @@ class StoreOutcome:
     def is_warning(self) -> bool:
         """Stored, with a remark of the peer."""
         return self.status is not None and is_warning(self.status)
-
-    @property
-    def may_retry(self) -> bool:
-        """Whether the same may succeed later: not what the peer does not take or we cannot read."""
-        if self.status is not None:
-            return self.status in _MAY_PASS
-        return self.failure not in (Failure.SOURCE, Failure.NO_CONTEXT)
 
 
 def store_objects(
@@ -228,7 +220,7 @@ class _Sender:
             response.comment,
             key=source.key,
             transfer_syntax_uid=syntax,
-            transcoded=source.is_odd or syntax != source.transfer_syntax_uid,
+            transcoded=source.is_changed_in(syntax),
             size=size,
             failure=self._association.failure if response.status is None else None,
         )

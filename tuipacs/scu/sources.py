@@ -59,6 +59,10 @@ class SourceObject:
         """What has to be accepted for it as it is."""
         return Context(self.sop_class_uid, self.transfer_syntax_uid)
 
+    def is_changed_in(self, transfer_syntax_uid: str) -> bool:
+        """Whether it goes out in that syntax with other bytes than those that are stored."""
+        return self.is_odd or transfer_syntax_uid != self.transfer_syntax_uid
+
 
 def opened(
     source: SourceObject, transfer_syntax_uid: str | None = None
@@ -71,7 +75,7 @@ def opened(
     if source.fault:
         raise SourceFailedError(source.fault)
     syntax = transfer_syntax_uid or source.transfer_syntax_uid
-    if syntax != source.transfer_syntax_uid or source.is_odd:
+    if source.is_changed_in(syntax):
         return _measured(_transcoded(source, syntax), 0, syntax)
     return _measured(_open(source.open), source.header_size, syntax)
 

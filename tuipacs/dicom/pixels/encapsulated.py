@@ -32,6 +32,7 @@ class FrameTable:
         self._source = source
         self._header = header
         self._fragments: list[Fragment] | None = None
+        self._begins: list[int] | None = None
         self._starts: list[int] | None = None  # of each frame: offset of its first item
         self._lengths: list[int] | None = None
         self.notes: tuple[str, ...] = ()
@@ -117,17 +118,23 @@ class FrameTable:
         if len(fragments) < count:
             raise DecodeError(f"{count} frames do not fit in {len(fragments)} fragments")
         if self._header.transfer_syntax != RLE:  # an RLE frame is one fragment (PS3.5 G.2)
-            begins = [
-                position
-                for position, (offset, length) in enumerate(fragments)
-                if length >= 8 and self._source.data.read(offset, 8).startswith(_STARTS)
-            ]
+            begins = self._beginnings(fragments)
             if len(begins) == count and begins[0] == 0:
                 return fragments[begins[index] : [*begins, len(fragments)][index + 1]]
         raise DecodeError(
             f"{len(fragments)} fragments without a usable offset table cannot be told apart"
             f" into {count} frames"
         )
+
+    def _beginnings(self, fragments: list[Fragment]) -> list[int]:
+        """The positions of those that begin a compressed picture; looked for once."""
+        if self._begins is None:
+            self._begins = [
+                position
+                for position, (offset, length) in enumerate(fragments)
+                if length >= 8 and self._source.data.read(offset, 8).startswith(_STARTS)
+            ]
+        return self._begins
 
     def _all_fragments(self) -> list[Fragment]:
         if self._fragments is None:
