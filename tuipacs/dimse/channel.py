@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import ssl
 import threading
@@ -33,6 +34,8 @@ class Channel:
         self._ended = False  # nothing more comes
         self.is_torn = False  # nothing more can be sent: the peer has half of something
         self._wrapping = threading.Lock()  # TLS moves the connection into another object
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def first_byte(self, deadline: float, words: str) -> int:
@@ -119,7 +122,10 @@ class Channel:
         if self._ended or self._end == len(self._buffer):
             return
         try:
-            self._socket.settimeout(0)
+            if isinstance(self._socket, ssl.SSLSocket):
+                self._socket.settimeout(0)
+            elif not self._poll.poll(0):
+                return
             received = self._socket.recv_into(self._view[self._end :])
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
@@ -145,7 +151,7 @@ class Channel:
         if left <= 0:
             raise PeerSlowError(words)
         try:
-            self._socket.settimeout(left)
+            self._limit(left)
             if _QUICKACK is not None:  # else a sender with Nagle on waits for our delayed ACK
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
             received = self._socket.recv_into(into)
@@ -158,13 +164,23 @@ class Channel:
         self.received += received
         return received
 
+    def _limit(self, seconds: float) -> None:
+        """Let the next operation take so long, or a little longer.
+
+        To set the time lets other threads run, and has to wait for them: where one hashes the next
+        object, that cost a quarter of the objects a second.
+        """
+        now = self._socket.gettimeout()
+        if now is None or not seconds <= now <= 1.02 * seconds + 0.05:
+            self._socket.settimeout(seconds)
+
     def send(self, data: bytes, timeout: float) -> None:
         """Send all of it. Raises `PeerSlowError`, `PeerGoneError`."""
         deadline = time.monotonic() + timeout
         rest = memoryview(data)
         with self._sending("took no answer"):
             while rest:  # not sendall: over TLS each of its records would have the whole time
-                self._socket.settimeout(max(0.001, deadline - time.monotonic()))
+                self._limit(max(0.001, deadline - time.monotonic()))
                 rest = rest[self._socket.send(rest) :]
 
     def send_parts(self, parts: Sequence[bytes | memoryview], timeout: float) -> None:
@@ -183,7 +199,7 @@ class Channel:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
-            self._socket.settimeout(left)
+            self._limit(left)
             sent = self._socket.sendmsg(parts)
             whole = 0
             for part in parts:
