@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from tuipacs.domain.job import JobState
@@ -19,9 +17,6 @@ from tuipacs.domain.route import (
 from tuipacs.errors import ConflictError, NotFoundError
 from tuipacs.schema import messages as m
 from tuipacs.schema import route_messages as rt
-
-if TYPE_CHECKING:
-    from tests.ui.fake_archive import FakeArchive
 
 NOW = 1795800000.0
 
@@ -102,7 +97,7 @@ class FakeRoutes:
         self._put([each for each in self.routes if each is not record])
         return m.Empty()
 
-    def do_routes_preview(self: FakeArchive, request: rt.RoutePreviewRequest) -> rt.RoutePreview:
+    def do_routes_preview(self, request: rt.RoutePreviewRequest) -> rt.RoutePreview:
         from tests.ui.fake_archive import study
 
         wanted = request.rule.conditions.modalities
@@ -121,7 +116,7 @@ class FakeRoutes:
             rows=tuple(rows),
         )
 
-    def do_routes_explain(self: FakeArchive, request: rt.RouteStudyRequest) -> rt.RouteExplanations:
+    def do_routes_explain(self, request: rt.RouteStudyRequest) -> rt.RouteExplanations:
         from tests.ui.fake_archive import study
 
         owner = next(p for p in self.patients if p.key == request.key // 2)
@@ -140,7 +135,7 @@ class FakeRoutes:
             )
         )
 
-    def do_routes_force(self: FakeArchive, request: rt.RouteStudyRequest) -> rt.RouteExplanations:
+    def do_routes_force(self, request: rt.RouteStudyRequest) -> rt.RouteExplanations:
         self.forced.append(request.key)
         (found,) = self.do_routes_explain(request).studies
         state = "about to be judged: somebody asked for it"
