@@ -102,7 +102,7 @@ def test_a_renewal_of_the_archives_own_says_what_to_copy_where(
     assert "subject    archive\n" in new.out
     assert f"{folder / 'archive.key'}\n" in new.out
     new = cli.run("tls", "renew", str(folder / "ct1.crt"))
-    assert ("node remove" in new.out, "  cp " in new.out) == (True, False)
+    assert ("node edit" in new.out, "  cp " in new.out) == (True, False)
 
 
 def test_hints_are_for_what_the_certificate_is_for(played: tuple[Cli, RunningArchive]) -> None:
@@ -145,10 +145,10 @@ def test_a_daemon_with_tls_from_start_to_a_replaced_certificate(
     assert added.code == 0, added.err
     short = certificate_sha256(folder / "ct1.crt")[:12]
     assert f"by certificate {short}…" in added.out
-    assert short in cli.run("node", "list", user=ADMIN).out
+    assert short in cli.run("node", "show", "CT1", user=ADMIN).out
     assert cli.run("node", "add", "X", "--certificate", "abc", user=ADMIN).code == 2
     again = cli.run("node", "add", "CT1", user=ADMIN)
-    assert "tuipacs node remove CT1" in again.err
+    assert "tuipacs node edit CT1" in again.err
     shared = cli.run("node", "add", "CT2", "--certificate", str(folder / "ct1.crt"), user=ADMIN)
     assert (shared.code, "CT1 is bound to the same certificate" in shared.err) == (0, True)
     assert cli.run("node", "remove", "CT2", user=ADMIN).code == 0

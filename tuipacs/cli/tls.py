@@ -170,8 +170,9 @@ def renew(
     else:
         words = [
             "give both files to the node. If it is bound to the old one:",
-            state.typed("  tuipacs node remove AE_TITLE"),
-            f"  {_node_add(state, files)}",
+            state.typed(
+                f"  tuipacs node edit AE_TITLE --certificate {shlex.quote(str(files.certificate))}"
+            ),
         ]
     _tell_made(files, words, as_json)
 

@@ -65,15 +65,17 @@ def climb(
 ) -> tuple[RungResult, ...]:
     """All rungs in their order, each told as soon as it is known. Nothing is stored or sent.
 
-    After the first one that breaks the others are not tried; what the node is not asked for is
-    skipped. Raises `UsageError` for a node that is never called, or that is this archive itself.
+    What the node is not asked for is skipped; after the first rung that breaks the others are not
+    tried. Raises `UsageError` for a node that is never called, or that is this archive itself.
     """
     results: list[RungResult] = []
     with ExitStack() as stack:
         test = _Test(node, calling, stack)
         for rung, look in test.rungs.items():
             begun = time.monotonic()
-            if results and results[-1].verdict in (Verdict.FAILED, Verdict.NOT_TRIED):
+            if words := test.skipped.get(rung):
+                result = RungResult(rung=rung, verdict=Verdict.SKIPPED, words=words)
+            elif any(each.is_broken for each in results):
                 result = RungResult(rung=rung, verdict=Verdict.NOT_TRIED, words="not tried")
             else:
                 try:
@@ -106,6 +108,12 @@ class _Test:
         self._service = next(iter(node.call.services), CallService.ECHO)
         self._peer = _hurried(calling.peer(_in_clear(node), self._service))
         self._association: Association | None = None
+        call = node.call
+        self.skipped = {
+            Rung.TLS: "" if call.use_tls else "it is called without TLS",
+            Rung.ECHO: "" if CallService.ECHO in call.services else "it is not asked for echo",
+            Rung.FIND: "" if CallService.QUERY in call.services else "it is not asked for query",
+        }
         self.rungs = {
             Rung.TCP: self._tcp,
             Rung.TLS: self._tls,
@@ -123,8 +131,6 @@ class _Test:
         return _passed(Rung.TCP, "something listens there")
 
     def _tls(self) -> RungResult:
-        if not self._node.call.use_tls:
-            return _skipped(Rung.TLS, "it is called without TLS")
         try:
             self._peer = peer = _hurried(self._calling.peer(self._node, self._service))
         except TuipacsError as error:  # our own files
@@ -148,13 +154,9 @@ class _Test:
         return _passed(Rung.ASSOCIATION, words, notes)
 
     def _echo(self) -> RungResult:
-        if CallService.ECHO not in self._node.call.services:
-            return _skipped(Rung.ECHO, "it is not asked for echo")
         return _echo(self._open)
 
     def _find(self) -> RungResult:
-        if CallService.QUERY not in self._node.call.services:
-            return _skipped(Rung.FIND, "it is not asked for query")
         return _find(self._open)
 
     @property
@@ -287,10 +289,6 @@ def _passed(rung: Rung, words: str, notes: tuple[str, ...] = ()) -> RungResult:
 
 def _failed(rung: Rung, words: str, code: str, remedy: str) -> RungResult:
     return RungResult(rung=rung, verdict=Verdict.FAILED, words=words, code=code, remedy=remedy)
-
-
-def _skipped(rung: Rung, words: str) -> RungResult:
-    return RungResult(rung=rung, verdict=Verdict.SKIPPED, words=words)
 
 
 def _in_clear(node: NodeRecord) -> NodeRecord:
