@@ -331,6 +331,8 @@ FORBIDDEN_COMMANDS: dict[tuple[str, ...], Permission] = {
     ("audit", "verify"): P.READ_AUDIT,
     ("node", "list"): P.VIEW_NODES,
     ("node", "add", "EVIL"): P.MANAGE_NODES,
+    ("node", "echo", "EVIL"): P.QUERY_NODES,
+    ("node", "test", "EVIL"): P.QUERY_NODES,
     ("query", "NODE", "--name", "doe"): P.QUERY_NODES,
     ("retrieve", "1.2.3", "--from", "NODE"): P.QUERY_NODES,
     ("route", "list"): P.VIEW_ROUTES,
