@@ -21,6 +21,7 @@ goes well. A deed is a DIMSE status, or a `Fault`. What it received is in `store
 * `commit`: deeds for N-ACTION. After a 0x0000 it reports to `report_to` (a `Peer` of ours, on an
   association of its own), or with ``report_here`` on the same one, what `outcome` makes of the
   request: (transaction UID, references) to (transaction UID, committed, failed).
+* `port`: where it listens, for a node that comes back; else any free one.
 * `comment`: the Error Comment of each status that is no success (hostile text, say).
 
 `close` (or the end of the block) ends all of it, also what plays silence.
@@ -138,6 +139,7 @@ class FaultyPeer:
         report_here: bool = False,
         comment: str = "",
         max_length: int = 16384,
+        port: int = 0,
     ) -> None:
         self.title = title
         self.reject = list(reject)
@@ -169,7 +171,7 @@ class FaultyPeer:
         self.faults: list[BaseException] = []  # of its own: should stay empty
         self.closing = threading.Event()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port = self._listener.getsockname()[1]
         self._threads: list[threading.Thread] = []
         self._connections: list[socket.socket] = []
