@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Protocol
 
@@ -10,6 +11,7 @@ from tuipacs.dimse.faults import SourceFailedError
 from tuipacs.dimse.pdu import fragments, room_of
 
 BLOCK = 1 << 18  # bytes of a dataset read, and sent, at once
+_BLOCK_IN_MEMORY = 1 << 20  # of one that has been read already, if nobody wants to know
 
 
 class Readable(Protocol):
@@ -27,14 +29,35 @@ class DatasetSource:
     built on DCMTK abort for an odd one.
 
     ``pace`` is told how many bytes are about to leave, block by block: it may sleep, and what it
-    raises ends the association.
+    raises ends the association. ``meanwhile`` is called when all of it has left, and the peer is
+    busy with it.
     """
 
     def __init__(self, file: Readable, size: int, *, padded: bool = False) -> None:
         self._file = file
         self._unread = size
+        self._memory: memoryview | None = None
+        if isinstance(file, io.BytesIO) and not padded:
+            at = file.tell()
+            self._memory = memoryview(file.getvalue())[at : at + size]
         self.left = size + padded
         self.pace: Callable[[int], None] | None = None
+        self.meanwhile: Callable[[], None] | None = None
+
+    def view(self, room: int) -> memoryview | None:
+        """The next bytes without a copy, in whole fragments of ``room``; None if they are to be
+        read.
+        """
+        memory = self._memory
+        if memory is None:
+            return None
+        most = BLOCK if self.pace else _BLOCK_IN_MEMORY
+        view = memory[: most // room * room]
+        self._memory = memory[len(view) :]
+        self.left -= len(view)
+        if self.pace is not None:
+            self.pace(len(view))
+        return view
 
     def read_into(self, view: memoryview) -> None:
         """Fill ``view``. Raises `SourceFailedError`, also if the file ends before."""
@@ -69,6 +92,8 @@ class DatasetSender:
 
     def read_block(self, source: DatasetSource) -> memoryview:
         """The next block of a dataset, valid until the one after it. Raises `SourceFailedError`."""
+        if (view := source.view(self._room)) is not None:
+            return view
         if self._buffer is None:
             self._buffer = memoryview(bytearray(BLOCK // self._room * self._room))
         first = self._buffer[: source.left]
@@ -96,6 +121,8 @@ class DatasetSender:
                 before_last()
             self._channel.send_parts(parts, self._timeout)
             if not source.left:
-                return
+                break
             block = self.read_block(source)
             parts = []
+        if source.meanwhile is not None:
+            source.meanwhile()

@@ -42,6 +42,7 @@ class SourceObject:
     with every value padded to even length; None: it is sent as it is or not at all. ``is_odd``: its
     length is odd, which only `transcode` can mend. ``key`` is for the caller, who finds it in the
     outcome. ``fault``: why this object cannot be sent at all, known before anything was tried.
+    ``meanwhile`` is called when it was sent, before its answer is waited for.
     """
 
     sop_class_uid: str
@@ -53,6 +54,7 @@ class SourceObject:
     key: int = 0
     fault: str = ""
     is_odd: bool = False
+    meanwhile: Callable[[], None] | None = None
 
     @property
     def context(self) -> Context:
@@ -77,7 +79,9 @@ def opened(
     syntax = transfer_syntax_uid or source.transfer_syntax_uid
     if source.is_changed_in(syntax):
         return _measured(_transcoded(source, syntax), 0, syntax)
-    return _measured(_open(source.open), source.header_size, syntax)
+    file, dataset = _measured(_open(source.open), source.header_size, syntax)
+    dataset.meanwhile = source.meanwhile
+    return file, dataset
 
 
 def _transcoded(source: SourceObject, syntax: str) -> BinaryIO:

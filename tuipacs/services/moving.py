@@ -119,7 +119,7 @@ class Move(Retrieval):
             plan.contexts,
             move_originator=(self._origin.ae_title, self._origin.message_id),
             preferred=preferred,
-            pace=self._pace,
+            pace=self._pace if self._node.call.kib_per_second else None,
             on_open=self._opened,
         )
         try:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from tuipacs.dimse.faults import SourceFailedError
+from tuipacs.errors import TuipacsError
 from tuipacs.index.outgoing import Outgoing
 from tuipacs.storage.blob import BlobStore
 
@@ -99,30 +100,48 @@ class VerifiedFile(io.RawIOBase):
 class ReadAhead:
     """`open_verified`, with the next file already read and hashed while this one is sent.
 
-    For one reader at a time. 600 CT slices a second go out where each is read after the one before
-    was sent, 900 so (two cores, one of them the peer's).
+    For one reader at a time; a small one is read by `read_next`, in the reader's own time. 600 CT
+    slices a second go out where each is read after the one before was sent, 900 so (two cores, one
+    of them the peer's).
     """
 
     def __init__(self, store: BlobStore, helper: Executor) -> None:
         self._store = store
         self._helper = helper
         self._ahead: tuple[int, Future[BinaryIO]] | None = None
+        self._next: Outgoing | None = None
 
     def open(self, there: Outgoing, following: Outgoing | None) -> BinaryIO:
         """The file of ``there``; ``following`` is what will probably be asked for next."""
-        ahead, self._ahead = self._ahead, None
+        ahead, self._ahead, self._next = self._ahead, None, None
         is_read = ahead is not None and ahead[0] == there.key
         file = ahead[1].result() if ahead and is_read else open_verified(self._store, there)
-        if following is not None and _is_worth_it(there, following):
+        if following is None or not _is_of_its_kind(there, following):
+            return file
+        if following.dataset_size < _WORTH_IT:
+            self._next = following
+        else:
             with suppress(RuntimeError):  # shut down: the archive is being closed
                 task = self._helper.submit(open_verified, self._store, following)
                 self._ahead = following.key, task
         return file
 
+    def read_next(self) -> None:
+        """Read the next file now, while the peer is busy with this one. Never raises."""
+        following, self._next = self._next, None
+        if following is None:
+            return
+        done: Future[BinaryIO] = Future()
+        try:
+            done.set_result(open_verified(self._store, following))
+        except (SourceFailedError, TuipacsError, OSError) as error:
+            done.set_exception(error)
+        self._ahead = following.key, done
 
-def _is_worth_it(there: Outgoing, following: Outgoing) -> bool:
+
+def _is_of_its_kind(there: Outgoing, following: Outgoing) -> bool:
     """The next one is sent as it is stored, too, if the peer takes both of one kind."""
-    return _WORTH_IT <= following.dataset_size <= VERIFIED_BEFORE and (
+    return following.dataset_size <= VERIFIED_BEFORE and (
         following.sop_class_uid,
         following.transfer_syntax_uid,
     ) == (there.sop_class_uid, there.transfer_syntax_uid)

@@ -88,14 +88,16 @@ class Transfer:
                     yield _gone(key)
                 else:
                     opener = partial(ahead.open, there, found.get(following))
-                    yield self._source(there, opener)
+                    yield self._source(there, opener, ahead.read_next)
 
     def close(self) -> None:
         """End the processes that transcode, and the threads that read ahead."""
         self._readers.shutdown(wait=False)
         self._transcoders.close()
 
-    def _source(self, there: Outgoing, opener: Callable[[], BinaryIO]) -> SourceObject:
+    def _source(
+        self, there: Outgoing, opener: Callable[[], BinaryIO], meanwhile: Callable[[], None]
+    ) -> SourceObject:
         return SourceObject(
             sop_class_uid=there.sop_class_uid,
             sop_instance_uid=there.sop_instance_uid,
@@ -104,6 +106,7 @@ class Transfer:
             open=opener,
             transcode=partial(self._transcode, there),
             key=there.key,
+            meanwhile=meanwhile,
             is_odd=bool(there.dataset_size % 2) and there.transfer_syntax_uid not in DEFLATED,
         )
 

@@ -177,9 +177,12 @@ class LocalStore:
 
     def place_of(self, key: str) -> Path:
         """Where the file of an object is or will be. Raises `NotFoundError` for what is no key."""
+        return Path(self._place_text(key))
+
+    def _place_text(self, key: str) -> str:
         if not _KEY.fullmatch(key):
             raise NotFoundError("that is no object key")
-        return self._root / key
+        return f"{self._root_text}/{key}"
 
     def path(self, key: str) -> Path:
         """The file of an object."""
@@ -191,7 +194,7 @@ class LocalStore:
     def open(self, key: str) -> BinaryIO:
         """Open an object for reading."""
         try:
-            descriptor = os.open(self.place_of(key), _OPEN_FLAGS)
+            descriptor = os.open(self._place_text(key), _OPEN_FLAGS)
         except FileNotFoundError:
             raise NotFoundError(_MISSING) from None
         except OSError as error:
