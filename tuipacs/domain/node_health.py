@@ -26,6 +26,10 @@ class Verdict(StrEnum):
     NOT_TRIED = "not tried"
 
 
+REFUSES = "refuses "
+"""How notes begin that tell what was not taken."""
+
+
 class RungResult(Struct, frozen=True, kw_only=True):
     """One rung. ``words``: what was seen, clean; ``remedy``: what helps; ``notes``: more to read.
 

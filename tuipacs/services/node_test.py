@@ -28,7 +28,7 @@ from tuipacs.dimse.syntaxes import (
 )
 from tuipacs.domain.fingerprint import short_fingerprint
 from tuipacs.domain.node import CallService, NodeRecord
-from tuipacs.domain.node_health import Rung, RungResult, Verdict
+from tuipacs.domain.node_health import REFUSES, Rung, RungResult, Verdict
 from tuipacs.domain.safe_text import clean
 from tuipacs.errors import InvalidObjectError, TuipacsError
 from tuipacs.scu.c_find import Matches
@@ -145,12 +145,11 @@ class _Test:
         services = self._node.call.services
         association = self._stack.enter_context(_association(self._node, self._peer, services))
         self._association = association
-        notes = tuple(_notes(association, services))
+        notes = _notes(association, services)
         name = association.version_name
         words = "accepted" + (f" by {name}" if name else "")
-        refused = sum(": no, " in note for note in notes)
-        if refused:
-            words += f", but not all of it: {refused} of {len(notes)} services refused"
+        if len(notes) > 1:
+            words += ", but not all of it"
         return _passed(Rung.ASSOCIATION, words, notes)
 
     def _echo(self) -> RungResult:
@@ -233,7 +232,7 @@ def _find(association: Association) -> RungResult:
     return _passed(Rung.FIND, "C-FIND was answered 0x0000 success")
 
 
-_ITS_LOG = "its own log says why"
+_ITS_LOG = "its own log says why; some go like this when our AE title is not allowed to ask"
 _NOT_ALLOWED = "over there this archive's AE title may not be allowed to: look at its settings"
 
 
@@ -255,12 +254,17 @@ def _shown(connection: socket.socket, node: NodeRecord) -> RungResult:
     return _passed(Rung.TLS, words, tuple(notes))
 
 
-def _notes(association: Association, services: Iterable[CallService]) -> Iterator[str]:
-    """A line for each service: what of it is taken, and why not."""
+def _notes(association: Association, services: Iterable[CallService]) -> tuple[str, ...]:
+    """What is taken in one line, then a line for each thing that is not, with the reason."""
+    taken: dict[CallService, None] = {}
+    refused = []
     for service in services:
         for uid in _PROPOSED[service]:
-            reason = _refused(association, uid)
-            yield f"{service.value}: {f'no, {reason}' if reason else 'yes'} ({name_of(uid)})"
+            if reason := _refused(association, uid):
+                refused.append(f"{REFUSES}{service}, {name_of(uid)}: {reason}")
+            else:
+                taken[service] = None
+    return (f"takes {', '.join(taken)}", *refused)
 
 
 def _refused(association: Association, uid: str) -> str:

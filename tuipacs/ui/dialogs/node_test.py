@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from tuipacs.domain.node import NodeRecord
-from tuipacs.domain.node_health import Rung, RungResult, Verdict
+from tuipacs.domain.node_health import REFUSES, Rung, RungResult, Verdict
 from tuipacs.domain.node_words import endpoint
 from tuipacs.errors import TuipacsError
 from tuipacs.schema import operations as op
@@ -137,8 +137,8 @@ def rung_lines(rung: RungResult, width: int) -> list[Content]:
     lines += [Content(" " * _INDENT + text) for text in more]
     for mark, texts, style in (
         ("→ ", [rung.remedy] if rung.remedy else [], "$text-warning"),
-        ("", [note for note in rung.notes if ": no, " in note], "$text-warning"),
-        ("", [note for note in rung.notes if ": no, " not in note], "$text-muted"),
+        ("", [note for note in rung.notes if note.startswith(REFUSES)], "$text-warning"),
+        ("", [note for note in rung.notes if not note.startswith(REFUSES)], "$text-muted"),
     ):
         for text in texts:
             lines += [
