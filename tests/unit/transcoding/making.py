@@ -21,10 +21,18 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 ROOM = 1 << 32
 
 
-def made(path: Path, target: str, *, stored: str | None = None, most: int = ROOM) -> bytes:
+def made(
+    path: Path,
+    target: str,
+    *,
+    stored: str | None = None,
+    start: int | None = None,
+    most: int = ROOM,
+) -> bytes:
     """The dataset of a file in another transfer syntax. Raises `DecodeError`."""
-    parts = read_part10(path)
-    stored = stored or parts.transfer_syntax_uid
+    if stored is None or start is None:
+        parts = read_part10(path)
+        stored, start = stored or parts.transfer_syntax_uid, parts.dataset_offset
     out = bytearray()
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -32,7 +40,7 @@ def made(path: Path, target: str, *, stored: str | None = None, most: int = ROOM
             warnings.simplefilter("ignore")
             size = transcode(
                 descriptor,
-                Wanted(parts.dataset_offset, stored, target),
+                Wanted(start, stored, target),
                 out.extend,
                 lambda: None,
                 most,
@@ -46,8 +54,8 @@ def made(path: Path, target: str, *, stored: str | None = None, most: int = ROOM
 def of_dataset(dataset: bytes, stored: str, target: str, folder: Path) -> bytes:
     """The same for the bytes of a dataset."""
     path = folder / "dataset"
-    path.write_bytes(as_file(dataset, stored))
-    return made(path, target, stored=stored)
+    path.write_bytes(dataset)
+    return made(path, target, stored=stored, start=0)
 
 
 def as_file(dataset: bytes, syntax: str) -> bytes:

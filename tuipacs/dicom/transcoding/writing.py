@@ -81,7 +81,9 @@ class Encoder:
     def _settle(self, elements: list[Element], above: Context) -> None:
         """Give each element the VR that it is written with, and leave out what has to go."""
         context = self._context(elements, above)
-        elements[:] = [e for e in elements if e.tag & 0xFFFF or not e.tag >> 16]
+        if any(not element.tag >> 16 for element in elements):
+            raise DecodeError("elements of a command are among its own")
+        elements[:] = [element for element in elements if element.tag & 0xFFFF]
         for element in elements:
             if element.start in self._pixels and element.fragments:
                 element.vr = self._pixels[element.start].vr
