@@ -10,13 +10,20 @@ from tests.dimse.faulty_peer import EVENT, Fault, FaultyPeer
 from tests.dimse.raw_peer import EXPLICIT, RawPeer, element, us
 from tests.dimse.whole_site import CT, WholeSite, eventually
 from tests.ports import unused_port
-from tuipacs.dicom.commitment import CommitmentDataset, encode_commitment, read_commitment
+from tuipacs.dicom.commitment import (
+    MAX_DATASET,
+    CommitmentDataset,
+    TooManyReferencesError,
+    encode_commitment,
+    read_commitment,
+)
 from tuipacs.dimse.contract import Answer, Request
 from tuipacs.dimse.gathering import Gathering
 from tuipacs.dimse.syntaxes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import NodeService
 from tuipacs.domain.uid import new_uid
+from tuipacs.scp.status import normalized_refusal
 from tuipacs.scu.n_action import request_commitment
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -171,10 +178,14 @@ def test_a_request_that_is_none_is_answered(
 def test_a_list_without_measure_is_refused_for_want_of_room(
     site: WholeSite, modality: FaultyPeer
 ) -> None:
-    many = [(CT, f"1.2.{number}") for number in range(100_001)]
-    assert ask(site, many)[1] == 0x0213
-    with site.index.read() as reader:
-        assert reader.scalar("SELECT count(*) FROM commitment_item") < 100_000
+    """It is not kept while it comes, and the association goes on."""
+    with RawPeer(site.port) as peer:
+        peer.associate([CONTEXT], calling=b"CT1")
+        peer.request(1, _action(), bytes(MAX_DATASET + 2))
+        assert peer.status() == 0x0213
+        peer.request(1, _action(), GOOD)
+        assert peer.status() == 0x0000
+    assert normalized_refusal(TooManyReferencesError("more than that")).status == 0x0213
 
 
 def test_a_node_that_could_not_be_told_is_refused_at_once(site: WholeSite) -> None:

@@ -17,7 +17,7 @@ from tuipacs.errors import InvalidObjectError
 
 MAX_REFERENCES = 100_000  # of one transaction
 MAX_DATASET = 24 << 20  # bytes: room for as many, with UIDs of 64 characters
-_MAX_NODES = 8 * MAX_REFERENCES
+_MAX_NODES = 4 * MAX_REFERENCES + 100  # an item and its three elements, and a few of the top
 
 _CLASS, _INSTANCE = 0x00081150, 0x00081155
 _TRANSACTION, _REASON = 0x00081195, 0x00081197
