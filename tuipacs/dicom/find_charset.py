@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 
 from tuipacs.dicom.charset import Charset, charset_of
@@ -36,11 +37,26 @@ _JAPANESE = {
     ("ISO 2022 IR 87",): "iso2022_jp",
     ("ISO 2022 IR 87", "ISO 2022 IR 159"): "iso2022_jp_1",
 }
-# ASCII with one multi-byte set (PS3.5 I to K): its codec, and its escape where that writes none.
+# Sets that code extensions can call up (PS3.3 tables C.12-3 and C.12-4): codec, and the escape
+# sequence that it does not write itself.
 _EXTENDED = {
+    "ISO 2022 IR 100": ("latin_1", b"\x1b-A"),
+    "ISO 2022 IR 101": ("iso8859_2", b"\x1b-B"),
+    "ISO 2022 IR 109": ("iso8859_3", b"\x1b-C"),
+    "ISO 2022 IR 110": ("iso8859_4", b"\x1b-D"),
+    "ISO 2022 IR 126": ("iso8859_7", b"\x1b-F"),
+    "ISO 2022 IR 127": ("iso8859_6", b"\x1b-G"),
+    "ISO 2022 IR 138": ("iso8859_8", b"\x1b-H"),
+    "ISO 2022 IR 144": ("iso8859_5", b"\x1b-L"),
+    "ISO 2022 IR 148": ("iso8859_9", b"\x1b-M"),
+    "ISO 2022 IR 166": ("tis_620", b"\x1b-T"),
+    "ISO 2022 IR 203": ("iso8859_15", b"\x1b-b"),
     "ISO 2022 IR 149": ("euc_kr", b"\x1b$)C"),
     "ISO 2022 IR 58": ("gb2312", b"\x1b$)A"),
+    "ISO 2022 IR 87": ("iso2022_jp", b""),
 }
+_ASCII = ("", "ISO 2022 IR 6")
+_MOST_TERMS = 8
 
 
 class Encoding:
@@ -75,13 +91,32 @@ def encodings_for(character_set: bytes) -> tuple[Encoding, ...]:
     elif terms[0] in ("", "ISO 2022 IR 6", "ISO 2022 IR 13") and tuple(terms[1:]) in _JAPANESE:
         write = _japanese(_JAPANESE[tuple(terms[1:])], katakana=terms[0] == "ISO 2022 IR 13")
         found.append(Encoding("\\".join(terms), _by_parts(write)))
-    elif len(terms) == 2 and terms[0] in ("", "ISO 2022 IR 6") and terms[1] in _EXTENDED:
-        codec, escape = _EXTENDED[terms[1]]
-        found.append(
-            Encoding("\\".join(terms), _by_parts(lambda part: escape + part.encode(codec)))
-        )
+    elif _is_extended(terms):
+        found.append(Encoding("\\".join(terms), _by_parts(_extended(terms))))
     found.append(Encoding(UTF_8, lambda text, _is_name: text.encode("utf_8", "replace")))
     return tuple(found)
+
+
+def _is_extended(terms: list[str]) -> bool:
+    """Whether these are code extensions that we write: a first set of one byte, then any."""
+    first, *rest = terms
+    is_first = first in _ASCII or (first in _EXTENDED and _EXTENDED[first][1][1:2] == b"-")
+    return is_first and any(terms) and len(terms) <= _MOST_TERMS and set(rest) <= _EXTENDED.keys()
+
+
+def _extended(terms: list[str]) -> Callable[[str], bytes]:
+    """A part in the first set, which needs no escape sequence, else in one that can say it."""
+    first, *rest = terms
+    ways = [] if first in _ASCII else [(_EXTENDED[first][0], b"")]
+    ways += [_EXTENDED[term] for term in rest]
+
+    def encode(part: str) -> bytes:
+        for codec, escape in ways:
+            with suppress(UnicodeEncodeError):
+                return escape + part.encode(codec)
+        return part.encode("ascii")
+
+    return encode
 
 
 def _by_parts(encode: Callable[[str], bytes]) -> Callable[[str, bool], bytes]:
