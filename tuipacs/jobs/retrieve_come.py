@@ -15,6 +15,10 @@ from tuipacs.scu.suboperations import Retrieval
 class Arrivals(Protocol):
     """Tells which SOP instances have come."""
 
+    def before(self, series: SeriesToDo, uids: frozenset[str]) -> frozenset[str]:
+        """Those that have come since the list was made, by this way or another."""
+        ...
+
     def now(self, uids: frozenset[str]) -> frozenset[str]:
         """While they come; empty where that cannot be known."""
         ...
@@ -31,6 +35,10 @@ class InIndex:
 
     def __init__(self, index: Index) -> None:
         self._index = index
+
+    def before(self, series: SeriesToDo, uids: frozenset[str]) -> frozenset[str]:
+        """See `Arrivals`."""
+        return self.now(uids)
 
     def now(self, uids: frozenset[str]) -> frozenset[str]:
         """See `Arrivals`."""
@@ -50,6 +58,10 @@ class Received:
     def __init__(self) -> None:
         self.uids: set[str] = set()
 
+    def before(self, series: SeriesToDo, uids: frozenset[str]) -> frozenset[str]:
+        """See `Arrivals`."""
+        return frozenset()
+
     def now(self, uids: frozenset[str]) -> frozenset[str]:
         """See `Arrivals`."""
         return uids & self.uids
@@ -66,6 +78,10 @@ class AtNode:
 
     def __init__(self, present: Present) -> None:
         self._present = present
+
+    def before(self, series: SeriesToDo, uids: frozenset[str]) -> frozenset[str]:
+        """See `Arrivals`."""
+        return self._present(series.study_instance_uid, series.series_instance_uid, uids)
 
     def now(self, uids: frozenset[str]) -> frozenset[str]:
         """See `Arrivals`."""
@@ -87,6 +103,10 @@ class AsTold:
 
     def __init__(self, on_told: Callable[[], None]) -> None:
         self._on_told = on_told
+
+    def before(self, series: SeriesToDo, uids: frozenset[str]) -> frozenset[str]:
+        """See `Arrivals`."""
+        return frozenset()
 
     def now(self, uids: frozenset[str]) -> frozenset[str]:
         """See `Arrivals`."""

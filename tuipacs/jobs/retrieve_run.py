@@ -18,7 +18,7 @@ from tuipacs.index.job_items import ItemOutcome, WaitingItem
 from tuipacs.index.retrieve_jobs import HERE_ALREADY, SeriesToDo
 from tuipacs.jobs.retrieve_come import Arrivals, AsTold, AtNode, InIndex, Received
 from tuipacs.jobs.retrieve_listing import Present, listing, there
-from tuipacs.jobs.retrieve_watch import Watch
+from tuipacs.jobs.retrieve_watch import GRACE, Watch
 from tuipacs.jobs.retrieve_ways import MAX_CLASSES, MAX_UIDS, GetWay, MoveWay, Way
 from tuipacs.jobs.running import Progress
 from tuipacs.jobs.signals import RetryLater
@@ -38,11 +38,13 @@ _FINAL = frozenset((0xA801, 0xA900, 0x0122, 0x0124, 0x0211))
 @dataclass(frozen=True)
 class Times:
     """In seconds. ``settle``: without an arrival, after the last answer of a C-MOVE, whose objects
-    come on associations of their own. ``stall``: without any sign of work.
+    come on associations of their own. ``stall``: without any sign of work. ``grace``: from a cancel
+    to the end of the connection.
     """
 
     settle: float = 5.0
     stall: float = 900.0
+    grace: float = GRACE
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class Run:
     def _series(self, series: SeriesToDo) -> str:
         """Request what is missing of one series; returns why this way does not work, if so."""
         left = {item.sop_instance_uid: item for item in series.items}
-        self._note_come(series, left, self._already(left), already=True)
+        self._note_come(series, left, self._arrivals.before(series, frozenset(left)), already=True)
         classes = {item.sop_class_uid for item in series.items}
         is_whole = series.is_whole and len(left) == len(series.items)
         if is_whole and not (self._is_get and len(classes) > MAX_CLASSES):
@@ -185,12 +187,6 @@ class Run:
         self._conclude(left, retrieval, final, came=came)
         return ""
 
-    def _already(self, left: dict[str, WaitingItem]) -> frozenset[str]:
-        """What has come by another way since the list was made."""
-        if isinstance(self._arrivals, InIndex):
-            return self._arrivals.now(frozenset(left))
-        return frozenset()
-
     def _follow(
         self, series: SeriesToDo, left: dict[str, WaitingItem], retrieval: Retrieval
     ) -> None:
@@ -201,8 +197,10 @@ class Run:
 
         most = -1
         self._look = look
-        stall = self._parts.times.stall
-        with Watch(self._progress.check, retrieval.cut, stall=stall) as watch:
+        times = self._parts.times
+        with Watch(
+            self._progress.check, retrieval.cut, stall=times.stall, grace=times.grace
+        ) as watch:
             self._watch = watch
             for counts in retrieval:
                 if watch.signal is not None:

@@ -22,11 +22,17 @@ class Watch:
     """
 
     def __init__(
-        self, check: Callable[[], None], cut: Callable[[], None], *, stall: float | None = None
+        self,
+        check: Callable[[], None],
+        cut: Callable[[], None],
+        *,
+        stall: float | None = None,
+        grace: float = GRACE,
     ) -> None:
         self._check = check
         self._cut = cut
         self._stall = stall
+        self._grace = grace
         self._moved_at = time.monotonic()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -58,7 +64,7 @@ class Watch:
                 self._check()
             except (Cancelled, Held, Interrupted, Paused) as signal:
                 self.signal = signal
-                if not self._done.wait(GRACE):
+                if not self._done.wait(self._grace):
                     self._cut()
                 return
             if self._stall is not None and time.monotonic() - self._moved_at > self._stall:
