@@ -17,7 +17,7 @@ from tuipacs.errors import InvalidObjectError
 
 MAX_REFERENCES = 100_000  # of one transaction
 MAX_DATASET = 24 << 20  # bytes: room for as many, with UIDs of 64 characters
-_MAX_NODES = 4 * MAX_REFERENCES + 100  # an item and its three elements, and a few of the top
+_NODES = 4  # of a reference: an item and its three elements
 
 _CLASS, _INSTANCE = 0x00081150, 0x00081155
 _TRANSACTION, _REASON = 0x00081195, 0x00081197
@@ -41,7 +41,7 @@ class CommitmentDataset:
 
 
 class TooManyReferencesError(InvalidObjectError):
-    """More than `MAX_REFERENCES`."""
+    """More references than are read."""
 
 
 def encode_commitment(
@@ -88,27 +88,29 @@ def _uid(uid: str) -> bytes:
     return data + b"\0" * (len(data) % 2)
 
 
-def read_commitment(data: bytes | bytearray, transfer_syntax_uid: str) -> CommitmentDataset:
-    """Read a dataset in an uncompressed transfer syntax.
+def read_commitment(
+    data: bytes | bytearray, transfer_syntax_uid: str, *, most: int = MAX_REFERENCES
+) -> CommitmentDataset:
+    """Read a dataset of at most so many references in an uncompressed transfer syntax.
 
     Raises `TooManyReferencesError`, and `InvalidObjectError` for what lacks a UID or cannot be
     followed to its end: half of a list is no list. Words carry no values.
     """
     big_endian = transfer_syntax_uid == EXPLICIT_BE
     implicit = transfer_syntax_uid == IMPLICIT_LE
-    reader = _Reader(data, "big" if big_endian else "little")
+    reader = _Reader(data, "big" if big_endian else "little", most)
     try:
         nodes = tree(data, 0, len(data), implicit=implicit, big_endian=big_endian)
-        for node in _bounded(nodes):
+        for node in _bounded(nodes, _NODES * most + 100):
             reader.take(node)
     except TreeEndedError as error:
         raise InvalidObjectError(f"the list cannot be read: {error}") from error
     return reader.finish()
 
 
-def _bounded(nodes: Iterator[Node]) -> Iterator[Node]:
+def _bounded(nodes: Iterator[Node], most: int) -> Iterator[Node]:
     for number, node in enumerate(nodes):
-        if number >= _MAX_NODES:
+        if number >= most:
             raise TooManyReferencesError("the list has too many elements")
         yield node
 
@@ -116,7 +118,8 @@ def _bounded(nodes: Iterator[Node]) -> Iterator[Node]:
 class _Reader:
     """Takes the elements one after another; only items of the two sequences are looked into."""
 
-    def __init__(self, data: bytes | bytearray, order: _Order) -> None:
+    def __init__(self, data: bytes | bytearray, order: _Order, most: int) -> None:
+        self._most = most
         self._data = data
         self._order = order
         self._transaction = ""
@@ -156,8 +159,8 @@ class _Reader:
         item, self._item = self._item, None
         if item is None:
             return
-        if len(self._found.referenced) + len(self._found.failed) >= MAX_REFERENCES:
-            raise TooManyReferencesError(f"the list has more than {MAX_REFERENCES} objects")
+        if len(self._found.referenced) + len(self._found.failed) >= self._most:
+            raise TooManyReferencesError(f"the list has more than {self._most} objects")
         reference = Reference(
             self._usable(item.get(_CLASS, b"")), self._usable(item.get(_INSTANCE, b""))
         )

@@ -13,7 +13,6 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 from tuipacs.dicom.commitment import (
-    MAX_REFERENCES,
     CommitmentDataset,
     TooManyReferencesError,
     encode_commitment,
@@ -137,9 +136,10 @@ def test_a_failure_without_its_reason_has_none() -> None:
 
 
 def test_a_list_has_an_end() -> None:
-    many = [(CT, "1.2")] * (MAX_REFERENCES + 1)
+    data = encode_commitment("1.2.3", [(CT, "1.2")] * 11, implicit=True)
+    assert len(read_commitment(data, IMPLICIT, most=11).referenced) == 11
     with pytest.raises(TooManyReferencesError):
-        read_commitment(encode_commitment("1.2.3", many, implicit=True), IMPLICIT)
-    empty_items = b"\x08\x00\x40\x11\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\0\0\0\0" * 400_200
+        read_commitment(data, IMPLICIT, most=10)
+    empty_items = b"\x08\x00\x40\x11\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\0\0\0\0" * 200
     with pytest.raises(TooManyReferencesError):
-        read_commitment(empty_items, IMPLICIT)
+        read_commitment(empty_items, IMPLICIT, most=10)
