@@ -207,7 +207,7 @@ class Tasks:
         self.tidy()
         with self._lock:
             own = [each for each in self._tasks.values() if each.owner == task.owner]
-            gone = own[: len(own) - MAX_OF_SESSION + 1]
+            gone = own[: max(0, len(own) - MAX_OF_SESSION + 1)]
             for each in gone:
                 del self._tasks[each.token]
             if len(self._tasks) >= MAX_TASKS:
