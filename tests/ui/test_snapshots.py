@@ -97,3 +97,15 @@ def test_quit_dialog_on_80x24(snap_compare: Compare) -> None:
 
 def test_users_on_160x45(snap_compare: Compare) -> None:
     compare(snap_compare, (160, 45), ["g", "u"], "dr_roe")
+
+
+def test_nodes_on_80x24(snap_compare: Compare) -> None:
+    compare(snap_compare, (80, 24), ["g", "n"], "CT in room 1")
+
+
+def test_node_dialog_on_80x24(snap_compare: Compare) -> None:
+    compare(snap_compare, (80, 24), ["g", "n", "e"], "Its certificate")
+
+
+def test_node_dialog_on_160x45(snap_compare: Compare) -> None:
+    compare(snap_compare, (160, 45), ["g", "n", "a"], "Jobs at once")

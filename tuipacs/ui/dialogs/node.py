@@ -26,6 +26,9 @@ from tuipacs.ui.dialogs.node_pages import ASK, MAY, PAGES, Answers, FieldError, 
 from tuipacs.ui.widgets.push_button import PushButton
 
 
+_WIDE, _HIGH = 140, 36  # cells from which on there is room for all pages
+
+
 class NodeDialog(Dialog[NodeRecord]):
     """Adds or changes a node and answers with it; what was typed stays while it is refused.
 
@@ -33,8 +36,8 @@ class NodeDialog(Dialog[NodeRecord]):
     """
 
     AUTO_FOCUS = "#ae-title"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (140, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (36, "-high")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (_HIGH, "-high")]
     BINDINGS = [
         Binding("pagedown", "turn(1)", show=False, priority=True),
         Binding("pageup", "turn(-1)", show=False, priority=True),
@@ -89,7 +92,10 @@ class NodeDialog(Dialog[NodeRecord]):
         yield PushButton("Save" if self._before else "Add", id="ok")
 
     def on_mount(self) -> None:
-        """Begin with the first page."""
+        """Begin with the first page, or all of them: known before the first size is told."""
+        width, height = self.app.size
+        self.set_class(width >= _WIDE, "-wide")
+        self.set_class(height >= _HIGH, "-high")
         self._show(0)
 
     def _show(self, number: int) -> None:

@@ -75,7 +75,7 @@ class PageBar(Static, can_focus=True):
         for number, title in enumerate(PAGES):
             style = "bold reverse $text-accent" if number == current else "$text-muted"
             parts += [Content.styled(f" {title} ", style), Content(" ")]
-        self.update(Content.assemble(*parts, Content.styled("   pgdn turns, ^s saves", "$text-muted")))
+        self.update(Content.assemble(*parts, Content.styled("  pgdn · ^s saves", "$text-muted")))
 
 
 def row(name: str, value: str, field: str, *, longest: int = 64, hint: str = "") -> Widget:
