@@ -23,7 +23,7 @@ from tuipacs.ui.widgets.push_button import PushButton
 FIELDS = (
     ("patient_name", "Patient name", 'doe, doe*, "DOE^JOHN"'),
     ("patient_id", "Patient ID", ""),
-    ("study_date", "Study date", "today, -7d, 202611, 20261101-20261130"),
+    ("study_date", "Study date", "today, -7d, 202611, FROM-TO"),
     ("accession_number", "Accession number", ""),
     ("modality", "Modality", "CT,MR"),
     ("patient_birth_date", "Birth date", "19700131"),

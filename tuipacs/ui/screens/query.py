@@ -87,10 +87,8 @@ class QueryScreen(WorkScreen):
         self._was_locked = False
 
     def compose_body(self) -> Iterable[Widget]:
-        with Panel("nodes", id="nodes"):
-            yield RowList(
-                node_columns, empty="/ fills in the form and asks", has_header=False, id="asked"
-            )
+        with Panel("nobody was asked yet: / fills in the form", id="nodes"):
+            yield RowList(node_columns, has_header=False, id="asked")
         with Panel("studies", id="studies"):
             yield RowList(study_columns, empty="nothing was asked yet", id="list")
         with Panel("series", id="series"):
@@ -275,7 +273,7 @@ class QueryScreen(WorkScreen):
         asking = "asking …  " if self._searching is not None else ""
         not_all = "  not all answered to the end" if partial else ""
         studies.entitle(f"{asking}{found}{marked}{not_all}", _LEGEND)
-        nodes.entitle(_words(self._query) if self._asked is not None else "nodes")
+        nodes.entitle(_words(self._query))
         self.refresh_keys()
 
     def digest(self, kind: str, changes: Changes | None) -> None:

@@ -56,8 +56,8 @@ def study_columns(width: int) -> Sequence[Column]:
     if width >= WIDE:
         out.append(Column("Description", 16, flex=3, source=6))
     out += [
-        Column("Here", 14 if width >= MEDIUM else 9, source=7),
-        Column("At", 22 if width >= MEDIUM else 18, flex=2, source=8),
+        Column("Here", 14 if width >= MEDIUM else 11, source=7),
+        Column("At", 22 if width >= MEDIUM else 16, flex=2, source=8),
     ]
     return out
 
