@@ -57,7 +57,7 @@ class RouteDialog(Dialog[RouteRecord]):
     RouteDialog > .dialog--card { width: 100; }
     RouteDialog .row { height: auto; }
     RouteDialog .row > * { width: 1fr; }
-    RouteDialog .field { height: auto; }
+    RouteDialog .row > Input { margin-right: 2; }
     RouteDialog #hint { height: 2; color: $text-muted; }
     RouteDialog #summary { height: 1; color: $text-accent; }
     RouteDialog PreviewList { height: 5; }

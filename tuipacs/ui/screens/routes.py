@@ -73,7 +73,7 @@ class RoutesScreen(WorkScreen):
     def compose_body(self) -> Iterable[Widget]:
         with Panel("rules", id="rules"):
             yield RowList(columns, empty="nothing is sent on: a adds a rule", id="list")
-        with Panel("studies", id="studies"):
+        with Panel("studies that a rule matches", id="studies"):
             yield PreviewList()
 
     @property
@@ -163,7 +163,10 @@ class RoutesScreen(WorkScreen):
     def follow(self) -> None:
         """Fetch the preview of the rule under the cursor, unless it is there."""
         record = self.current
-        if record is not None and record != self._shown:
+        if record is None:
+            self.studies.clear()
+            self.query_one("#studies", Panel).entitle("studies that a rule matches")
+        elif record != self._shown:
             self.preview(record)
 
     @work(exclusive=True, group="preview", exit_on_error=True)

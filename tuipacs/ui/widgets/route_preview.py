@@ -31,7 +31,7 @@ class PreviewList(RowList):
     """The rows of a `RoutePreview`; their keys are those of the studies."""
 
     def __init__(self) -> None:
-        super().__init__(columns, empty="no study came in the last 7 days")
+        super().__init__(columns)
         self._found: tuple[RoutePreviewRow, ...] = ()
 
     @property
@@ -43,8 +43,15 @@ class PreviewList(RowList):
         """Show these; of those that match at most ``matches`` (0: all)."""
         fitting = [row for row in found.rows if not row.reason]
         others = [row for row in found.rows if row.reason]
+        self.say_when_empty(f"no study came in the last {PREVIEW_DAYS} days")
         self._found = (*(fitting[:matches] if matches and others else fitting), *others)
         self.set_rows([_row(row) for row in self._found])
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.say_when_empty("")
+        self._found = ()
+        self.set_rows([])
 
 
 def _row(row: RoutePreviewRow) -> Row:
