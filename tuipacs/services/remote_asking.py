@@ -143,6 +143,8 @@ def _ended_well(part: Part, final: Response) -> bool:
         return True
     if final.status is None:
         part.end(NodeState.FAILED, final.comment)
+    elif final.status in range(0xA700, 0xA800) and part.answer.rows:
+        part.end(NodeState.LIMITED, f"the node gives no more: {status_words(final)}")
     elif final.status == 0xFE00:
         part.end(NodeState.CANCELLED, "the node ended it: there may be more")
     else:
