@@ -89,6 +89,20 @@ def _find(facts: Facts) -> list[str]:
             for key in sorted(KEYS, key=lambda key: (list(LEVEL_WORDS).index(key.level), key.tag))
         ),
     )  # fmt: skip
+    limit = facts.config.dicom.max_find_results
+    lines += bullets(
+        (
+            "At the level IMAGE any other standard attribute is read from the stored object:"
+            " returned and matched, but for private ones and those of VR OB, OD, OF, OL, OV, OW and"
+            " UN. At SERIES, Request Attributes Sequence (0040,0275) as well.",
+            "Answers to one query: "
+            + (f"{limit:,} at most" if limit else "as many as match")
+            + ", or the limit of the node.",
+            "Extended negotiation (PS3.4 C.5.1.1): relational queries yes; combined date-time"
+            " matching, fuzzy matching of names, time zone adjustment, enhanced multi-frame"
+            " conversion no.",
+        )
+    )
     lines += paragraph(
         "In the Study Root model the keys of the patient belong to the level STUDY. Besides: "
         "QueryRetrieveLevel, RetrieveAETitle, InstanceAvailability (ONLINE), SpecificCharacterSet."

@@ -23,14 +23,23 @@ STORE: tuple[Row, ...] = (
 )
 FIND: tuple[Row, ...] = (
     ("0xFF00", "Pending", "a match"),
-    ("0xFF01", "Pending", "a match; some keys of the request are not supported"),
+    ("0xFF01", "Pending", "a match; a key is not supported, or this object's could not be read"),
     ("0x0000", "Success", "all matches were sent"),
     ("0xFE00", "Cancel", "the query was cancelled"),
     _NOT_AUTHORIZED,
     _BUG,
-    ("0xA700", "out of resources", "the identifier is too large, or the index cannot be read"),
-    ("0xA900", "identifier does not match SOP class", "the level or the unique keys are wrong"),
-    ("0xC000", "unable to process", "a key cannot be read"),
+    (
+        "0xA700",
+        "out of resources",
+        "the limit of answers is reached, and its number is in the Error Comment; or the identifier"
+        " is too large, or the index cannot be read",
+    ),
+    (
+        "0xA900",
+        "identifier does not match SOP class",
+        "the level or the unique keys are wrong; Offending Element names one",
+    ),
+    ("0xC000", "unable to process", "a key cannot be read; Offending Element names it"),
 )
 _RETRIEVE: tuple[Row, ...] = (
     ("0xFF00", "Pending", "sub-operations go on"),
@@ -52,9 +61,13 @@ GET = _RETRIEVE
 N_ACTION: tuple[Row, ...] = (
     ("0x0000", "Success", "the request is durable; the report follows"),
     ("0x0112", "no such SOP instance", "not the well-known SOP instance"),
-    ("0x0115", "invalid argument value", "the list cannot be read, or its UID stands for another"),
-    ("0x0123", "no such action", "the Action Type ID is not 1"),
-    ("0x0213", "resource limitation", "the list is too long, or too much of it waits already"),
+    (
+        "0x0115",
+        "invalid argument value",
+        "the list is missing or cannot be read, or the Transaction UID is of another request",
+    ),
+    ("0x0123", "no such action", "another action type than 1"),
+    ("0x0213", "resource limitation", "the list is too long, or it cannot be kept"),
     _NOT_AUTHORIZED,
     _BUG,
 )
@@ -67,9 +80,13 @@ COMMIT_FAILURES: tuple[Row, ...] = (
 N_EVENT_REPORT: tuple[Row, ...] = (
     ("0x0000", "Success", "the report was taken"),
     ("0x0112", "no such SOP instance", "not the well-known SOP instance"),
-    ("0x0113", "no such event type", "the Event Type ID is neither 1 nor 2"),
-    ("0x0115", "invalid argument value", "it cannot be read, or nothing was asked under its UID"),
-    ("0x0213", "resource limitation", "the list is too long, or the index cannot be written"),
+    ("0x0113", "no such event type", "another event type than 1 and 2"),
+    (
+        "0x0115",
+        "invalid argument value",
+        "the list is missing or cannot be read, or this node was asked for no such transaction",
+    ),
+    ("0x0213", "resource limitation", "the list is too long, or it cannot be kept"),
     _NOT_AUTHORIZED,
     _BUG,
 )
