@@ -17,7 +17,7 @@ from tests.builders import dataset_bytes
 from tests.dimse.archive import ADMIN, Archive
 from tests.ports import unused_port
 from tuipacs.dicom.part10 import split_part10
-from tuipacs.dicom.transcoding.process import Transcoders
+from tuipacs.dicom.transcoding.process import Transcoder, Transcoders
 from tuipacs.dimse.contract import ServiceProvider
 from tuipacs.domain.actor import Actor, ActorKind
 from tuipacs.domain.audit import AuditRecord
@@ -61,7 +61,9 @@ class Source(Archive):
         return self.ingest
 
     def _providers(self, archive: Archive) -> Sequence[ServiceProvider]:
-        self.transfer = Transfer(self.index, self.store, Transcoders([]), folder=self.folder)
+        self.transfer = Transfer(
+            self.index, self.store, Transcoders([Transcoder()]), folder=self.folder
+        )
         self.calling = Calling(self.index, "TUIPACS", None)
         self.calling.listening = lambda: Listening("127.0.0.1", (self.listener.port,))
         self.retrieve = Retrieve(self.index, system_clock, self.transfer, self.calling, "TUIPACS")
@@ -101,13 +103,20 @@ class Source(Archive):
         self.keep(dataset, parts.transfer_syntax_uid, str(found.SOPClassUID), uid)
         return uid, dataset
 
-    def destination(self, ae_title: str, port: int, **call: object) -> int:
-        """Add a node that objects can be sent to."""
+    def destination(
+        self,
+        ae_title: str,
+        port: int,
+        *,
+        may: tuple[NodeService, ...] = (NodeService.ECHO,),
+        **call: object,
+    ) -> int:
+        """Add a node that objects can be sent to, and what it may ask for itself."""
         given = {"host": "127.0.0.1", "port": port, "services": (CallService.SEND,)} | call
         request = NodeAddRequest(
             ae_title=ae_title,
             address="",
-            services=(NodeService.ECHO,),
+            services=may,
             call=NodeCall(**given),  # type: ignore[arg-type]
         )
         return self.nodes.add(ADMIN, request).key
