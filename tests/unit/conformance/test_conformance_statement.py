@@ -38,7 +38,7 @@ def _table(statement: str, heading: str) -> list[list[str]]:
 def _statuses_in(file: Path) -> Iterator[int]:
     """Numbers that a module of the SCPs can put into an answer."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Constant) and type(node.value) is int and node.value >= 0x0100:
+        if isinstance(node, ast.Constant) and type(node.value) is int:
             source = ast.get_source_segment(file.read_text(encoding="utf-8"), node) or ""
             if re.fullmatch(r"0x[0-9A-F]{4}", source):
                 yield node.value
