@@ -55,6 +55,7 @@ from tuipacs.services.incoming import Incoming
 from tuipacs.services.incoming_board import IncomingBoard
 from tuipacs.services.ingest import Ingest
 from tuipacs.services.jobs import Jobs
+from tuipacs.services.node_checks import Checks
 from tuipacs.services.nodes import Nodes
 from tuipacs.services.objects import Objects
 from tuipacs.services.own_address import Listening
@@ -157,11 +158,13 @@ class Archive:
         )
         calling = Calling(index, config.dicom.ae_title, files_of(config.tls, paths.root))
         calling.listening = self._listening
+        self._checks = Checks()
         nodes = Nodes(
             index,
             clock,
             unknown_callers=UnknownCallers(config.dicom.unknown_callers),
             calling=calling,
+            checks=self._checks,
         )
         retrieve = Retrieve(index, clock, self._transfer, calling, config.dicom.ae_title)
         commitments = Commitments(index, clock, self.wakeups, calling)
@@ -320,6 +323,7 @@ class Archive:
         """Finish what is being received, let jobs note how far they are; at most ``seconds``."""
         deadline = time.monotonic() + seconds
         self._asked.stop()
+        self._checks.stop()
         cut = self._listener.drain(seconds)
         self._router.stop(_JOB_SECONDS)
         self._reporter.stop(_JOB_SECONDS)

@@ -396,6 +396,18 @@ def test_a_running_test_can_be_looked_at_by_whoever_started_it_alone(index: Inde
     assert nodes.test_progress(ADMIN, NodeTestProgressRequest(ticket="t")).rungs == ()
 
 
+def test_a_stopping_archive_does_not_wait_for_further_rungs(
+    called: Archive, calling: Calling
+) -> None:
+    checks = Checks()
+    with (
+        pytest.raises(UnavailableError, match="stopping"),
+        checks.running("ada", "t") as told,
+    ):
+        checks.stop()
+        climb(node(called.port), calling, told)
+
+
 def test_too_many_tests_at_once_are_refused() -> None:
     checks = Checks()
     with ExitStack() as stack:

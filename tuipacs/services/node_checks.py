@@ -18,8 +18,13 @@ class Checks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._is_stopping = False
         self._outcomes: dict[int, tuple[float, bool, str]] = {}  # by key of the node
         self._running: dict[tuple[str, str], list[RungResult]] = {}  # by actor and ticket
+
+    def stop(self) -> None:
+        """End running tests with their next rung."""
+        self._is_stopping = True
 
     def seen(self, key: int, at: float, rungs: Sequence[RungResult]) -> None:
         """A node was tested or answered an echo."""
@@ -52,8 +57,17 @@ class Checks:
 
     @contextmanager
     def running(self, actor: str, ticket: str) -> Iterator[Callable[[RungResult], None]]:
-        """A test under that ticket; the block tells each rung. Raises `UnavailableError`."""
+        """A test under that ticket; the block tells each rung. Raises `UnavailableError`.
+
+        So does telling a rung once the archive stops: the others are not waited for.
+        """
         rungs: list[RungResult] = []
+
+        def told(rung: RungResult) -> None:
+            rungs.append(rung)
+            if self._is_stopping:
+                raise UnavailableError("the archive is stopping")
+
         name = (actor, ticket)
         with self._lock:
             if len(self._running) >= _MOST:
@@ -61,7 +75,7 @@ class Checks:
             if ticket:
                 self._running[name] = rungs
         try:
-            yield rungs.append
+            yield told
         finally:
             with self._lock:
                 if self._running.get(name) is rungs:

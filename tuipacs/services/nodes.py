@@ -70,10 +70,11 @@ class Nodes(Service):
         *,
         unknown_callers: UnknownCallers = UnknownCallers.ECHO,
         calling: Calling | None = None,
+        checks: Checks | None = None,
     ) -> None:
         super().__init__(index, clock)
         self._calling = calling or Calling(index, "TUIPACS", None)
-        self._checks = Checks()
+        self._checks = checks or Checks()
         self._strangers = STRANGERS[unknown_callers]
         self.on_change: Callable[[], None] = lambda: None  # called after each commit
         self._lock = threading.Lock()  # held for moments only, never over a transaction

@@ -112,19 +112,30 @@ def test_the_answer_of_orthancs_rest_api_is_read_too() -> None:
     [
         ("{", "no JSON"),
         ("[]", "no object"),
-        ("{}", "no DicomModalities"),
-        ('{"DicomModalities": []}', "no DicomModalities"),
-        ('{"DicomModalitiesInDatabase": true}', "GET /modalities"),
         ('{"a": "b', "no end"),
         ("{ /* ", "no end"),
         ('{"a": ' * 100_000, "no JSON|too deeply"),
         ("[" * 200_000, "no JSON|too deeply"),
     ],
-    ids=range(9),
+    ids=range(6),
 )
 def test_what_is_no_configuration_of_orthanc_is_told(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         orthanc.read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{}", "no DicomModalities"),
+        ('{"DicomModalities": []}', "no DicomModalities"),
+        ('{"DicomModalitiesInDatabase": true}', "GET /modalities"),
+    ],
+)
+def test_one_of_several_files_may_have_no_modalities(text: str, words: str) -> None:
+    found = orthanc.read(text)
+    assert not found.nodes
+    assert words in reasons(found)["DicomModalities"]
 
 
 DCMQRSCP = """

@@ -49,7 +49,7 @@ def looks_like(text: str) -> bool:
 
 
 def read(text: str) -> FileNodes:
-    """All modalities. Raises `UsageError` for what is no JSON or has no `KEY`."""
+    """All modalities. Raises `UsageError` for what is no JSON."""
     try:
         whole = msgspec.json.decode(without_comments(text).encode("utf-8", "replace"))
     except msgspec.DecodeError as error:
@@ -58,6 +58,7 @@ def read(text: str) -> FileNodes:
         raise UsageError("this JSON is nested too deeply") from None
     if not isinstance(whole, dict):
         raise UsageError("this JSON is no object")
+    collector = Collector()
     entries = whole.get(KEY)
     if not isinstance(entries, dict):
         words = f"it has no {KEY}"
@@ -66,8 +67,8 @@ def read(text: str) -> FileNodes:
         elif entries is None and whole and all(_is_entry(value) for value in whole.values()):
             entries = whole  # what GET /modalities?expand answers
         if not isinstance(entries, dict):
-            raise UsageError(words)
-    collector = Collector()
+            collector.leave(KEY, words)  # of several files one may have it
+            return collector.result()
     for name, value in entries.items():
         collector.take(name, lambda name=name, value=value: _node(name, value))  # type: ignore[misc]
     return collector.result()
