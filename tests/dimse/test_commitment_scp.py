@@ -163,6 +163,20 @@ GOOD = encode_commitment("1.2.3", [(CT, "1.2.3.4")], implicit=False)
         (_action(), encode_commitment("1.2.3", [], [(CT, "1.2", 1)], implicit=False), 0x0115),
         (_action(), GOOD + GOOD, 0x0115),
     ],
+    ids=[
+        "another action",
+        "another instance",
+        "no list",
+        "an empty list",
+        "a list cut off",
+        "no list at all",
+        "no objects",
+        "a path for a UID",
+        "a UID too long",
+        "no transaction",
+        "failed ones",
+        "all of it twice",
+    ],
 )
 def test_a_request_that_is_none_is_answered(
     site: WholeSite, modality: FaultyPeer, command: bytes, dataset: bytes | None, status: int
