@@ -37,7 +37,7 @@ class DatasetSource:
         self._file = file
         self._unread = size
         self._memory: memoryview | None = None
-        if isinstance(file, io.BytesIO) and not padded:
+        if type(file) is io.BytesIO and not padded:  # one that overrides reading is to be read
             at = file.tell()
             self._memory = memoryview(file.getvalue())[at : at + size]
         self.left = size + padded
