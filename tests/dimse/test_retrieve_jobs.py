@@ -92,6 +92,7 @@ def test_what_was_not_asked_for_is_refused_and_told(office: Fetching) -> None:
     assert (job.state, job.stored, job.done) == (JobState.DONE, 3, 3)
     assert "1 objects that were not asked for were refused" in job.message
     assert office.uids() == uids_of(study)
+    assert [r.operation for r in office.parts.records()].count("ingest.keep_fetched") == 3
 
 
 def test_only_what_is_missing_is_asked_for_by_its_uids(office: Fetching) -> None:
