@@ -19,9 +19,8 @@ Compare = Callable[..., bool]
         ((80, 24), (), "of the last 7 days"),
         ((160, 45), (), "of the last 7 days"),
         ((80, 24), ("e",), "matches 11 of 40"),
-        ((80, 24), ("tab", "x"), "job 17 is waiting"),
     ],
-    ids=["80x24", "160x45", "dialog", "why"],
+    ids=["80x24", "160x45", "dialog"],
 )
 def test_routing(
     snap_compare: Compare, size: tuple[int, int], keys: tuple[str, ...], shown: str

@@ -213,6 +213,7 @@ def test_another_version_of_an_object_is_not_routed_by_itself(routing: Routing) 
         assert routing.look() == []
     assert len(routing.items(job)) == 1
     uid = str(original.StudyInstanceUID)
+    assert len(routing.said(uid)) == 1  # it was not even judged again
     routing.routes.force(ADMIN, by_uid(uid))
     assert routing.look(0) == []
 
@@ -318,6 +319,15 @@ def test_without_a_rule_nothing_waits_and_the_first_rule_takes_what_is_arriving_
     assert routing.said(arriving)
     assert routing.explain(old).state.startswith("never judged")
     assert [decision.outcome.value for decision in routing.explain(old).now] == ["sent"]
+
+
+def test_a_second_rule_takes_nothing_from_what_waits_for_the_first(routing: Routing) -> None:
+    routing.rule("slow", routing.node("PACS2"), quiet_seconds=300)
+    uid = routing.study()
+    routing.look(200)
+    routing.rule("mr", routing.node("WS1", host="192.0.2.10"), conditions=MR)
+    assert len(routing.look(100)) == 1
+    assert [rule for rule, _, _ in routing.said(uid)] == ["mr", "slow"]
 
 
 def test_what_came_while_all_rules_were_off_is_not_sent_when_one_is_switched_on(
