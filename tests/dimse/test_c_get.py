@@ -20,6 +20,7 @@ from tests.dimse.raw_peer import (
     RawPeer,
     command,
     element,
+    item,
     p_data,
     pdu,
     read_elements,
@@ -177,11 +178,14 @@ class Getter(RawPeer):
         self.pending: list[dict[int, bytes]] = []
         self.failed: list[str] = []
 
-    def ask(self, study: list[Dataset], message_id: int = 7) -> None:
+    def ask(self, study: list[Dataset]) -> None:
+        self.ask_for("STUDY", StudyInstanceUID=study[0].StudyInstanceUID)
+
+    def ask_for(self, level: str, **keys: object) -> None:
         body = element(0x0002, STUDY_ROOT_GET.encode()) + element(0x0100, us(0x0010))
-        body += element(0x0110, us(message_id)) + element(0x0700, us(0)) + element(0x0800, us(1))
-        keys = identifier("STUDY", IMPLICIT, StudyInstanceUID=study[0].StudyInstanceUID)
-        self.request(1, element(0, len(body).to_bytes(4, "little")) + body, keys)
+        body += element(0x0110, us(7)) + element(0x0700, us(0)) + element(0x0800, us(1))
+        whole = element(0, len(body).to_bytes(4, "little")) + body
+        self.request(1, whole, identifier(level, IMPLICIT, **keys))
 
     def whole(self) -> tuple[int, dict[int, bytes], bytes]:
         """The next message: context, command, dataset."""
@@ -443,3 +447,26 @@ def test_a_receiver_that_goes_ends_it(archive: Source, study: list[Dataset], wor
     ended = eventually(lambda: archive.audit_of("retrieve.get", "110104", uids)[before:])
     assert ended[0].detail == "C-GET: 0 of 3 objects sent, the connection was lost"
     assert ended[0].outcome.value == "failure"
+
+
+# -- relational retrieve
+
+
+def extended(uid: str, *information: int) -> bytes:
+    return item(0x56, len(uid).to_bytes(2, "big") + uid.encode() + bytes(information))
+
+
+@pytest.mark.parametrize(
+    ("negotiates", "status"), [(b"", 0xA900), (extended(STUDY_ROOT_GET, 1), 0x0000)]
+)
+def test_keys_above_may_be_missing_only_if_that_was_negotiated(
+    archive: Source, study: list[Dataset], negotiates: bytes, status: int
+) -> None:
+    with Getter(archive, user=roles(CT) + negotiates) as peer:
+        peer.ask_for("IMAGE", SOPInstanceUID=study[1].SOPInstanceUID)
+        seen = []
+        while (store := peer.next_store()) is not None:
+            seen.append(store[0][0x1000].rstrip(b"\0").decode())
+            peer.acknowledge(store[0])
+        assert seen == ([] if status else [study[1].SOPInstanceUID])
+        assert peer.final()[0] == status
