@@ -327,7 +327,7 @@ def test_a_second_rule_takes_nothing_from_what_waits_for_the_first(routing: Rout
     routing.look(200)
     routing.rule("mr", routing.node("WS1", host="192.0.2.10"), conditions=MR)
     assert len(routing.look(100)) == 1
-    assert [rule for rule, _, _ in routing.said(uid)] == ["mr", "slow"]
+    assert [rule for rule, _, _ in routing.said(uid)] == ["slow", "mr"]
 
 
 def test_what_came_while_all_rules_were_off_is_not_sent_when_one_is_switched_on(
