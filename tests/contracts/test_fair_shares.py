@@ -19,6 +19,7 @@ from tuipacs.api.events import MAX_STREAMS_PER_SESSION
 from tuipacs.api.peer import MAX_CONNECTIONS_PER_USER
 from tuipacs.domain.content import Document, DocumentKind
 from tuipacs.schema import messages as m
+from tuipacs.schema.node_messages import NodeTestReport
 
 
 @pytest.fixture
@@ -112,6 +113,31 @@ def test_logins_that_take_their_time_keep_nobody_from_the_rest(
             body = {"user": "x", "password": "y", "client": "command"}
             for _ in range(10):
                 guessers.submit(http.post, "/v1/sessions.login", json=body)
+            assert started.wait(10)
+            answer = http.post("/v1/sessions.whoami", headers=bearer(TOKEN), timeout=10)
+            assert answer.status_code == 200
+        finally:
+            release.set()
+
+
+def test_nodes_that_do_not_answer_keep_nobody_from_the_rest(
+    api: RunningApi, http: httpx.Client
+) -> None:
+    """A test of a node may take until its timeouts; not even its own session waits for it."""
+    release, started = threading.Event(), threading.Event()
+
+    def test_slowly(actor: object, request: object) -> NodeTestReport:
+        started.set()
+        release.wait(20)
+        return NodeTestReport(rungs=())
+
+    api.services.nodes.answers["test"] = test_slowly
+    with ThreadPoolExecutor(4) as impatient:
+        try:
+            for _ in range(4):
+                impatient.submit(
+                    http.post, "/v1/nodes.test", json={"key": 1}, headers=bearer(TOKEN)
+                )
             assert started.wait(10)
             answer = http.post("/v1/sessions.whoami", headers=bearer(TOKEN), timeout=10)
             assert answer.status_code == 200

@@ -103,8 +103,12 @@ def test_each_entry_of_orthanc_that_cannot_be_taken_says_why() -> None:
 
 
 def test_the_answer_of_orthancs_rest_api_is_read_too() -> None:
+    """It writes what is not set as empty or 0."""
     answer = {"pacs": {"AET": "PACS2", "Host": "10.0.0.5", "Port": 104, "AllowFind": True}}
-    assert nodes(orthanc.read(json.dumps(answer)))["PACS2"].call.port == 104
+    answer["pacs"] |= {"LocalAet": "", "Timeout": 0, "Manufacturer": "Generic"}
+    node = nodes(orthanc.read(json.dumps(answer)))["PACS2"]
+    assert (node.call.port, node.call.calling_ae_title, node.notes) == (104, "", ())
+    assert node.call.dimse_timeout == 60.0
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def _node(name: str, value: Any) -> FileNode:
         port=port_of(value.get("Port", "")),
         services=asked,
         use_tls=_is_true(value, "UseDicomTls", default=False),
-        calling_ae_title=_text(value, "LocalAet") if "LocalAet" in value else "",
+        calling_ae_title=_text(value, "LocalAet") if value.get("LocalAet") else "",
     )
     notes = []
     if timeout := value.get("Timeout"):  # 0: Orthanc's own
