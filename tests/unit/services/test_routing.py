@@ -267,6 +267,16 @@ def test_a_removed_node_is_told_and_never_replaced_by_another(routing: Routing) 
     )
 
 
+def test_a_removed_node_is_named_as_it_was_called_last(routing: Routing) -> None:
+    node = routing.node("PACS2")
+    routing.rule("all", node)
+    with routing.parts.index.write() as tx:
+        tx.execute("UPDATE node SET ae_title = 'PACS9' WHERE id = ?", (node,))
+    routing.forget_node(node)
+    (record,) = routing.routes.list(ADMIN, Empty()).routes
+    assert [target.ae_title for target in record.targets] == ["PACS9"]
+
+
 def test_a_new_node_with_the_key_of_an_old_one_gets_all_objects(routing: Routing) -> None:
     """What the old one had been sent says nothing of the new one."""
     first = routing.node("PACS2")

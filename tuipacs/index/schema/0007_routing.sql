@@ -38,6 +38,9 @@ BEGIN
     DELETE FROM route_mark WHERE node = old.id;
 END;
 
+CREATE TRIGGER route_follows_title AFTER UPDATE OF ae_title ON node
+BEGIN UPDATE route_node SET node_title = new.ae_title WHERE node = new.id; END;
+
 -- Studies that something came for and that are not judged by all rules yet.
 CREATE TABLE route_pending (
     study INTEGER PRIMARY KEY,
