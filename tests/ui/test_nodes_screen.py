@@ -120,16 +120,6 @@ async def test_every_page_fits_80x24_with_an_error_below_it() -> None:
             await pilot.press("pagedown")
 
 
-async def test_a_large_terminal_shows_all_pages_at_once() -> None:
-    archive = admin()
-    callable_node(archive)
-    async with at_work(archive, size=(200, 50)) as (app, pilot):
-        await on_nodes(app, pilot)
-        await dialog(app, pilot, "e")
-        text = screen_text(app)
-        assert all(name in text for name in ("AE title", "Character set", "It prefers", "Window"))
-
-
 async def test_a_node_is_changed_and_what_was_not_touched_stays() -> None:
     archive = admin()
     callable_node(archive)
@@ -191,7 +181,7 @@ async def test_a_node_can_be_bound_to_a_certificate_and_shows_it() -> None:
         assert node.require_identity
 
 
-async def test_what_proves_a_node_is_told_at_80_columns() -> None:
+async def test_at_80_columns_proof_is_told_and_why_a_node_cannot_be_tested() -> None:
     archive = admin()
     (node,) = archive.nodes
     changes: list[dict[str, object]] = [
@@ -211,6 +201,9 @@ async def test_what_proves_a_node_is_told_at_80_columns() -> None:
         assert "cert. + user" in shown["N2"]
         assert "TLS" in shown["N3"]
         assert "TLS + user" in shown["N4"]
+        await pilot.press("t")
+        await until(pilot, lambda: "CT_ROOM1 is never called" in words(screen_text(app)))
+        assert archive.asked["nodes.test"] == 0
 
 
 async def test_a_refused_node_keeps_what_was_typed_and_says_what_to_do() -> None:
@@ -286,15 +279,6 @@ async def test_the_ladder_is_shown_rung_by_rung_while_the_test_runs() -> None:
         await until(pilot, lambda: archive.asked["nodes.test"] == asked + 1)
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, NodeTestDialog))
-
-
-async def test_a_node_that_is_never_called_cannot_be_tested_and_says_why() -> None:
-    archive = admin()
-    async with at_work(archive, size=(100, 30)) as (app, pilot):
-        await on_nodes(app, pilot)
-        await pilot.press("t")
-        await until(pilot, lambda: "CT_ROOM1 is never called" in words(screen_text(app)))
-        assert archive.asked["nodes.test"] == 0
 
 
 async def test_the_last_test_and_a_paused_lane_stand_in_the_list() -> None:
