@@ -12,7 +12,7 @@ from tuipacs.cli.progress import state_words
 from tuipacs.cli.send import priority_of
 from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
-from tuipacs.domain.job import ItemState, JobKind, JobRecord, LaneRecord
+from tuipacs.domain.job import ItemState, JobKind, JobRecord, LaneRecord, Refusal
 from tuipacs.errors import UsageError
 from tuipacs.schema import job_messages as j
 from tuipacs.schema import messages as m
@@ -44,14 +44,12 @@ def list_jobs(
         print_json(answer.jobs)
         return
     print_table(
-        ("KEY", "STATE", "DONE", "STORED", "ALREADY", "REFUSED", "BY", "WHAT"),
+        ("KEY", "STATE", "DONE", "FAILED", "BY", "WHAT"),
         (
             (
                 job.key,
                 job.state.value,
-                f"{job.done - job.failed}/{job.total or '?'}",
-                job.stored,
-                job.duplicate,
+                f"{job.done - job.refused - job.failed}/{job.total or '?'}",
                 job.refused + job.failed,
                 job.submitted_by,
                 job.title,
@@ -76,7 +74,9 @@ def show(
     """One job, and what it refused or could not deliver, with the peer's own status."""
     with connected(ctx) as connection:
         job = connection.call(op.JOB, m.JobRequest(key=key))
-        refusals = connection.call(op.JOB_REFUSALS, m.JobRequest(key=key)).refusals
+        refusals: tuple[Refusal, ...] = ()
+        if job.kind is JobKind.IMPORT:
+            refusals = connection.call(op.JOB_REFUSALS, m.JobRequest(key=key)).refusals
         states = () if all_items else _REMARKABLE
         request = j.JobItemsRequest(key=key, states=states, limit=j.ITEM_LIMIT)
         page = connection.call(op.JOB_ITEMS, request)
