@@ -65,7 +65,7 @@ class NativePixels:
         self._first: bytes | None = self._bytes(first)
         self._frame_size = len(self._first)
         self._precision = first.stream.precision if first.stream else 0
-        self.bits_stored = _wider(first, self._header)
+        self.bits_stored = wider_bits(first, self._header)
         total = self._header.frames * self._frame_size
         self.length = total + total % 2
         if self.length > 0xFFFFFFFE:
@@ -97,7 +97,7 @@ class NativePixels:
         return decompress(self._table.frame(index), self._header)
 
     def _bytes(self, decoded: Decompressed) -> bytes:
-        samples = _stored(decoded, self._header)
+        samples = stored_samples(decoded, self._header)
         if self._big_endian and samples.dtype.itemsize == 2:
             samples = samples.byteswap()
         return samples.tobytes()
@@ -110,7 +110,7 @@ def _photometric(decoded: Decompressed) -> str:
     return decoded.photometric.removesuffix("_422")
 
 
-def _stored(decoded: Decompressed, header: PixelHeader) -> Samples:
+def stored_samples(decoded: Decompressed, header: PixelHeader) -> Samples:
     """The samples in as many bits as the header allocates; no bit of a lossless picture changes.
 
     A sign is spread over the bits above it, as those had it who wrote it in whole words.
@@ -143,7 +143,7 @@ def _low(samples: Samples, bits: int) -> Samples:
     return low
 
 
-def _wider(decoded: Decompressed, header: PixelHeader) -> int | None:
+def wider_bits(decoded: Decompressed, header: PixelHeader) -> int | None:
     """Lossy compression makes values that need more than the stored bits: these are named then.
 
     Lossless, bits above the stored ones are another plane; and where signed samples went through
