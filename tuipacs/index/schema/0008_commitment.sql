@@ -38,7 +38,3 @@ BEGIN
     UPDATE OR REPLACE commitment SET node = -old.id, due_at = NULL, ended_at = coalesce(ended_at, due_at)
     WHERE node = old.id;
 END;
-
--- Nor may a new job take what an old one of the same key has got.
-CREATE TRIGGER commitment_forgets_job AFTER DELETE ON job
-BEGIN UPDATE commitment SET job = 0 WHERE job = old.id; END;
