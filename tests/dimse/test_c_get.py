@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
 
 from tests.builders import make_dataset, make_study
-from tests.dimse.archive import eventually
+from tests.dimse.archive import ADMIN, eventually
 from tests.dimse.raw_peer import (
     CT,
     EXPLICIT,
@@ -28,14 +29,21 @@ from tests.dimse.raw_peer import (
     us,
 )
 from tests.dimse.retrieving import Source, received
+from tests.dimse.tls_site import Site
 from tests.unit.find_rows import answer, identifier
+from tuipacs.dimse.contract import Answer, Request
 from tuipacs.dimse.syntaxes import STUDY_ROOT_GET, VERIFICATION
+from tuipacs.dimse.tls import ServerTls
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import NodeService
 from tuipacs.domain.uid import new_uid
+from tuipacs.schema.node_messages import NodeRemoveRequest
+from tuipacs.scu.c_get import get
+from tuipacs.scu.requestor import Context, Peer, PeerTls
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
+VIDEO, MPEG4 = "1.2.840.10008.5.1.4.1.1.77.1.1.1", "1.2.840.10008.1.2.4.102"
 COUNT = 3
 
 
@@ -157,9 +165,11 @@ def test_a_context_with_a_choice_gets_what_everything_can_be_given_in(archive: S
         (3, CT, [JPEG2000, IMPLICIT, EXPLICIT]),
         (5, CT, [JPEG2000]),
         (7, MR, [JPEG2000, IMPLICIT]),
+        (9, VIDEO, [EXPLICIT, JPEG2000, MPEG4]),
     ]
     with RawPeer(archive.port) as peer:
-        reply = peer.associate(contexts, calling=b"ASKING", user=roles(CT, MR))
+        reply = peer.associate(contexts, calling=b"ASKING", user=roles(CT, MR, VIDEO))
+        assert reply.contexts[9] == (0, MPEG4)
         assert reply.contexts[3] == (0, EXPLICIT)
         assert reply.contexts[5] == (0, JPEG2000)
         assert reply.contexts[7] == (0, IMPLICIT)
@@ -171,9 +181,11 @@ def test_a_context_with_a_choice_gets_what_everything_can_be_given_in(archive: S
 class Getter(RawPeer):
     """A requester that answers as told."""
 
-    def __init__(self, archive: Source, *, user: bytes = roles(CT)) -> None:
+    def __init__(
+        self, archive: Source, *, user: bytes = roles(CT), calling: bytes = b"ASKING"
+    ) -> None:
         super().__init__(archive.port)
-        self.associate([GET_CONTEXT, CT_CONTEXT], calling=b"ASKING", user=user)
+        self.associate([GET_CONTEXT, CT_CONTEXT], calling=calling, user=user)
         self.finals: list[dict[int, bytes]] = []
         self.pending: list[dict[int, bytes]] = []
         self.failed: list[str] = []
@@ -470,3 +482,67 @@ def test_keys_above_may_be_missing_only_if_that_was_negotiated(
             peer.acknowledge(store[0])
         assert seen == ([] if status else [study[1].SOPInstanceUID])
         assert peer.final()[0] == status
+
+
+def test_a_removed_receiver_gets_nothing_more(archive: Source, study: list[Dataset]) -> None:
+    key = archive.know("LEAVING", NodeService.GET)
+    with Getter(archive, calling=b"LEAVING") as peer:
+        peer.ask(study)
+        store = peer.next_store()
+        assert store is not None
+        archive.nodes.remove(ADMIN, NodeRemoveRequest(key=key))
+        peer.acknowledge(store[0])
+        kind, _ = peer.read()
+        assert kind == 7
+
+
+def test_objects_cross_tls_byte_for_byte(site: Site, tmp_path: Path) -> None:
+    """Large ones, which the kernel takes in pieces, and small ones."""
+    taker = Taker()
+    wanted = [
+        make_dataset(StudyInstanceUID="1.2.3", PatientID="TLS", InstanceNumber=number, **pixels)
+        for number, pixels in enumerate(({}, {"PixelData": bytes(3 << 20)}, {}), start=1)
+    ]
+    archive = Source(tmp_path, tls_port=0, doors=lambda _: {"tls": ServerTls(site.files())})
+    with closing(archive):
+        kept = archive.keep_all(wanted)
+        archive.know("ASKING", NodeService.GET)
+        asked = Dataset()
+        asked.QueryRetrieveLevel, asked.StudyInstanceUID = "STUDY", "1.2.3"
+        peer = Peer(
+            "127.0.0.1",
+            archive.listener.tls_port,
+            "TUIPACS",
+            "ASKING",
+            tls=PeerTls(site.context(site.ct1)),
+        )
+        with get(peer, STUDY_ROOT_GET, asked, [Context(CT, EXPLICIT)], taker) as getting:
+            list(getting)
+    assert getting.final is not None
+    assert getting.final.status == 0x0000
+    assert taker.kept == kept
+
+
+class Taker:
+    """Keeps what comes."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def __call__(self, request: Request) -> Taking:
+        return Taking(self, request.command.sop_instance_uid)
+
+
+class Taking:
+    def __init__(self, taker: Taker, uid: str) -> None:
+        self._taker, self._uid, self._data = taker, uid, bytearray()
+
+    def write(self, fragment: memoryview) -> None:
+        self._data += fragment
+
+    def finish(self, _: object) -> Answer:
+        self._taker.kept[self._uid] = bytes(self._data)
+        return Answer(0x0000, "Success")
+
+    def discard(self) -> None:
+        """Nothing is held."""

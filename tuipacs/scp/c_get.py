@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
+from pydicom.uid import (
+    VideoEndoscopicImageStorage,
+    VideoMicroscopicImageStorage,
+    VideoPhotographicImageStorage,
+)
+
+from tuipacs.dicom.transcoding.rules import VIDEO
 from tuipacs.dimse.contract import (
     AcceptedContext,
     Answer,
@@ -58,6 +65,15 @@ MODELS: Mapping[str, FindModel] = MappingProxyType(
 )
 _CHOSEN_FIRST = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")  # explicit and implicit little endian
 
+_VIDEO_CLASSES = frozenset(
+    str(uid)
+    for uid in (
+        VideoEndoscopicImageStorage,
+        VideoMicroscopicImageStorage,
+        VideoPhotographicImageStorage,
+    )
+)
+
 
 class GetProvider:
     """C-GET."""
@@ -84,9 +100,12 @@ class GetProvider:
     def choose(self, abstract_syntax: str, proposed: Sequence[str]) -> str:
         """What most objects can be given in: a context can have one syntax only.
 
-        Compressed ones can be had by contexts of their own.
+        Compressed ones can be had by contexts of their own. A video is never decompressed.
         """
-        for syntax in _CHOSEN_FIRST:
+        preferred = _CHOSEN_FIRST
+        if abstract_syntax in _VIDEO_CLASSES:
+            preferred = tuple(uid for uid in proposed if uid in VIDEO)
+        for syntax in (*preferred, *_CHOSEN_FIRST):
             if syntax in proposed:
                 return syntax
         return next(filter(is_transfer_syntax, proposed), "")
