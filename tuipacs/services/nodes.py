@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import shlex
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -25,7 +23,7 @@ from tuipacs.domain.permissions import Permission
 from tuipacs.domain.safe_text import clean
 from tuipacs.errors import ConflictError, NotFoundError, TuipacsError, UsageError
 from tuipacs.index import nodes, users
-from tuipacs.index.database import Index, Transaction
+from tuipacs.index.database import Index
 from tuipacs.schema.messages import Empty
 from tuipacs.schema.node_messages import (
     MAX_NODES,
@@ -41,6 +39,7 @@ from tuipacs.schema.node_messages import (
 )
 from tuipacs.services.calling import Calling
 from tuipacs.services.guard import Service, about, before_login, guarded, note
+from tuipacs.services.node_changes import add_one, as_seen, check_free, naming, who
 from tuipacs.services.node_check import checked
 from tuipacs.services.node_checks import Checks
 from tuipacs.services.node_judging import STRANGERS, admission, judge
@@ -100,11 +99,11 @@ class Nodes(Service):
         Raises `UsageError` for a malformed title, address or certificate hash or an empty list of
         services, and `ConflictError` if this title is known from this address already.
         """
-        about(detail=_who(request))
+        about(detail=who(request))
         wanted = self._wanted(request)
         about(detail=added_words(wanted))
         with self.transaction() as tx:
-            record = _add(tx, wanted)
+            record = add_one(tx, wanted)
         self._changed()
         return record
 
@@ -120,13 +119,13 @@ class Nodes(Service):
             raise UsageError(f"1 to {MAX_NODES} nodes can be added at once")
         wanted = []
         for one in request.nodes:
-            with _naming(one):
+            with naming(one):
                 wanted.append(self._wanted(one))
         records = []
         with self.transaction() as tx:
             for one, record in zip(request.nodes, wanted, strict=True):
-                with _naming(one):
-                    records.append(_add(tx, record))
+                with naming(one):
+                    records.append(add_one(tx, record))
                 note(tx, f"{added_words(record)} (from {source})")
         self._changed()
         return NodeAdded(nodes=tuple(records))
@@ -139,13 +138,13 @@ class Nodes(Service):
         since it was seen.
         """
         key = request.seen.key
-        about(detail=f"{_who(request.node)}, key {key}")
+        about(detail=f"{who(request.node)}, key {key}")
         wanted = self._wanted(request.node)
         with self.transaction() as tx:
             before = nodes.node(tx, key)
             if before is None:
                 raise NotFoundError("there is no such node any more")
-            if _seen(before) != _seen(request.seen):
+            if as_seen(before) != as_seen(request.seen):
                 raise ConflictError(
                     f"{before.ae_title} was changed by somebody else meanwhile",
                     remedy="look at it again, then change it",
@@ -154,7 +153,7 @@ class Nodes(Service):
                 wanted, key=key, created_at=before.created_at, paused=before.paused
             )
             if (before.ae_title, before.address) != (after.ae_title, after.address):
-                _check_free(tx, after)
+                check_free(tx, after)
             words = change_words(before, after) or "nothing changed"
             about(detail=f"node {before.ae_title} {before.address or 'any address'}: {words}")
             nodes.change_node(tx, after)
@@ -313,37 +312,3 @@ def _words(node: NodeRecord) -> str:
 
 def _report(node: NodeRecord, rungs: tuple[RungResult, ...]) -> NodeTestReport:
     return NodeTestReport(ae_title=node.ae_title, endpoint=endpoint(node.call), rungs=rungs)
-
-
-def _add(tx: Transaction, wanted: NodeRecord) -> NodeRecord:
-    _check_free(tx, wanted)
-    return msgspec.structs.replace(wanted, key=nodes.add_node(tx, wanted))
-
-
-def _check_free(tx: Transaction, wanted: NodeRecord) -> None:
-    if nodes.node_exists(tx, wanted.ae_title, wanted.address):
-        raise ConflictError(
-            f"{wanted.ae_title} is known from {wanted.address or 'any address'} already",
-            remedy=f"change that one: tuipacs node edit {shlex.quote(wanted.ae_title)}",
-        )
-
-
-@contextmanager
-def _naming(request: NodeAddRequest) -> Iterator[None]:
-    """Say of which of many nodes an error is."""
-    try:
-        yield
-    except (UsageError, ConflictError) as error:
-        words = f"{_who(request)}: {error.message}; nothing was added"
-        raise type(error)(words, remedy=error.remedy) from None
-
-
-def _seen(node: NodeRecord) -> NodeRecord:
-    """A record as clients see it, without what is changed elsewhere: the pause of its lane."""
-    return msgspec.structs.replace(node, paused=False, description=clean(node.description))
-
-
-def _who(request: NodeAddRequest) -> str:
-    """Of what nobody has checked yet."""
-    address = clean(request.address, limit=60) or "any address"
-    return f"node {clean(request.ae_title, limit=40)} {address}"
