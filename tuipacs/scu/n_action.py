@@ -13,8 +13,8 @@ from tuipacs.dicom.commitment import encode_commitment
 from tuipacs.dimse.contract import AcceptedContext
 from tuipacs.dimse.messages import N_ACTION_RQ, N_EVENT_REPORT_RQ
 from tuipacs.dimse.requestor.faults import AssociationFailedError
-from tuipacs.dimse.requestor.messages import encode_action
 from tuipacs.dimse.requestor.serving import Begin
+from tuipacs.dimse.requests import encode_action
 from tuipacs.dimse.sending import DatasetSource
 from tuipacs.dimse.syntaxes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from tuipacs.scu.requestor import Association, Context, Peer, Response, open_association

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from tuipacs.dimse.messages import N_EVENT_REPORT_RQ
-from tuipacs.dimse.requestor.messages import encode_event_report
+from tuipacs.dimse.requests import encode_event_report
 from tuipacs.dimse.syntaxes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from tuipacs.domain.commitment import ALL_COMMITTED, SOME_FAILED
 from tuipacs.scu.n_action import COMMITMENT_CONTEXTS, commitment_source

@@ -14,10 +14,10 @@ from tuipacs.dimse.requestor.answers import Received, Sent
 from tuipacs.dimse.requestor.connection import PeerTls
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.dimse.requestor.loop import Requestor, RequestorSettings
-from tuipacs.dimse.requestor.messages import encode_cancel, encode_request
 from tuipacs.dimse.requestor.negotiation import Proposal, UserIdentity, result_words
 from tuipacs.dimse.requestor.opening import associate
 from tuipacs.dimse.requestor.serving import Begin
+from tuipacs.dimse.requests import encode_cancel, encode_request
 from tuipacs.dimse.sending import DatasetSource
 from tuipacs.dimse.syntaxes import VERIFICATION, name_of
 from tuipacs.domain.ae_title import check_ae_title

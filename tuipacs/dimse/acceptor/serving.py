@@ -36,7 +36,7 @@ from tuipacs.dimse.messages import (
     encode_answer,
 )
 from tuipacs.dimse.pdu import encode_data
-from tuipacs.dimse.requestor.messages import encode_event_report
+from tuipacs.dimse.requests import encode_event_report
 
 BATCH = 65536  # bytes of answers that are sent in one go
 SEND_EVERY = 0.05  # seconds that an answer waits for others at most

@@ -25,7 +25,6 @@ from tuipacs.ui.dialogs.dialog import Dialog
 from tuipacs.ui.dialogs.node_pages import ASK, MAY, PAGES, Answers, FieldError, PageBar, pages
 from tuipacs.ui.widgets.push_button import PushButton
 
-
 _WIDE, _HIGH = 140, 36  # cells from which on there is room for all pages
 
 
