@@ -25,6 +25,14 @@ _POLL_SECONDS = (0.02, 0.05, 0.1, 0.25)
 FAILED, RETRYABLE = 1, 3
 _AGAIN = (NodeState.UNREACHABLE, NodeState.FAILED)
 
+_ALWAYS = ("node", "level", "study_instance_uid", "instances", "here")
+_BELOW = (Level.SERIES, Level.INSTANCE)
+_LEVELS_OF: dict[str, tuple[Level, ...]] = {  # of the attributes that are not the study's
+    "series_instance_uid": _BELOW,
+    **dict.fromkeys(("modality", "series_number", "series_description", "series_date"), _BELOW[:1]),
+    **dict.fromkeys(("sop_instance_uid", "sop_class_uid", "instance_number"), _BELOW[1:]),
+}
+
 _COLUMNS: dict[Level, tuple[str, ...]] = {
     Level.STUDY: ("DATE", "MOD", "PATIENT", "ID", "DESCRIPTION"),
     Level.SERIES: ("NO", "MOD", "DESCRIPTION"),
@@ -190,6 +198,16 @@ def _count(said: RemoteRow) -> str:
     return f":{'?' if said.instances is None else said.instances}"
 
 
+def _of_level(said: RemoteRow) -> dict[str, Any]:
+    """Without the attributes of other levels, which are all empty."""
+    values: dict[str, Any] = msgspec.to_builtins(said)
+    for field in msgspec.structs.fields(RemoteRow):
+        levels = _LEVELS_OF.get(field.name, (Level.STUDY,))
+        if field.name not in _ALWAYS and said.level not in levels:
+            del values[field.encode_name]
+    return values
+
+
 def _as_json(rows: Sequence[MergedRow], answers: Sequence[NodeAnswer]) -> list[dict[str, Any]]:
     titles = {answer.node: answer.ae_title for answer in answers}
     return [
@@ -199,9 +217,7 @@ def _as_json(rows: Sequence[MergedRow], answers: Sequence[NodeAnswer]) -> list[d
             "here": row.here,
             "elsewhere": row.elsewhere,
             "differing": row.differing,
-            "answers": [
-                msgspec.to_builtins(said) | {"ae_title": titles[said.node]} for said in row.answers
-            ],
+            "answers": [_of_level(said) | {"ae_title": titles[said.node]} for said in row.answers],
         }
         for row in rows
     ]

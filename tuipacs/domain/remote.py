@@ -28,7 +28,7 @@ _KEYWORDS = {
     "study_description": "StudyDescription",
     "referring_physician_name": "ReferringPhysicianName",
     "modalities_in_study": "ModalitiesInStudy",
-    "series_count": "NumberOfSeries",
+    "series_count": "NumberOfStudyRelatedSeries",
     "series_instance_uid": "SeriesInstanceUID",
     "modality": "Modality",
     "series_number": "SeriesNumber",

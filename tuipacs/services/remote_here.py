@@ -16,7 +16,7 @@ from tuipacs.domain.remote import NodeState, RemoteRow
 from tuipacs.domain.remote_keys import Key
 from tuipacs.errors import TuipacsError
 from tuipacs.index.database import Index
-from tuipacs.index.find import RowReader, candidates
+from tuipacs.index.find import Candidates, RowReader
 from tuipacs.scu.c_find import STUDY_ROOT, encode_identifier
 from tuipacs.services.remote_identifier import Answers, identifier
 from tuipacs.services.remote_tasks import Part
@@ -57,10 +57,13 @@ def _ask_one(
     encoder = AnswerEncoder(query, ExplicitVRLittleEndian, _TITLE)
     rows = RowReader(query)
     with index.read() as reader:
-        found = candidates(reader, query)
-    for start in range(0, len(found), _ROWS):
-        with index.read() as reader:
-            piece = rows.rows(reader, found[start : start + _ROWS])
+        found = Candidates(reader, query)
+    while True:
+        with index.read() as reader:  # between two pieces no transaction is open
+            some = found.next(reader, _ROWS)
+            piece = [] if some is None else rows.rows(reader, some)
+        if some is None:
+            return True
         for each in piece:
             row = answers.read(encoder.encode(each), ExplicitVRLittleEndian)
             if row in seen:
@@ -68,4 +71,3 @@ def _ask_one(
             if part.stopped or not part.row(row):
                 return False
             seen.add(row)
-    return True
