@@ -540,7 +540,7 @@ def test_what_cannot_be_sent_is_refused_when_it_is_asked_for(office: SendingOffi
         (NotFoundError, (study,), {}),
         (UsageError, (study,), {"ae_title": "DUMB"}),
         (UsageError, (study,), {"ae_title": "NOCOMMIT", "commit": True}),
-        (NotFoundError, (study,), {"ae_title": "NOHOST"}),
+        (UsageError, (study,), {"ae_title": "NOHOST"}),
         (UsageError, (study,), {"ae_title": "MYSELF"}),
         (UsageError, (), {"node": node.key}),
     ):

@@ -173,15 +173,16 @@ def try_again(tx: Transaction, job: int) -> None:
 
 
 def restore_delivered(tx: Transaction, job: int) -> None:
-    """What failed after it had been delivered (it was not committed to) is delivered again.
+    """What a send job had delivered before it failed (it was not committed to) is delivered again.
 
     Its status says so, which is the peer's answer to the object itself.
     """
     marks = ", ".join("?" * len(_DELIVERED))
     tx.execute(
         "UPDATE job_item SET state = CASE WHEN status = 0 THEN 1 ELSE 2 END, comment = ''"
-        f" WHERE job = ? AND state = 3 AND (status IN ({marks}) OR status BETWEEN ? AND ?)",
-        (job, *_DELIVERED, 0xB000, 0xBFFF),
+        f" WHERE job = ? AND state = 3 AND (status IN ({marks}) OR status BETWEEN ? AND ?)"
+        " AND (SELECT kind FROM job WHERE id = job_item.job) = ?",
+        (job, *_DELIVERED, 0xB000, 0xBFFF, JobKind.SEND.value),
     )
     _count(tx, job)
 

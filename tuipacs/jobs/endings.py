@@ -90,7 +90,7 @@ def leave(
         retry_at = now + policy.delay(attempts)
         if attempts > policy.retries:
             state, retry_at = JobState.DEAD, None
-    elif state is JobState.DONE:
+    elif state in (JobState.DONE, JobState.DEAD):
         attempts = 0
     if not state.ended and (asked.cancel or asked.pause):
         state = JobState.CANCELLED if asked.cancel else JobState.PAUSED

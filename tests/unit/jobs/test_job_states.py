@@ -22,6 +22,7 @@ from tuipacs.index.job_items import ItemOutcome
 from tuipacs.jobs.endings import RetryPolicy
 from tuipacs.jobs.running import Progress
 from tuipacs.jobs.signals import GivenUp, RetryLater, WaitForEvent
+from tuipacs.schema import job_messages as j
 from tuipacs.schema import messages as m
 from tuipacs.services.sessions import Sessions
 
@@ -123,11 +124,19 @@ def test_the_settings_say_how_often_and_how_long(office: Office) -> None:
 
 
 def test_what_cannot_succeed_later_is_a_dead_letter_at_once(office: Office) -> None:
+    """And counts no attempts, also after some: so `tuipacs send --wait` tells them apart."""
+
     def play(record: JobRecord, progress: Progress) -> str:
+        if record.attempts < 2:
+            raise RetryLater("down")
         raise GivenUp("2 not taken")
 
     key = office.add(office.node())
     office.start(Scripted(play))
+    for _ in range(2):
+        before = office.reaches(key, JobState.WAITING).attempts
+        office.later(600)
+        office.until(key, lambda r, seen=before: r.attempts != seen)  # type: ignore[misc]
     record = office.ended(key)
     assert (record.state, record.message, record.attempts) == (JobState.DEAD, "2 not taken", 0)
 
@@ -415,3 +424,49 @@ def test_ended_jobs_are_forgotten_after_their_time_and_open_ones_never(office: O
     left = {row[0] for row in office.parts.rows("SELECT id FROM job")}
     assert young not in left
     assert waiting in left
+
+
+# -- the instances of a job
+
+
+def test_items_come_by_position_and_by_what_became_of_them(office: Office) -> None:
+    key = office.add(office.node(), office.store(7))
+    with office.index.write() as tx:
+        job_items.note(
+            tx,
+            key,
+            [
+                ItemOutcome(2, ItemState.DONE, 0x0000, size=10),
+                ItemOutcome(5, ItemState.FAILED, 0xC000, "cannot read"),
+                ItemOutcome(3, ItemState.WARNING, 0xB000, size=20),
+                ItemOutcome(6, ItemState.WAITING, 0xA700, "full"),
+            ],
+        )
+    record = office.show(key)
+    assert (record.total, record.done, record.warned, record.failed) == (7, 3, 1, 1)
+    assert record.bytes_done == 30
+
+    def page(*states: ItemState, offset: int = 0, limit: int = 100) -> tuple[list[int], int, int]:
+        request = j.JobItemsRequest(key=key, states=states, offset=offset, limit=limit)
+        found = office.jobs.items(TINA, request)
+        return [item.position for item in found.items], found.matched, found.total
+
+    assert page() == ([1, 2, 3, 4, 5, 6, 7], 7, 7)
+    assert page(offset=2, limit=2) == ([3, 4], 7, 7)
+    assert page(ItemState.FAILED) == ([5], 1, 7)
+    assert page(ItemState.WARNING, ItemState.DONE) == ([2, 3], 2, 7)
+    assert page(ItemState.WAITING, offset=3) == ([7], 4, 7)
+    assert page(offset=-5, limit=10**9)[0] == [1, 2, 3, 4, 5, 6, 7]
+    with office.index.read() as reader:
+        order = [item.position for item in job_items.waiting(reader, key)]
+    assert order == [1, 4, 7, 6]  # what was tried goes last
+
+
+def test_a_retry_never_takes_for_delivered_what_another_kind_of_job_missed(office: Office) -> None:
+    """A retrieval may have heard 0x0000 of an object that never came."""
+    key = office.add(office.node(), office.store(1))
+    with office.index.write() as tx:
+        job_items.note(tx, key, [ItemOutcome(1, ItemState.FAILED, 0x0000, "it never came")])
+    office.put(key, kind="retrieve", state="dead", finished_at=office.clock())
+    assert office.jobs.retry(TINA, m.JobRequest(key=key)).done == 0
+    assert [item.state for item in office.items(key)] == [ItemState.WAITING]
