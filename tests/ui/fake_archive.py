@@ -48,6 +48,7 @@ from tuipacs.errors import (
     ThrottledError,
     TuipacsError,
 )
+from tuipacs.schema import commit_messages as c
 from tuipacs.schema import messages as m
 from tuipacs.schema import operations as op
 
@@ -563,6 +564,9 @@ class FakeArchive(FakeJobs, FakeNodes, FakeRemote, FakeRoutes):
 
     def do_incoming_list(self, _: m.Empty) -> m.Incoming:
         return m.Incoming(associations=tuple(self.associations), version=self.incoming_version)
+
+    def do_commitments_of_study(self, _: c.StudyCommitmentsRequest) -> c.StudyCommitments:
+        return c.StudyCommitments(nodes=())
 
     def do_imports_submit(self, request: m.ImportRequest) -> JobRecord:
         job = running_job(len(self.jobs) + 1, title=f"import {request.paths[0]}")
