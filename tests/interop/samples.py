@@ -16,7 +16,7 @@ from tests.e2e.proof import dataset_of, export
 from tests.interop.tap import Tap
 from tuipacs.certificates.making import MadeFiles
 from tuipacs.domain.node import CallService, NodeCall
-from tuipacs.domain.permissions import NodeService
+from tuipacs.domain.permissions import GIVEN_SERVICES
 from tuipacs.domain.uid import new_uid
 from tuipacs.schema import operations
 from tuipacs.schema.node_messages import NodeAddRequest, NodeRemoveRequest
@@ -90,7 +90,7 @@ def destination(archive: RunningArchive, ae_title: str, port: int) -> Iterator[T
     line = Tap(port)
     connection = archive.connect()
     call = NodeCall(host="127.0.0.1", port=line.port, services=tuple(CallService))
-    request = NodeAddRequest(ae_title=ae_title, address="", services=(NodeService.ECHO,), call=call)
+    request = NodeAddRequest(ae_title=ae_title, address="", services=GIVEN_SERVICES, call=call)
     node = connection.call(operations.NODE_ADD, request)
     try:
         yield line

@@ -27,10 +27,13 @@ from tests.interop.samples import (
     two_patients,
 )
 from tests.interop.tap import Tap
+from tests.ports import unused_port
 from tuipacs.certificates.making import MadeFiles
+from tuipacs.domain.uid import new_uid
 
 pytestmark = pytest.mark.node
 CLIENT = Path(__file__).parent / "dcmjs_client.cjs"
+CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 def dcmjs(port: int, called: str = "TUIPACS", **asked: object) -> Any:
@@ -100,6 +103,30 @@ def test_has_a_study_moved_to_another_archive(
         said = dcmjs(archive.port, move={"study": study, "destination": "DCMJSDEST"})
         assert said["move"] == {"status": 0x0000, "completed": len(files), "failed": 0}
         assert line.stored() == kept(archive, tmp_path / "out", study)
+
+
+def test_asks_for_commitment_and_gets_its_report(archive: RunningArchive, tmp_path: Path) -> None:
+    """For an object that is here, and for one that nobody has sent."""
+    _, files = as_one_study(tmp_path, ["CT_small.dcm"])
+    (here,), missing = files, new_uid()
+    run(archive, "import", *map(str, files.values()))
+    port, transaction = unused_port(), new_uid()
+    with destination(archive, "DCMJSASKS", port):
+        said = dcmjs(
+            archive.port,
+            calling="DCMJSASKS",
+            commit={
+                "transaction": transaction,
+                "items": [[CT, here], [CT, missing]],
+                "listen": port,
+            },
+        )
+    assert (said["commit"], said["report"]["type"]) == (0x0000, 2)
+    report = said["report"]["dataset"]
+    assert report["TransactionUID"] == transaction
+    (good,), (bad,) = report["ReferencedSOPSequence"], report["FailedSOPSequence"]
+    assert good["ReferencedSOPInstanceUID"] == here
+    assert (bad["ReferencedSOPInstanceUID"], bad["FailureReason"]) == (missing, 0x0112)
 
 
 def pem(files: MadeFiles, authority: Path) -> dict[str, str]:
