@@ -107,7 +107,7 @@ def _shown(
             now = job.state.value, job.message
             if lines and told[-1:] != [now] and not job.state.ended:
                 told.append(now)
-                note(f"job {job.key} {state_words(job)}: {line(job)}")
+                note(f"job {job.key}: {line(job)}")
 
         yield tell
         return
