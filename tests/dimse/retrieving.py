@@ -50,7 +50,8 @@ SENDER = Actor(
 class Source(Archive):
     """An `Archive` with objects, and C-MOVE and C-GET as the daemon has them."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, *, grace: float = 0.2, **settings: object) -> None:
+        self._grace = grace
         self.folder = folder
         super().__init__(folder, ingest=self._new_ingest, build=self._providers, **settings)  # type: ignore[arg-type]
 
@@ -68,7 +69,9 @@ class Source(Archive):
         self.calling.listening = lambda: Listening("127.0.0.1", (self.listener.port,))
         self.retrieve = Retrieve(self.index, system_clock, self.transfer, self.calling, "TUIPACS")
         return (
-            MoveProvider(self.nodes, self.retrieve, self.index.close, grace=0.2, alive_every=0.2),
+            MoveProvider(
+                self.nodes, self.retrieve, self.index.close, grace=self._grace, alive_every=0.2
+            ),
             GetProvider(self.nodes, self.retrieve),
         )
 

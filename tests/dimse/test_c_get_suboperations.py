@@ -91,6 +91,15 @@ def test_without_a_role_each_object_is_a_failed_sub_operation(
         assert peer.release() == 6
 
 
+def test_who_only_stores_on_a_context_is_not_sent_to_on_it(
+    archive: Source, study: list[Dataset]
+) -> None:
+    with Getter(archive, user=b"", calling=b"BOTH") as peer:
+        peer.ask(study)
+        assert peer.next_store() is None
+        assert peer.final()[0] == 0xA702
+
+
 def test_a_class_without_a_context_fails_and_the_others_come(archive: Source) -> None:
     uid = new_uid()
     mixed = [
@@ -126,37 +135,33 @@ def test_a_cancel_ends_it_after_the_object_at_hand(archive: Source, study: list[
     assert details[-1] == "C-GET: 1 of 3 objects sent, stopped by the caller"
 
 
-def test_a_cancel_in_pieces_does_not_tear_what_follows(
-    archive: Source, study: list[Dataset]
-) -> None:
-    whole = cancel(9)[12:]
+def test_a_cancel_of_another_message_changes_nothing(archive: Source, study: list[Dataset]) -> None:
     with Getter(archive) as peer:
         peer.ask(study)
-        for number in range(COUNT):
-            store = peer.next_store()
-            assert store is not None
+        while (store := peer.next_store()) is not None:
+            peer.send(cancel(8))
             peer.acknowledge(store[0])
-            if number == COUNT - 1:
-                peer.send(p_data(1, 1, whole[:10]))
-        peer.send(p_data(1, 3, whole[10:]))
-        assert peer.next_store() is None
-        assert peer.final()[0] == 0x0000
-        assert peer.release() == 6
+        assert peer.final() == (0x0000, {"completed": COUNT, "failed": 0, "warning": 0})
 
 
 def test_a_refusal_may_come_before_the_object_is_whole(archive: Source) -> None:
+    """And half of a cancel behind it, whose rest is not taken for the next request."""
     large = make_dataset(PixelData=bytes(4 << 20), Rows=1448, Columns=1448)
     archive.keep_all([large])
+    half = cancel(9)[12:22], cancel(9)[22:]
     with Getter(archive) as peer:
         peer.ask([large])
         context, data = peer._part()
         while read_elements(data)[0x0100] != us(0x0001):
             context, data = peer._part()
-        peer.acknowledge(read_elements(data), 0xA700)
+        refusal = p_data(3, 3, response(read_elements(data), 0xA700))
+        peer.send(refusal + p_data(1, 1, half[0]))
         peer._part()
+        peer.send(p_data(1, 3, half[1]))
         assert context == 3
         assert peer.next_store() is None
         assert peer.final()[0] == 0xA702
+        assert peer.release() == 6
 
 
 WRONG = {
@@ -192,11 +197,11 @@ def test_what_may_not_come_meanwhile_is_a_legal_abort(
     _aborted(archive, f"sent {reason}")
 
 
-def _aborted(archive: Source, reason: str) -> None:
-    """Soon an association has ended for this reason."""
+def _aborted(archive: Source, *reasons: str) -> None:
+    """Soon an association has ended for one of these reasons."""
     eventually(
         lambda: any(
-            (row.state, row.reason) == (AssociationState.ABORTED, reason)
+            row.state is AssociationState.ABORTED and row.reason in reasons
             for row in archive.records()
         )
     )
@@ -207,12 +212,14 @@ def test_an_answer_to_nothing_is_a_legal_abort(archive: Source, study: list[Data
         peer.ask(study)
         store = peer.next_store()
         assert store is not None
-        peer.acknowledge(store[0])
-        peer.acknowledge(store[0])
+        peer.send(2 * p_data(3, 3, response(store[0], 0x0000)))
         kind, _ = peer.read()
         while kind == 4:
             kind, _ = peer.read()
         assert kind == 7
+    _aborted(
+        archive, "sent an answer to nothing that was asked", "sent the answer to another message"
+    )
 
 
 def test_a_receiver_that_never_answers_is_left(archive: Source, study: list[Dataset]) -> None:

@@ -209,6 +209,10 @@ class TestDestinations:
 
     def test_the_archive_itself_is_no_destination(self) -> None:
         assert movescu(self.archive, "TUIPACS", *self.keys).statuses == [0xA801]
+        with FaultyPeer() as node:
+            self.archive.destination("TUIPACS", node.port)
+            assert movescu(self.archive, "TUIPACS", *self.keys).statuses == [0xA801]
+        assert node.attempts == 0
 
     def test_another_name_for_our_own_port_is_no_destination(self) -> None:
         self.archive.destination("LOOP", self.archive.port)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
@@ -172,6 +174,20 @@ def _study_uids(study: list[Dataset]) -> list[str]:
     return [str(study[0].StudyInstanceUID)]
 
 
+def test_a_cancel_needs_no_cut_where_objects_are_quick(tmp_path: Path) -> None:
+    archive = Source(tmp_path, grace=60.0)
+    with closing(archive), FaultyPeer() as node:
+        archive.know("ASKING", NodeService.MOVE)
+        archive.destination("SLOW", node.port, kib_per_second=100)
+        many = list(make_study(1, 400))
+        archive.keep_all(many)
+        with move(asker(archive), STUDY_ROOT_MOVE, wanted(many), "SLOW") as moving:
+            for _ in moving:
+                moving.cancel()
+        assert told(moving)[0] == 0xFE00
+        assert len(node.stored) < len(many)
+
+
 def test_a_cancel_does_not_wait_for_a_destination_that_never_answers(
     archive: Source, study: list[Dataset], to: Callable[..., str]
 ) -> None:
@@ -244,6 +260,21 @@ def test_a_move_ends_with_who_asked_for_it(
         assert ended == [
             f"C-MOVE to {node_title(node)}: 1 of 5 objects sent, the connection was lost"
         ]
+
+
+def test_nothing_is_sent_any_more_once_the_record_says_that_it_was_lost(
+    archive: Source, to: Callable[..., str]
+) -> None:
+    many = list(make_study(1, 400))
+    archive.keep_all(many)
+    with FaultyPeer() as node:
+        with RawPeer(archive.port) as peer:
+            peer.associate([CONTEXT], calling=b"ASKING")
+            peer.send(request(many, to(node, kib_per_second=100)))
+            eventually(lambda: node.stored)
+        eventually(lambda: _ended(archive, many))
+        assert not any(thread.name.startswith("move to") for thread in threading.enumerate())
+        assert len(node.stored) < len(many)
 
 
 def _ended(archive: Source, study: list[Dataset]) -> list[str]:
