@@ -102,7 +102,7 @@ class GetProvider:
 
         Compressed ones can be had by contexts of their own. A video is never decompressed.
         """
-        preferred = _CHOSEN_FIRST
+        preferred: Sequence[str] = ()
         if abstract_syntax in _VIDEO_CLASSES:
             preferred = tuple(uid for uid in proposed if uid in VIDEO)
         for syntax in (*preferred, *_CHOSEN_FIRST):
