@@ -24,10 +24,8 @@ from tuipacs.dicom.encoding import (
 )
 from tuipacs.dicom.form import Form, form_of
 from tuipacs.dicom.indexed_tags import (
-    CHARSET_TAG,
     DIRECTORY_RECORDS_TAG,
     REQUEST_TAGS,
-    REQUESTS_TAG,
     TAGS,
     Indexed,
     Target,
@@ -42,6 +40,8 @@ from tuipacs.domain.attributes import (
     SeriesAttributes,
     StudyAttributes,
 )
+from tuipacs.domain.find import CHARACTER_SET_TAG
+from tuipacs.domain.find_object import REQUESTS_TAG
 from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, MAX_UID_LENGTH, derived_uid, is_usable_uid
 from tuipacs.errors import InvalidObjectError
 
@@ -359,7 +359,7 @@ def _keys(*, big_endian: bool) -> _Keys:
     indexed = keys_of(TAGS, big_endian=big_endian)
     requests = keys_of(REQUEST_TAGS, big_endian=big_endian)
     item = b"\xff\xfe\xe0\x00" if big_endian else b"\xfe\xff\x00\xe0"
-    charset = next(key for key, element in requests.items() if element.tag == CHARSET_TAG)
+    charset = next(key for key, element in requests.items() if element.tag == CHARACTER_SET_TAG)
     above_only = frozenset(
         key
         for key, element in indexed.items()

@@ -11,6 +11,9 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+CHARSET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
+"""Whose text is in the named character set (PS3.5 6.1.2.2); that of all others is ASCII."""
+
 # Defined Terms of PS3.3 tables C.12-2 to C.12-5, the number of an ISO registration -> codec.
 _REGISTERED = {
     "6": "latin_1",  # only ASCII is allowed; high bytes are read as the field reads them

@@ -15,10 +15,10 @@ from tuipacs.dicom import deflated
 from tuipacs.dicom.charset import Charset, charset_of
 from tuipacs.dicom.encoding import DEFLATED, EXPLICIT_LE, NUMBER_CODES, Buffer
 from tuipacs.dicom.form import form_of
-from tuipacs.dicom.indexed_tags import CHARSET_TAG
 from tuipacs.dicom.mapped import mapped_file
 from tuipacs.dicom.part10 import split_part10
 from tuipacs.dicom.tree import ITEM, Node, TreeEndedError, tree
+from tuipacs.domain.find import CHARACTER_SET_TAG
 
 MAX_NODES = 200_000
 MAX_TEXT_BYTES = 64 << 10
@@ -89,7 +89,7 @@ class Item:
         self._nodes[node.tag] = node
         if node.stop < 0:
             self._sequences[node.tag] = []
-        if node.tag == CHARSET_TAG:
+        if node.tag == CHARACTER_SET_TAG:
             self._charset = charset_of(self._raw(node)[:1024])
 
     def open_item(self, tag: int) -> Item:

@@ -6,7 +6,7 @@ import struct
 
 from pydicom.uid import UID
 
-from tuipacs.dicom.charset import Charset
+from tuipacs.dicom.charset import CHARSET_VRS, Charset
 from tuipacs.dicom.encoding import NUMBER_CODES, PIXEL_TAGS, Buffer
 from tuipacs.dicom.tree import Node, tag_text
 from tuipacs.domain.safe_text import clean
@@ -15,8 +15,7 @@ MAX_TEXT = 256  # terminal cells
 _MAX_RAW = 2048
 _MAX_NUMBERS = 12
 _HEX_BYTES = 16
-_CHARSET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
-_TEXT_VRS = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR")) | _CHARSET_VRS
+_TEXT_VRS = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR")) | CHARSET_VRS
 
 
 def value_text(data: Buffer, node: Node, charset: Charset, *, big_endian: bool) -> str:
@@ -35,7 +34,7 @@ def value_text(data: Buffer, node: Node, charset: Charset, *, big_endian: bool) 
 
 
 def _text(raw: bytes, vr: str, charset: Charset, *, is_cut: bool) -> str:
-    if vr in _CHARSET_VRS:
+    if vr in CHARSET_VRS:
         text, _ = charset.decode(raw, is_name=vr == "PN")
     else:
         text = raw.decode("latin_1")

@@ -12,11 +12,11 @@ from tuipacs.dicom.charset import Charset, charset_of
 from tuipacs.dicom.element_text import value_text
 from tuipacs.dicom.encoding import DEFLATED, EXPLICIT_LE, Buffer
 from tuipacs.dicom.form import form_of
-from tuipacs.dicom.indexed_tags import CHARSET_TAG
 from tuipacs.dicom.mapped import mapped_file
 from tuipacs.dicom.part10 import split_part10
 from tuipacs.dicom.tree import ITEM, Node, TreeEndedError, tag_text, tree
 from tuipacs.domain.content import ElementLine, ElementList
+from tuipacs.domain.find import CHARACTER_SET_TAG
 from tuipacs.domain.safe_text import clean
 
 MAX_LINES = 20_000
@@ -86,7 +86,7 @@ class _Lister:
             return
         del self.charsets[node.depth + 1 :]
         charset = self.charsets[-1]
-        if node.tag == CHARSET_TAG:
+        if node.tag == CHARACTER_SET_TAG:
             raw = bytes(data[node.start : min(node.stop, node.start + 1024)])
             self.charsets[-1] = charset = charset_of(raw)
         vr = self._vr(node)

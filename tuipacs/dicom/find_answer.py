@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from tuipacs.dicom.charset import CHARSET_VRS
 from tuipacs.dicom.find_charset import Encoding, encodings_for
-from tuipacs.dicom.find_layout import CHARSET_VRS, MAX_SHORT, Elements, Layout
+from tuipacs.dicom.find_layout import MAX_SHORT, Elements, Layout
 from tuipacs.domain.find import (
     AVAILABILITY_TAG,
     CHARACTER_SET_TAG,

@@ -16,9 +16,9 @@ from tuipacs.dicom.find_key_values import (
     ask_object,
     key_charset,
     name_of,
-    tag_words,
 )
 from tuipacs.dicom.form import Form, form_of
+from tuipacs.dicom.tree import tag_text
 from tuipacs.dicom.walk import walk
 from tuipacs.domain.find import (
     AVAILABILITY_TAG,
@@ -205,11 +205,11 @@ class _Reading:
             tag = UNIQUE_KEYS[above]
             condition = given.get(tag)
             if not isinstance(condition, OneOf) or len(condition.values) != 1:
-                words = f"{tag_words(tag)} needs one value at this level"
+                words = f"{tag_text(tag)} needs one value at this level"
                 raise QueryModelError(words, tag=tag)
             (value,) = condition.values
             if tag != PATIENT_ID_TAG and not is_usable_uid(value, longest=MAX_KEPT_UID_LENGTH):
-                raise QueryModelError(f"{tag_words(tag)} is not a UID", tag=tag)
+                raise QueryModelError(f"{tag_text(tag)} is not a UID", tag=tag)
 
     def _check_named(self) -> None:
         """What only the objects know is looked for in some that are named, not in all."""
@@ -217,11 +217,11 @@ class _Reading:
         given = {asked.key.tag: asked.condition for asked in self._keys}
         if not any(isinstance(given.get(tag), OneOf) for tag in unique):
             tag = next(key.tag for key in self._object_keys if not key.is_universal)
-            raise InvalidQueryError(f"{tag_words(tag)} can be matched below a UID only", tag=tag)
+            raise InvalidQueryError(f"{tag_text(tag)} can be matched below a UID only", tag=tag)
 
 
 def _below(tag: int) -> QueryModelError:
-    return QueryModelError(f"{tag_words(tag)} is below the level", tag=tag)
+    return QueryModelError(f"{tag_text(tag)} is below the level", tag=tag)
 
 
 def _elements(identifier: bytes | bytearray, transfer_syntax_uid: str, assumed: str) -> _Elements:

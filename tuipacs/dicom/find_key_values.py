@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from pydicom.datadict import keyword_for_tag
 
-from tuipacs.dicom.charset import UNDECLARED_TEXT, Charset, charset_of
+from tuipacs.dicom.charset import CHARSET_VRS, UNDECLARED_TEXT, Charset, charset_of
 from tuipacs.dicom.find_items import Element, read_items
-from tuipacs.dicom.find_object import CHARSET_VRS, numbers_text, supported_vr
+from tuipacs.dicom.find_object import numbers_text, supported_vr
+from tuipacs.dicom.tree import tag_text
 from tuipacs.domain.find import BY_TAG, CHARACTER_SET_TAG
 from tuipacs.domain.find_match import WILDCARD_VRS, Condition, condition_of
 from tuipacs.domain.find_object import MAX_DEPTH, NUMBER_VRS, ObjectKey
@@ -55,7 +56,7 @@ def ask(tag: int, vr: str, raw: bytes, charset: KeyCharset, *, big_endian: bool)
         text = _text(vr, raw, charset, big_endian=big_endian)
         return Asked(condition_of(vr, text), _words(tag, text))
     except InvalidQueryError as error:
-        raise InvalidQueryError(f"{tag_words(tag)} {error.message}", tag=tag) from None
+        raise InvalidQueryError(f"{tag_text(tag)} {error.message}", tag=tag) from None
 
 
 def ask_object(
@@ -74,7 +75,7 @@ def ask_object(
     try:
         items = read_items(tag, raw, implicit=implicit or stored == "UN", big_endian=big_endian)
     except InvalidObjectError as error:
-        raise InvalidQueryError(f"{tag_words(tag)} {error.message}", tag=tag) from None
+        raise InvalidQueryError(f"{tag_text(tag)} {error.message}", tag=tag) from None
     return _ask_items(tag, items, charset, big_endian=big_endian, depth=MAX_DEPTH)
 
 
@@ -88,12 +89,12 @@ def _ask_items(
 ) -> AskedObject:
     """The one item of a sequence (PS3.4 C.2.2.2.6); without any key in it all of it is wanted."""
     if len(items) > 1:
-        raise InvalidQueryError(f"{tag_words(tag)} has more than one item", tag=tag)
+        raise InvalidQueryError(f"{tag_text(tag)} has more than one item", tag=tag)
     if not depth:
-        raise InvalidQueryError(f"{tag_words(tag)} is nested too deep", tag=tag)
+        raise InvalidQueryError(f"{tag_text(tag)} is nested too deep", tag=tag)
     item = items[0] if items else {}
     if len(item) > MAX_KEYS:
-        raise InvalidQueryError(f"{tag_words(tag)} has more than {MAX_KEYS} keys", tag=tag)
+        raise InvalidQueryError(f"{tag_text(tag)} has more than {MAX_KEYS} keys", tag=tag)
     if CHARACTER_SET_TAG in item:
         charset = key_charset(item[CHARACTER_SET_TAG].raw)
     keys: list[ObjectKey] = []
@@ -159,9 +160,4 @@ def name_of(tag: int) -> str:
     """Its keyword, or the tag where it has none."""
     key = BY_TAG.get(tag)
     keyword = key.keyword if key else "" if tag >> 16 & 1 else keyword_for_tag(tag)
-    return keyword or tag_words(tag)
-
-
-def tag_words(tag: int) -> str:
-    """For an error comment of at most 64 characters."""
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+    return keyword or tag_text(tag)

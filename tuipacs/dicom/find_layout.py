@@ -6,12 +6,11 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from tuipacs.dicom.charset import CHARSET_VRS
 from tuipacs.dicom.encoding import EXPLICIT_BE, IMPLICIT_LE
 from tuipacs.dicom.find_charset import Encoding
-from tuipacs.dicom.find_object import CHARSET_VRS, number_bytes
+from tuipacs.dicom.find_object import number_bytes
 from tuipacs.domain.find_object import NUMBER_VRS, Value
-
-__all__ = ["CHARSET_VRS", "MAX_SHORT", "Elements", "Layout"]
 
 MAX_SHORT = 0xFFFE  # bytes of a value whose length has 16 bits
 _LONG = frozenset(("SQ", "SV", "UC", "UR", "UT", "UV"))

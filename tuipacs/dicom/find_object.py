@@ -13,11 +13,12 @@ from typing import BinaryIO, NamedTuple, NoReturn
 from pydicom.datadict import get_entry
 
 from tuipacs.dicom import deflated
-from tuipacs.dicom.charset import Charset, charset_of
+from tuipacs.dicom.charset import CHARSET_VRS, Charset, charset_of
 from tuipacs.dicom.encoding import DEFLATED, EXPLICIT_LE, NUMBER_CODES
 from tuipacs.dicom.find_items import Element, read_items
 from tuipacs.dicom.form import form_of
 from tuipacs.dicom.walk import walk
+from tuipacs.domain.find import CHARACTER_SET_TAG
 from tuipacs.domain.find_object import (
     MAX_DEPTH,
     MAX_VALUE,
@@ -29,8 +30,6 @@ from tuipacs.domain.find_object import (
 )
 from tuipacs.errors import InvalidObjectError
 
-CHARSET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
-_CHARSET_TAG = 0x00080005
 _SIGNED_TAG = 0x00280103  # Pixel Representation: of the elements that are "US or SS"
 _EITHER = "US or SS"
 _FIRST_BYTES, _MOST_BYTES = 64 << 10, 16 << 20  # of a file that are read
@@ -106,7 +105,7 @@ def _read(
 ) -> ObjectValues:
     syntax = EXPLICIT_LE if transfer_syntax_uid in DEFLATED else transfer_syntax_uid
     form = form_of(data, 0, syntax)
-    tags = (_CHARSET_TAG, _SIGNED_TAG, *(key.tag for key in keys))
+    tags = (CHARACTER_SET_TAG, _SIGNED_TAG, *(key.tag for key in keys))
     order = ">HH" if form.big_endian else "<HH"
     wanted = {struct.pack(order, tag >> 16, tag & 0xFFFF): tag for tag in tags}
     try:
@@ -124,7 +123,7 @@ def _read(
     if walked.is_cut_short and not walked.has_pixels and not is_all:
         _more()
     stored = {wanted[key]: found for key, found in walked.values.items()}
-    charset = charset_of(stored.get(_CHARSET_TAG, (b"", b""))[1][:1024])
+    charset = charset_of(stored.get(CHARACTER_SET_TAG, (b"", b""))[1][:1024])
     signed = stored.get(_SIGNED_TAG, (b"", b""))[1][:2].strip(b"\0") != b""
     reader = _Reader(charset, signed=signed, big_endian=form.big_endian)
     values: dict[int, Value] = {}
@@ -182,12 +181,12 @@ class _Reader:
         charset: Charset,
         depth: int,
     ) -> Mapping[int, Value]:
-        if _CHARSET_TAG in item:
-            charset = charset_of(item[_CHARSET_TAG].raw[:1024])
+        if CHARACTER_SET_TAG in item:
+            charset = charset_of(item[CHARACTER_SET_TAG].raw[:1024])
         wanted = keys or [
             ObjectKey(tag, vr)
             for tag, element in sorted(item.items())
-            if tag != _CHARSET_TAG and (vr := supported_vr(tag, element.vr))
+            if tag != CHARACTER_SET_TAG and (vr := supported_vr(tag, element.vr))
         ]
         found: dict[int, Value] = {}
         for key in wanted:

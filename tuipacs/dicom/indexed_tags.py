@@ -6,6 +6,9 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
+from tuipacs.domain.find import CHARACTER_SET_TAG
+from tuipacs.domain.find_object import REQUESTS_TAG
+
 
 class Target(IntEnum):
     """The struct of :mod:`tuipacs.domain.attributes` that a value goes to."""
@@ -26,9 +29,7 @@ class Indexed(NamedTuple):
     field: str
 
 
-CHARSET_TAG = 0x00080005
 DIRECTORY_RECORDS_TAG = 0x00041220
-REQUESTS_TAG = 0x00400275
 SAMPLES_TAG = 0x00280002
 
 _P, _S, _R, _I = Target.PATIENT, Target.STUDY, Target.SERIES, Target.INSTANCE
@@ -100,7 +101,7 @@ TAGS = (
 REQUEST_TAGS = (
     Indexed(0x00401001, b"SH", _R, "requested_procedure_id"),
     Indexed(0x00400009, b"SH", _R, "scheduled_procedure_step_id"),
-    Indexed(CHARSET_TAG, b"CS", Target.READER, "specific_character_set"),
+    Indexed(CHARACTER_SET_TAG, b"CS", Target.READER, "specific_character_set"),
 )
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from tuipacs.dicom.charset import charset_of
+from tuipacs.dicom.charset import CHARSET_VRS, charset_of
 from tuipacs.dicom.form import form_of
 from tuipacs.dicom.walk import walk
+from tuipacs.domain.find import CHARACTER_SET_TAG
 from tuipacs.errors import InvalidObjectError
 
 MAX_TEXT = 512  # characters kept of one value
-_CHARACTER_SET = 0x00080005
-_CHARSET_VRS = frozenset(("LO", "LT", "PN", "SH", "ST"))
 
 
 class MatchReader:
@@ -25,7 +24,7 @@ class MatchReader:
     def __init__(self, tags: Mapping[int, str]) -> None:
         self._tags = dict(tags)
         self._wanted = {
-            struct.pack("<HH", tag >> 16, tag & 0xFFFF): tag for tag in (*tags, _CHARACTER_SET)
+            struct.pack("<HH", tag >> 16, tag & 0xFFFF): tag for tag in (*tags, CHARACTER_SET_TAG)
         }
 
     def read(self, data: bytes, transfer_syntax: str, character_set: str = "") -> dict[int, str]:
@@ -47,12 +46,12 @@ class MatchReader:
         if walked.is_cut_short or walked.remarks:
             raise InvalidObjectError(f"the answer: {'; '.join(walked.remarks)}")
         values = {self._wanted[key]: raw for key, (_vr, raw) in walked.values.items()}
-        named = values.pop(_CHARACTER_SET, b"")[:256]
+        named = values.pop(CHARACTER_SET_TAG, b"")[:256]
         charset = charset_of(named if named.strip(b" \0") else character_set.encode("ascii"))
         found = {}
         for tag, raw in values.items():
             vr = self._tags[tag]
-            if vr in _CHARSET_VRS:
+            if vr in CHARSET_VRS:
                 text, _ = charset.decode(raw[: MAX_TEXT * 4], is_name=vr == "PN")
             else:
                 text = raw[: MAX_TEXT * 64].decode("latin_1")

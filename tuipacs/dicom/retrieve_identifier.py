@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tuipacs.dicom.find_identifier import read_identifier
+from tuipacs.dicom.tree import tag_text
 from tuipacs.domain.find import (
     AVAILABILITY_TAG,
     PATIENT_ID_TAG,
@@ -67,10 +68,10 @@ def read_retrieve_identifier(
     )
     if query.below:
         tag = query.below[0].key.tag
-        raise QueryModelError(f"{_words(tag)} is below the level", tag=tag)
+        raise QueryModelError(f"{tag_text(tag)} is below the level", tag=tag)
     unique = UNIQUE_KEYS[query.level]
     if not _values(query, unique):
-        raise QueryModelError(f"{_words(unique)} has to name what is retrieved", tag=unique)
+        raise QueryModelError(f"{tag_text(unique)} has to name what is retrieved", tag=unique)
     patient_ids, issuers = _values(query, PATIENT_ID_TAG), _values(query, ISSUER_TAG)
     return RetrieveKeys(
         level=query.level,
@@ -89,16 +90,12 @@ def _values(query: FindQuery, tag: int) -> tuple[str, ...]:
     if condition is None:
         return ()
     if not isinstance(condition, OneOf):
-        raise QueryModelError(f"{_words(tag)} has to be a value, without wildcards", tag=tag)
+        raise QueryModelError(f"{tag_text(tag)} has to be a value, without wildcards", tag=tag)
     return tuple(sorted(condition.values))
 
 
 def _uids(query: FindQuery, tag: int) -> tuple[str, ...]:
     uids = _values(query, tag)
     if not all(is_usable_uid(uid, longest=MAX_KEPT_UID_LENGTH) for uid in uids):
-        raise QueryModelError(f"{_words(tag)} is not a UID", tag=tag)
+        raise QueryModelError(f"{tag_text(tag)} is not a UID", tag=tag)
     return uids
-
-
-def _words(tag: int) -> str:
-    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from tuipacs.dimse.contract import is_warning
 from tuipacs.dimse.faults import SourceFailedError
-from tuipacs.dimse.requestor.answers import is_warning
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.scu.choosing import pick, refusal_words
 from tuipacs.scu.requestor import (

@@ -14,12 +14,11 @@ from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_eleme
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from tuipacs.dicom.charset import charset_of
+from tuipacs.dicom.charset import CHARSET_VRS, charset_of
 
 UTF_8 = "ISO_IR 192"
-_IN_A_CHARACTER_SET = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 _IN_ASCII = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"))
-_LOOKED_AT = _IN_A_CHARACTER_SET | _IN_ASCII | {"SQ"}
+_LOOKED_AT = CHARSET_VRS | _IN_ASCII | {"SQ"}
 _CODECS = {"iso8859": "ascii", "iso_ir_58": "gb2312"}  # what pydicom calls them
 
 
@@ -34,7 +33,7 @@ def can_be_said(dataset: Dataset, inherited: Sequence[str] = ("",)) -> bool:
         if element.VR == "SQ":
             good = all(can_be_said(item, terms) for item in element.value)
         else:
-            own = codecs if element.VR in _IN_A_CHARACTER_SET else ["ascii"]
+            own = codecs if element.VR in CHARSET_VRS else ["ascii"]
             good = _is_in(_text(element), own)
         if not good:
             return False
@@ -57,7 +56,7 @@ def is_said(dataset: Dataset, written: Dataset, inherited: Sequence[str] = ("",)
             ):
                 return False
             continue
-        if element.VR not in _IN_A_CHARACTER_SET:
+        if element.VR not in CHARSET_VRS:
             continue  # only ASCII, as `can_be_said` has seen
         raw = written.get_item(element.tag).value
         text, remark = charset.decode(bytes(raw or b""), is_name=element.VR == "PN")

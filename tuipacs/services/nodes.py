@@ -299,16 +299,5 @@ class Nodes(Service):
         return table
 
 
-def _words(node: NodeRecord) -> str:
-    parts = [f"{node.ae_title} {node.address or 'any address'}"]
-    if node.certificate_sha256:
-        parts.append(f"certificate {node.certificate_sha256}")
-    if node.require_tls:
-        parts.append("TLS required")
-    if node.require_identity:
-        parts.append("user identity required")
-    return ", ".join(parts)
-
-
 def _report(node: NodeRecord, rungs: tuple[RungResult, ...]) -> NodeTestReport:
     return NodeTestReport(ae_title=node.ae_title, endpoint=endpoint(node.call), rungs=rungs)

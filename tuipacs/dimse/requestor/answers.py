@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tuipacs.dimse.contract import PENDING, AcceptedContext, Answer, Command, IsCancelled
+from tuipacs.dimse.contract import (
+    PENDING,
+    AcceptedContext,
+    Answer,
+    Command,
+    IsCancelled,
+    is_warning,
+)
 from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.messages import C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, RESPONSE, STATUS
 
@@ -40,11 +47,6 @@ class Received:
         """True if what was asked for was refused or failed."""
         is_good = self.status in (0x0000, 0xFE00) or is_warning(self.status)
         return not (is_good or self.is_pending)
-
-
-def is_warning(status: int) -> bool:
-    """Done, with a remark (PS3.7 C.3)."""
-    return status in (0x0001, 0x0107, 0x0116) or 0xB000 <= status <= 0xBFFF
 
 
 class AnswerDataset:
