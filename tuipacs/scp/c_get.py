@@ -11,7 +11,7 @@ from pydicom.uid import (
     VideoPhotographicImageStorage,
 )
 
-from tuipacs.dicom.transcoding.rules import VIDEO
+from tuipacs.dicom.pixels.codes import VIDEO
 from tuipacs.dimse.contract import (
     AcceptedContext,
     Answer,
