@@ -436,6 +436,22 @@ def test_what_the_node_has_lost_is_sent_once_more(office: SendingOffice) -> None
     assert set(times.values()) == {1}
 
 
+def test_what_the_node_loses_time_and_again_is_sent_three_times_and_no_more(
+    office: SendingOffice,
+) -> None:
+    def outcome(uid: str, items: list[tuple[str, str]]) -> object:
+        return uid, items[1:], [(*items[0], 0x0112)]
+
+    with FaultyPeer(outcome=outcome) as peer:  # type: ignore[arg-type]
+        key = committing(office, peer, count=1)
+        record = office.settled(key)
+        for _ in range(5):
+            if not record.state.ended:
+                record = office.retried(key)
+    assert (record.state, record.failed) == (JobState.DEAD, 1)
+    assert set(sent(peer).values()) == {3}
+
+
 @pytest.mark.parametrize("reason", [0x0110, 0x0213, 0x0131])
 def test_what_may_pass_is_asked_again_and_not_sent_again(
     office: SendingOffice, reason: int

@@ -84,7 +84,7 @@ def test_a_lane_has_as_many_jobs_at_once_as_its_node_takes_associations(
         held.wait(lambda held, running=running: set(held.now) == set(running))  # type: ignore[misc]
         held.let_go(keys[first])
         office.ended(keys[first])
-    assert held.began == keys
+    assert sorted(held.began) == keys  # those that begin at once do so in any order
 
 
 def test_a_higher_priority_goes_first_then_the_older(office: Office) -> None:
