@@ -24,6 +24,7 @@ from pathlib import Path
 import find
 import large
 import receive
+import retrieve
 import rig
 import send
 from servers import SERVERS, missing
@@ -72,10 +73,16 @@ def sending(scratch: Path, size: Size) -> list[Measure]:
     return send.run(scratch, size.counts, size.gigabytes, size.repeats)
 
 
+def retrieving(scratch: Path, size: Size) -> list[Measure]:
+    """`benchmarks/retrieve.py`."""
+    return retrieve.run(scratch, size.counts, size.repeats)
+
+
 PARTS: dict[str, Callable[[Path, Size], list[Measure]]] = {
     "receive": receiving,
     "find": finding,
     "send": sending,
+    "retrieve": retrieving,
     "memory": memory,
 }
 
