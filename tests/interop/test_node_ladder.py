@@ -14,8 +14,9 @@ from tests.interop.orthanc import Orthanc, running_orthanc
 from tests.interop.samples import Certificates
 from tuipacs.certificates.checking import TlsFiles
 from tuipacs.certificates.reading import facts_of, read_certificates
+from tuipacs.client.node_files import read_files
 from tuipacs.domain.node import CallService, NodeCall, NodeRecord
-from tuipacs.domain.node_files.reading import Format, parse, read_files
+from tuipacs.domain.node_files.formats import Format, parse
 from tuipacs.domain.node_health import Rung, Verdict
 from tuipacs.index.database import Index
 from tuipacs.services.calling import Calling

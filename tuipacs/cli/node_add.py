@@ -15,15 +15,13 @@ from tuipacs.cli.output import note, print_json, print_lines
 from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
 from tuipacs.client.connection import Connection
-from tuipacs.domain.node import CallService, NodeCall, NodeRecord
+from tuipacs.domain.node import USUALLY_ASKED, NodeCall, NodeRecord
 from tuipacs.domain.node_words import call_words, change_words, line
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import UsageError
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
 from tuipacs.schema import operations as op
-
-_ASKED = (CallService.ECHO, CallService.SEND, CallService.QUERY, CallService.MOVE)
 
 
 @o.with_options
@@ -44,7 +42,7 @@ def add(
         ae_title=ae_title,
         address="",
         services=(NodeService.ECHO, NodeService.STORE),
-        call=NodeCall(services=_ASKED if given.host else ()),
+        call=NodeCall(services=USUALLY_ASKED if given.host else ()),
     )
     request = o.changed(start, given)
     with connected(ctx) as connection:
@@ -79,7 +77,7 @@ def edit(
         if title is not None:
             start = msgspec.structs.replace(start, ae_title=title)
         if given.host and not before.call.host:
-            start = msgspec.structs.replace(start, call=NodeCall(services=_ASKED))
+            start = msgspec.structs.replace(start, call=NodeCall(services=USUALLY_ASKED))
         request = n.NodeEditRequest(seen=before, node=o.changed(start, given))
         after = connection.call(op.NODE_EDIT, request)
         if before.certificate_sha256 != after.certificate_sha256:

@@ -11,8 +11,9 @@ from tuipacs.cli.output import note, print_json, print_lines
 from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
 from tuipacs.client.connection import Connection
+from tuipacs.client.node_files import read_files, request_of
+from tuipacs.domain.node_files.formats import Format
 from tuipacs.domain.node_files.found import FileNode, FileNodes, plan
-from tuipacs.domain.node_files.reading import Format, read_files
 from tuipacs.domain.node_words import endpoint
 from tuipacs.schema import messages as m
 from tuipacs.schema import node_messages as n
@@ -67,17 +68,6 @@ def _plan(connection: Connection, found: FileNodes) -> FileNodes:
     ports = [health.port, *([health.tls.port] if health.tls else [])]
     known = connection.call(op.NODES, m.Empty()).nodes
     return plan(found, {node.ae_title for node in known}, ports)
-
-
-def request_of(node: FileNode) -> n.NodeAddRequest:
-    """What adds a node of a file."""
-    return n.NodeAddRequest(
-        ae_title=node.ae_title,
-        address=node.address,
-        services=node.services,
-        description=node.description,
-        call=node.call,
-    )
 
 
 def file_node_line(node: FileNode) -> str:

@@ -21,6 +21,15 @@ class CallService(StrEnum):
     COMMIT = "commit"
 
 
+USUALLY_ASKED: tuple[CallService, ...] = (
+    CallService.ECHO,
+    CallService.SEND,
+    CallService.QUERY,
+    CallService.MOVE,
+)
+"""Of a node that is called and of which nothing else is said."""
+
+
 class NodeCall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How this archive calls a node. Times in seconds, ``max_pdu`` in bytes.
 
@@ -48,7 +57,7 @@ class NodeCall(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     report_on_same_association: bool = False
 
 
-_NEVER = NodeCall()
+NEVER_CALLED = NodeCall()
 
 
 class NodeRecord(Struct, frozen=True, kw_only=True):
@@ -71,7 +80,7 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     certificate_sha256: str = ""
     require_tls: bool = False
     require_identity: bool = False
-    call: NodeCall = _NEVER
+    call: NodeCall = NEVER_CALLED
     character_set: str = ""
     max_results: int = 0
     paused: bool = False

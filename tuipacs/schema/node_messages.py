@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from tuipacs.domain.node import NodeCall, NodeRecord
+from tuipacs.domain.node import NEVER_CALLED, NodeCall, NodeRecord
 from tuipacs.domain.node_health import NodeHealth, RungResult
 from tuipacs.domain.permissions import NodeService
 from tuipacs.schema.messages import Message
 
 MAX_NODES = 1000
 """That one `NodeAddAllRequest` can hold."""
-
-_NEVER = NodeCall()
 
 
 class NodeAddRequest(Message, frozen=True, kw_only=True):
@@ -27,7 +25,7 @@ class NodeAddRequest(Message, frozen=True, kw_only=True):
     certificate_sha256: str = ""
     require_tls: bool = False
     require_identity: bool = False
-    call: NodeCall = _NEVER
+    call: NodeCall = NEVER_CALLED
     character_set: str = ""
     max_results: int = 0
 

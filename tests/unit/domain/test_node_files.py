@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tuipacs.client.node_files import MAX_BYTES, read_files, read_text
 from tuipacs.domain.node import CallService
 from tuipacs.domain.node_files import conquest, dcmqrscp, orthanc
+from tuipacs.domain.node_files.formats import Format, parse
 from tuipacs.domain.node_files.found import MAX_ENTRIES, FileNode, FileNodes, plan
-from tuipacs.domain.node_files.reading import MAX_BYTES, Format, parse, read_files, read_text
 from tuipacs.domain.permissions import GIVEN_SERVICES, NodeService
 from tuipacs.errors import NotFoundError, TuipacsError, UsageError
 

@@ -6,9 +6,8 @@ import ipaddress
 import re
 
 from tuipacs.domain.ae_title import check_ae_title
-from tuipacs.domain.node import NodeCall
+from tuipacs.domain.node import USUALLY_ASKED, NodeCall
 from tuipacs.domain.node_files.found import (
-    ASKED,
     Collector,
     FileNode,
     FileNodes,
@@ -81,7 +80,9 @@ def _node(entry: str, parts: list[str], *, is_first: bool) -> FileNode:
     if compression not in _SYNTAXES:
         words = f"compression {clean(parts[3], limit=20)} is not taken over"
         notes.append(f"{words}: objects leave as they are stored, if it takes them")
-    call = NodeCall(port=port, services=ASKED, preferred_syntaxes=_SYNTAXES.get(compression, ()))
+    call = NodeCall(
+        port=port, services=USUALLY_ASKED, preferred_syntaxes=_SYNTAXES.get(compression, ())
+    )
     if "*" not in host:
         return file_node(entry, title, host, call, services=_SERVICES, notes=notes)
     address = _network(host)

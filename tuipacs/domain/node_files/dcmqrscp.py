@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from tuipacs.domain.node import NodeCall
+from tuipacs.domain.node import USUALLY_ASKED, NodeCall
 from tuipacs.domain.node_files.found import (
-    ASKED,
     Collector,
     FileNode,
     FileNodes,
@@ -220,7 +219,7 @@ def _node(name: str, peer: Peer, rights: _Rights, vendors: dict[Peer, str]) -> F
         name,
         title,
         host,
-        NodeCall(port=port_of(port), services=ASKED),
+        NodeCall(port=port_of(port), services=USUALLY_ASKED),
         services=[service for service in NodeService if service in allowed],
         description=vendors.get(peer, ""),
     )

@@ -10,21 +10,13 @@ from msgspec import Struct
 
 from tuipacs.domain.ae_title import check_ae_title
 from tuipacs.domain.network import check_node_address
-from tuipacs.domain.node import CallService, NodeCall
+from tuipacs.domain.node import NodeCall
 from tuipacs.domain.node_rules import check_call
 from tuipacs.domain.permissions import NodeService
 from tuipacs.domain.safe_text import clean
 from tuipacs.errors import UsageError
 
 MAX_ENTRIES = 1000
-ASKED: tuple[CallService, ...] = (
-    CallService.ECHO,
-    CallService.SEND,
-    CallService.QUERY,
-    CallService.MOVE,
-)
-"""Of a node whose file does not say what it can do."""
-
 _BY_TITLE = (NodeService.ECHO, NodeService.STORE)
 """What may be given to whoever calls by that title from anywhere."""
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec
 
-from tuipacs.domain.node import CallService, NodeCall
+from tuipacs.domain.node import USUALLY_ASKED, CallService, NodeCall
 from tuipacs.domain.node_files.found import (
-    ASKED,
     Collector,
     FileNode,
     FileNodes,
@@ -87,10 +86,10 @@ def _node(name: str, value: Any) -> FileNode:
     if not isinstance(value, dict):
         raise UsageError("neither a list nor an object")
     title, host = _text(value, "AET"), _text(value, "Host")
-    asked = ASKED
+    asked = USUALLY_ASKED
     if value.get("RetrieveMethod") == "C-GET":
         asked = (
-            *(service for service in ASKED if service is not CallService.MOVE),
+            *(service for service in USUALLY_ASKED if service is not CallService.MOVE),
             CallService.GET,
         )
     call = NodeCall(

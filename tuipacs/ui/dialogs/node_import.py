@@ -12,14 +12,14 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
+from tuipacs.client.node_files import read_files, request_of
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.node_files.found import FileNode, FileNodes, plan
-from tuipacs.domain.node_files.reading import read_files
 from tuipacs.domain.node_words import endpoint
 from tuipacs.errors import TuipacsError
 from tuipacs.schema import operations as op
 from tuipacs.schema.messages import Empty
-from tuipacs.schema.node_messages import NodeAddAllRequest, NodeAdded, NodeAddRequest
+from tuipacs.schema.node_messages import NodeAddAllRequest, NodeAdded
 from tuipacs.ui.dialogs.dialog import Dialog, label, words
 from tuipacs.ui.dialogs.import_paths import PathSuggester
 from tuipacs.ui.format import error_words, plural
@@ -103,7 +103,7 @@ class NodesFoundDialog(Dialog[tuple[NodeRecord, ...]]):
 
     def chosen(self, button: str) -> None:
         request = NodeAddAllRequest(
-            nodes=tuple(_request(node) for node in self._found.nodes), source=self._file
+            nodes=tuple(request_of(node) for node in self._found.nodes), source=self._file
         )
         self.ask(op.NODE_ADD_ALL, request, self._added)
 
@@ -122,13 +122,3 @@ def _node_lines(node: FileNode) -> Iterable[Content]:
         yield Content.styled(f"{'':18}at {endpoint(node.call)}: {asked}", "$text-muted")
     for note in node.notes:
         yield Content.styled(f"{'':18}{note}", "$text-warning")
-
-
-def _request(node: FileNode) -> NodeAddRequest:
-    return NodeAddRequest(
-        ae_title=node.ae_title,
-        address=node.address,
-        services=node.services,
-        description=node.description,
-        call=node.call,
-    )

@@ -1,39 +1,17 @@
-"""A file of nodes, whichever kind it is."""
+"""Lists of nodes in files on the user's own machine, and what makes the daemon know them."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
 
-from tuipacs.domain.node_files import conquest, dcmqrscp, orthanc
+from tuipacs.domain.node_files.formats import Format, parse
 from tuipacs.domain.node_files.found import FileNode, FileNodes, LeftOut
 from tuipacs.errors import NotFoundError, UsageError
+from tuipacs.schema.node_messages import NodeAddRequest
 
 MAX_BYTES = 1 << 20
-
-
-class Format(StrEnum):
-    """Programs whose lists can be read."""
-
-    ORTHANC = "orthanc"
-    DCMQRSCP = "dcmqrscp"
-    CONQUEST = "conquest"
-
-
-class _Reader(NamedTuple):
-    looks_like: Callable[[str], bool]
-    read: Callable[[str], FileNodes]
-
-
-_READERS = {
-    Format.ORTHANC: _Reader(orthanc.looks_like, orthanc.read),
-    Format.DCMQRSCP: _Reader(dcmqrscp.looks_like, dcmqrscp.read),
-    Format.CONQUEST: _Reader(conquest.looks_like, conquest.read),  # anything may look like it: last
-}
 
 
 def read_files(paths: list[Path], format_: Format | None) -> FileNodes:
@@ -51,19 +29,6 @@ def read_files(paths: list[Path], format_: Format | None) -> FileNodes:
         nodes += found.nodes
         left_out += found.left_out
     return FileNodes(nodes=tuple(nodes), left_out=tuple(left_out))
-
-
-def parse(text: str, format_: Format | None) -> FileNodes:
-    """The nodes in a text. Raises `UsageError`."""
-    if format_ is None:
-        likely = (each for each, reader in _READERS.items() if reader.looks_like(text))
-        format_ = next(likely, None)
-    if format_ is None:
-        raise UsageError(
-            "neither a configuration of Orthanc nor of dcmqrscp, nor an acrnema.map",
-            remedy=f"if it is one after all: --format {'|'.join(Format)}",
-        )
-    return _READERS[format_].read(text)
 
 
 def read_text(path: Path) -> str:
@@ -87,3 +52,14 @@ def read_text(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("latin-1")
+
+
+def request_of(node: FileNode) -> NodeAddRequest:
+    """What adds a node of a file."""
+    return NodeAddRequest(
+        ae_title=node.ae_title,
+        address=node.address,
+        services=node.services,
+        description=node.description,
+        call=node.call,
+    )
