@@ -21,8 +21,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Generic, NoReturn, Self, TypeVar
 
+import msgspec
+
 import tuipacs
-from tuipacs.dicom.pixels.protocol import LENGTH
+from tuipacs.dicom.helper_side import LENGTH
 from tuipacs.errors import DecodeError, UnavailableError
 
 _START_TIMEOUT = 60.0
@@ -100,6 +102,23 @@ class HelperProcess:
         connection.settimeout(timeout)
         socket.send_fds(connection, [LENGTH.pack(len(body)) + body], list(descriptors))
         return connection
+
+    @contextmanager
+    def _asking(self, timeout: float) -> Iterator[None]:
+        """Around one request: what goes wrong with the process, or its answer, in words.
+
+        Raises `DecodeError`, and `UnavailableError` if it was closed.
+        """
+        try:
+            yield
+        except TimeoutError:
+            self._stop()
+            raise DecodeError(f"the decoder took longer than {timeout:g} s") from None
+        except (BrokenHelperError, ConnectionError):
+            self._explain_the_end()
+        except msgspec.MsgspecError as error:
+            self._stop()
+            raise DecodeError("the decoder gave an answer that makes no sense") from error
 
     def _ensure_running(self) -> socket.socket:
         if self._closed:
@@ -233,6 +252,14 @@ def _environment() -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",  # each thread would take address space
         "OMP_NUM_THREADS": "1",
     }
+
+
+def read_message(connection: socket.socket, most: int, deadline: float) -> bytes:
+    """One message. Raises as `read_exactly`, and `msgspec.DecodeError` for a longer one."""
+    (length,) = LENGTH.unpack(read_exactly(connection, LENGTH.size, deadline))
+    if length > most:
+        raise msgspec.DecodeError("the message is too long")
+    return read_exactly(connection, length, deadline)
 
 
 def read_exactly(connection: socket.socket, count: int, deadline: float) -> bytes:

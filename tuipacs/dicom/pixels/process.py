@@ -13,14 +13,14 @@ import msgspec
 from msgspec.structs import replace
 
 from tuipacs.dicom.helper import (
-    BrokenHelperError,
     HelperPool,
     HelperProcess,
     module,
     read_exactly,
+    read_message,
 )
 from tuipacs.dicom.pixels.limits import MAX_FRAME_SAMPLES
-from tuipacs.dicom.pixels.protocol import LENGTH, MAX_REPLY, Reply, Request
+from tuipacs.dicom.pixels.protocol import MAX_REPLY, Reply, Request
 from tuipacs.domain.frame import Frame, WindowRequest
 from tuipacs.errors import DecodeError, NotFoundError, UsageError
 
@@ -69,27 +69,16 @@ class PixelWorker(HelperProcess):
                 os.close(descriptor)
 
     def _render(self, request: Request, descriptor: int) -> Frame:
-        try:
+        with self._asking(self._timeout):
             body = msgspec.msgpack.encode(request)
             connection = self._ask(body, [descriptor], self._timeout)
             deadline = time.monotonic() + self._timeout
             reply = self._read_reply(connection, deadline)
             pixels = read_exactly(connection, reply.pixel_bytes, deadline)
-        except TimeoutError:
-            self._stop()
-            raise DecodeError(f"the decoder took longer than {self._timeout:g} s") from None
-        except (BrokenHelperError, ConnectionError):
-            self._explain_the_end()
-        except msgspec.MsgspecError as error:
-            self._stop()
-            raise DecodeError("the decoder gave an answer that makes no sense") from error
         return self._checked(reply, pixels, request)
 
     def _read_reply(self, connection: socket.socket, deadline: float) -> Reply:
-        (length,) = LENGTH.unpack(read_exactly(connection, LENGTH.size, deadline))
-        if length > MAX_REPLY:
-            raise msgspec.DecodeError("reply too long")
-        reply = msgspec.msgpack.decode(read_exactly(connection, length, deadline), type=Reply)
+        reply = msgspec.msgpack.decode(read_message(connection, MAX_REPLY, deadline), type=Reply)
         frame = reply.frame
         expected = 0 if frame is None else frame.rows * frame.columns * frame.samples
         if reply.pixel_bytes != expected or not 0 <= expected <= MAX_PIXEL_BYTES:

@@ -1,20 +1,17 @@
 """What the daemon and its decoder process say to each other over their socket pair.
 
-Each message is four bytes of length, little endian, and msgpack. A request carries one open file
+Messages are msgpack, framed as of `tuipacs.dicom.helper_side`. A request carries one open file
 descriptor (SCM_RIGHTS), and a reply with a frame is followed by as many bytes of pixels as it says.
 The decoder so needs no folder, no key and no path: later a memory file with decrypted bytes can be
-handed over in the same way. A reply of length 0 says that the process is ready.
+handed over in the same way.
 """
 
 from __future__ import annotations
-
-import struct
 
 from msgspec import Struct
 
 from tuipacs.domain.frame import Frame, WindowRequest
 
-LENGTH = struct.Struct("<L")
 MAX_REQUEST = 4096
 MAX_REPLY = 1 << 20
 

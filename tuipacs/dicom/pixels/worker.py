@@ -8,44 +8,22 @@ says that the decoder stopped, and starts another.
 from __future__ import annotations
 
 import os
-import resource
 import socket
 import sys
 from collections import OrderedDict
 
 import msgspec
 
-from tuipacs.dicom.pixels.protocol import LENGTH, MAX_REQUEST, Reply, Request
+from tuipacs.dicom.helper_side import LENGTH, limit_processor_time, request_bytes, run
+from tuipacs.dicom.pixels.protocol import MAX_REQUEST, Reply, Request
 from tuipacs.dicom.pixels.render import Picture
 from tuipacs.errors import DecodeError, NotFoundError, TuipacsError, UsageError
 
 _KEPT_PICTURES = 4
 _FORGET_AFTER = 10.0  # seconds without a request: a deleted object must not stay open
-_OPEN_FILES = 64
 _WRITTEN_BYTES = 1 << 20
 
 Identity = tuple[int, int, int, int]
-
-
-class GoneError(Exception):
-    """The daemon closed the socket."""
-
-
-def limit(memory_bytes: int, *, written_bytes: int = _WRITTEN_BYTES) -> None:
-    """Bind this process: no core, few files, hardly any writing, bounded memory."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (written_bytes, written_bytes))
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-
-
-def limit_processor_time(seconds: int) -> None:
-    """End this process if it works longer than that from now on."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(
-        resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, hard)
-    )
 
 
 class Pictures:
@@ -83,20 +61,16 @@ class Pictures:
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests until the other end is closed."""
+    """Answer requests. Raises `GoneError` when the other end is closed."""
     pictures = Pictures()
-    connection.sendall(LENGTH.pack(0))
-    try:
-        while True:
-            request, descriptor = _receive(connection, pictures)
-            limit_processor_time(request.cpu_seconds)
-            reply, pixels = _answer(pictures, descriptor, request)
-            body = msgspec.msgpack.encode(reply)
-            connection.sendall(LENGTH.pack(len(body)) + body)
-            if reply.pixel_bytes:
-                connection.sendall(pixels)
-    except (GoneError, BrokenPipeError, ConnectionResetError):
-        return
+    while True:
+        request, descriptor = _receive(connection, pictures)
+        limit_processor_time(request.cpu_seconds)
+        reply, pixels = _answer(pictures, descriptor, request)
+        body = msgspec.msgpack.encode(reply)
+        connection.sendall(LENGTH.pack(len(body)) + body)
+        if reply.pixel_bytes:
+            connection.sendall(pixels)
 
 
 def _receive(connection: socket.socket, pictures: Pictures) -> tuple[Request, int]:
@@ -108,24 +82,10 @@ def _receive(connection: socket.socket, pictures: Pictures) -> tuple[Request, in
         connection.settimeout(None)
         head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 1)
     connection.settimeout(None)
-    head += exactly(connection, LENGTH.size - len(head)) if head else b""
-    if not head:
-        raise GoneError
-    (length,) = LENGTH.unpack(head)
-    if length > MAX_REQUEST or len(descriptors) != 1:
+    body = request_bytes(connection, head, MAX_REQUEST)
+    if len(descriptors) != 1:
         raise SystemExit(3)
-    return msgspec.msgpack.decode(exactly(connection, length), type=Request), descriptors[0]
-
-
-def exactly(connection: socket.socket, count: int) -> bytes:
-    """So many bytes. Raises `GoneError`."""
-    data = b""
-    while len(data) < count:
-        part = connection.recv(count - len(data))
-        if not part:
-            raise GoneError
-        data += part
-    return data
+    return msgspec.msgpack.decode(body, type=Request), descriptors[0]
 
 
 def _answer(pictures: Pictures, descriptor: int, request: Request) -> tuple[Reply, memoryview]:
@@ -147,10 +107,7 @@ def _failure(error: TuipacsError) -> Reply:
 
 def main(arguments: list[str]) -> None:
     """Run the process."""
-    descriptor, memory_bytes = (int(one) for one in arguments)
-    limit(memory_bytes)
-    with socket.socket(fileno=descriptor) as connection:
-        serve(connection)
+    run(arguments, serve, written_bytes=_WRITTEN_BYTES)
 
 
 if __name__ == "__main__":

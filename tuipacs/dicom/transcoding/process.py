@@ -8,13 +8,11 @@ from collections.abc import Sequence
 import msgspec
 
 from tuipacs.dicom.helper import (
-    BrokenHelperError,
     HelperPool,
     HelperProcess,
     module,
-    read_exactly,
+    read_message,
 )
-from tuipacs.dicom.pixels.protocol import LENGTH
 from tuipacs.dicom.transcoding.protocol import MAX_ANSWER, TranscodeAnswer, TranscodeRequest
 from tuipacs.errors import DecodeError
 
@@ -59,27 +57,15 @@ class Transcoder(HelperProcess):
         return answer.size
 
     def _converse(self, request: TranscodeRequest, stored: int, made: int) -> TranscodeAnswer:
-        try:
+        with self._asking(self._timeout):
             body = msgspec.msgpack.encode(request)
             connection = self._ask(body, [stored, made], self._timeout)
             while True:
                 deadline = time.monotonic() + self._timeout
-                (length,) = LENGTH.unpack(read_exactly(connection, LENGTH.size, deadline))
-                if length > MAX_ANSWER:
-                    raise msgspec.DecodeError("answer too long")
-                answer = msgspec.msgpack.decode(
-                    read_exactly(connection, length, deadline), type=TranscodeAnswer
-                )
+                message = read_message(connection, MAX_ANSWER, deadline)
+                answer = msgspec.msgpack.decode(message, type=TranscodeAnswer)
                 if answer.done:
                     return answer
-        except TimeoutError:
-            self._stop()
-            raise DecodeError(f"the decoder took longer than {self._timeout:g} s") from None
-        except (BrokenHelperError, ConnectionError):
-            self._explain_the_end()
-        except msgspec.MsgspecError as error:
-            self._stop()
-            raise DecodeError("the decoder gave an answer that makes no sense") from error
 
 
 class Transcoders(HelperPool[Transcoder]):

@@ -15,8 +15,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from tuipacs.dicom.pixels.protocol import LENGTH
-from tuipacs.dicom.pixels.worker import GoneError, exactly, limit, limit_processor_time
+from tuipacs.dicom.helper_side import LENGTH, limit_processor_time, request_bytes, run
 from tuipacs.dicom.transcoding.protocol import MAX_REQUEST, TranscodeAnswer, TranscodeRequest
 from tuipacs.dicom.transcoding.transcode import Wanted, transcode
 from tuipacs.domain.safe_text import clean
@@ -28,31 +27,24 @@ _SECONDS = 0.5  # between signs of life
 
 
 def serve(connection: socket.socket) -> None:
-    """Answer requests until the other end is closed."""
-    connection.sendall(LENGTH.pack(0))
-    try:
-        while True:
-            request, stored, made = _receive(connection)
-            try:
-                answer = _answer(connection, request, stored, made)
-            finally:
-                os.close(stored)
-                os.close(made)
-            _say(connection, answer)
-    except (GoneError, BrokenPipeError, ConnectionResetError):
-        return
+    """Answer requests. Raises `GoneError` when the other end is closed."""
+    while True:
+        request, stored, made = _receive(connection)
+        try:
+            answer = _answer(connection, request, stored, made)
+        finally:
+            os.close(stored)
+            os.close(made)
+        _say(connection, answer)
 
 
 def _receive(connection: socket.socket) -> tuple[TranscodeRequest, int, int]:
     head, descriptors, _, _ = socket.recv_fds(connection, LENGTH.size, 2)
-    if not head:
-        raise GoneError
-    head += exactly(connection, LENGTH.size - len(head))
-    (length,) = LENGTH.unpack(head)
-    if length > MAX_REQUEST or len(descriptors) != 2:
+    body = request_bytes(connection, head, MAX_REQUEST)
+    if len(descriptors) != 2:
         raise SystemExit(3)
-    request = msgspec.msgpack.decode(exactly(connection, length), type=TranscodeRequest)
-    return request, descriptors[0], descriptors[1]
+    stored, made = descriptors
+    return msgspec.msgpack.decode(body, type=TranscodeRequest), stored, made
 
 
 def _answer(
@@ -98,10 +90,7 @@ def _say(connection: socket.socket, answer: TranscodeAnswer) -> None:
 
 def main(arguments: list[str]) -> None:
     """Run the process."""
-    descriptor, memory_bytes = (int(one) for one in arguments)
-    limit(memory_bytes, written_bytes=_LARGEST)
-    with socket.socket(fileno=descriptor) as connection:
-        serve(connection)
+    run(arguments, serve, written_bytes=_LARGEST)
 
 
 if __name__ == "__main__":
