@@ -202,8 +202,12 @@ def test_the_reporter_is_accepted_as_the_scp(
 @pytest.mark.parametrize(
     ("deed", "state", "words"),
     [
-        (0x0124, JobState.DEAD, "refuses the request: 0x0124 no room \u241b"),
-        (0x0213, JobState.WAITING, "refuses the request: 0x0213 no room \u241b"),
+        (0x0124, JobState.DEAD, "refuses the request: 0x0124 not authorized: no room \u241b"),
+        (
+            0x0213,
+            JobState.WAITING,
+            "refuses the request: 0x0213 resource limitation: no room \u241b",
+        ),
         (Fault.VANISH, JobState.WAITING, "closed the connection"),
         (Fault.ABORT, JobState.WAITING, "aborted the association"),
         (Fault.CLOSE, JobState.WAITING, "closed the connection"),

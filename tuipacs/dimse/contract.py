@@ -175,11 +175,6 @@ class Counts:
 PENDING = frozenset((0xFF00, 0xFF01))  # statuses after which more answers follow (PS3.7 C.1.3)
 
 
-def is_warning(status: int) -> bool:
-    """Done, with a remark (PS3.7 C.3)."""
-    return status in (0x0001, 0x0107, 0x0116) or 0xB000 <= status <= 0xBFFF
-
-
 @dataclass(frozen=True)
 class Answer:
     """A DIMSE status (PS3.7 C) and why, in at most 64 characters of ASCII without PHI.

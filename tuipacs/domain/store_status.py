@@ -7,36 +7,14 @@ try costs little and a lost object much; the tries are counted, so nothing goes 
 
 from __future__ import annotations
 
+from tuipacs.domain.dimse_status import GENERAL
 from tuipacs.domain.safe_text import clean
 
-SUCCESS = 0x0000
-
 _EXACT = {
-    0x0000: "success",
-    0x0001: "requested optional attributes are not supported",
-    0x0105: "no such attribute",
-    0x0106: "invalid attribute value",
-    0x0107: "attribute list warning",
-    0x0110: "processing failure",
-    0x0111: "duplicate SOP instance",
-    0x0112: "no such SOP instance",
-    0x0115: "invalid argument value",
-    0x0116: "attribute value out of range",
-    0x0117: "invalid SOP instance",
-    0x0118: "no such SOP class",
-    0x0119: "class-instance conflict",
-    0x0120: "missing attribute",
-    0x0121: "missing attribute value",
-    0x0122: "refused: SOP class not supported",
-    0x0124: "refused: not authorized",
-    0x0210: "duplicate invocation",
-    0x0211: "unrecognized operation",
-    0x0212: "mistyped argument",
-    0x0213: "resource limitation",
+    **GENERAL,
     0xB000: "coercion of data elements",
     0xB006: "elements discarded",
     0xB007: "data set does not match SOP class (warning)",
-    0xFE00: "cancelled",
 }
 _RANGES = (
     (range(0xA700, 0xA800), "out of resources"),

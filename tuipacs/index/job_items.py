@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct
 
+from tuipacs.domain.dimse_status import SUCCESS, WARNINGS
 from tuipacs.domain.job import ItemState, JobItem, JobKind, JobPriority
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.store_status import item_words
@@ -18,7 +19,7 @@ from tuipacs.index.database import Reader, Transaction
 STATES = (ItemState.WAITING, ItemState.DONE, ItemState.WARNING, ItemState.FAILED)
 _NUMBER = {state: number for number, state in enumerate(STATES)}
 _MAX_COMMENT = 300  # characters
-_DELIVERED = (0x0000, 0x0001, 0x0107, 0x0116)  # and 0xBxxx: success and warnings (PS3.7 C.3)
+_DELIVERED = (SUCCESS, *WARNINGS)  # and 0xBxxx
 
 
 class SendPayload(Struct, frozen=True, kw_only=True):

@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tuipacs.dimse.contract import Exchange, Request, is_warning
+from tuipacs.dimse.contract import Exchange, Request
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.commitment import COMMITTED, AskedState, reason_words
+from tuipacs.domain.dimse_status import SUCCESS, answer_words, is_warning
 from tuipacs.domain.job import ItemState, JobRecord
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.uid import new_uid
@@ -152,11 +153,11 @@ class Committing:
         status = response.status
         if status is None:  # it may have it, and report: what it says counts, but nobody waits
             raise RetryLater(response.comment)
-        if status == 0x0000 or is_warning(status):
+        if status == SUCCESS or is_warning(status):
             self._set(key, AskedState.OPEN)
             return
         self._set(key, AskedState.REFUSED)
-        words = f"{node.ae_title} refuses the request: 0x{status:04X} {response.comment}".rstrip()
+        words = f"{node.ae_title} refuses the request: {answer_words(status, response.comment)}"
         raise GivenUp(words) if status in _PERMANENT else RetryLater(words)
 
     def _is_reported(self, key: int) -> bool:

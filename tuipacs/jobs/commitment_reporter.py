@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tuipacs.dimse.contract import is_warning
 from tuipacs.domain.actor import ActorKind
 from tuipacs.domain.audit import AuditEvent, AuditOutcome, new_record
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.commitment import COMMITTED, TakenState
+from tuipacs.domain.dimse_status import SUCCESS, answer_words, is_warning
 from tuipacs.errors import NotFoundError, TuipacsError
 from tuipacs.index import audit, commitments
 from tuipacs.index.commitments import Commitment
@@ -267,10 +267,10 @@ class CommitmentReporter:
         status = response.status
         if status is None:
             self._postpone(found, response.comment)
-        elif status == 0x0000 or is_warning(status):
+        elif status == SUCCESS or is_warning(status):
             self._end(found, TakenState.REPORTED, words)
         else:
-            self._postpone(found, f"answered 0x{status:04X} {response.comment}".rstrip())
+            self._postpone(found, f"answered {answer_words(status, response.comment)}")
 
     def _check_stop(self) -> None:
         if self._is_stopping:

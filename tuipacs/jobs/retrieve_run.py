@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.domain.actor import Actor
+from tuipacs.domain.dimse_status import answer_words
 from tuipacs.domain.job import ItemState
 from tuipacs.domain.node import CallService
 from tuipacs.index import holdings, retrieve_jobs
@@ -25,7 +26,6 @@ from tuipacs.jobs.signals import RetryLater
 from tuipacs.scu.requestor import Response
 from tuipacs.scu.suboperations import Retrieval
 from tuipacs.services.ingest import Ingest
-from tuipacs.services.remote_asking import status_words
 from tuipacs.services.remote_identifier import retrieve_identifier
 from tuipacs.services.retrievals import Ends, Retrievals, RetrievePayload
 from tuipacs.services.wakeups import Wakeups
@@ -338,4 +338,4 @@ def _words(final: Response) -> str:
         return final.comment
     if final.status == 0x0000:
         return "said to be sent, and did not come"
-    return status_words(final)
+    return answer_words(final.status, final.comment)

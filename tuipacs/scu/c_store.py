@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from tuipacs.dimse.contract import is_warning
 from tuipacs.dimse.faults import SourceFailedError
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
+from tuipacs.domain.dimse_status import is_warning
 from tuipacs.scu.choosing import pick, refusal_words
 from tuipacs.scu.requestor import (
     MAX_CONTEXTS,

@@ -11,37 +11,6 @@ from tuipacs.domain.node_words import endpoint
 
 _REJECTION = re.compile(r"\(result (\d+), source (\d+), reason (\d+)\)")
 
-_STATUSES = {  # PS3.7 Annex C, PS3.4 C.4.1.1.4
-    0x0105: "no such attribute",
-    0x0106: "invalid attribute value",
-    0x0110: "processing failure",
-    0x0111: "duplicate SOP instance",
-    0x0112: "no such SOP instance",
-    0x0115: "invalid argument value",
-    0x0117: "invalid SOP instance",
-    0x0118: "no such SOP class",
-    0x0119: "class-instance conflict",
-    0x0122: "SOP class not supported",
-    0x0124: "not authorized",
-    0x0210: "duplicate invocation",
-    0x0211: "unrecognized operation",
-    0x0212: "mistyped argument",
-    0x0213: "resource limitation",
-    0xA900: "identifier does not match the SOP class",
-    0xFE00: "cancelled",
-}
-
-
-def status_words(status: int, comment: str) -> str:
-    """``0x0122 SOP class not supported: its own comment``."""
-    meaning = _STATUSES.get(status, "")
-    if not meaning and 0xA700 <= status <= 0xA7FF:
-        meaning = "out of resources"
-    if not meaning and 0xC000 <= status <= 0xCFFF:
-        meaning = "unable to process"
-    words = f"0x{status:04X}{' ' if meaning else ''}{meaning}"
-    return f"{words}: {comment}" if comment else words
-
 
 def remedy_for(failure: Failure, words: str, node: NodeRecord, ours: str) -> str:
     """What one can do about an association that did not come about.

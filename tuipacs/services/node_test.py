@@ -26,6 +26,7 @@ from tuipacs.dimse.syntaxes import (
     VERIFICATION,
     name_of,
 )
+from tuipacs.domain.dimse_status import answer_words
 from tuipacs.domain.fingerprint import short_fingerprint
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.node_health import REFUSES, Rung, RungResult, Verdict
@@ -34,7 +35,7 @@ from tuipacs.errors import InvalidObjectError, TuipacsError
 from tuipacs.scu.c_find import Matches
 from tuipacs.scu.requestor import Association, Context, Peer, open_association
 from tuipacs.services.calling import Calling
-from tuipacs.services.node_remedies import remedy_for, status_words
+from tuipacs.services.node_remedies import remedy_for
 
 CONNECT, ANSWER = 5.0, 10.0  # seconds at most: somebody sits there and waits
 _STRAY = 20  # matches for a study that nobody has, then we go
@@ -194,7 +195,7 @@ def _echo(association: Association) -> RungResult:
     if response.status is None:
         return _failed(Rung.ECHO, _without(association, response.comment), "no-answer", _ITS_LOG)
     if response.status != 0x0000:
-        words = f"C-ECHO was answered {status_words(response.status, response.comment)}"
+        words = f"C-ECHO was answered {answer_words(response.status, response.comment)}"
         return _failed(Rung.ECHO, words, "status", _NOT_ALLOWED)
     return _passed(Rung.ECHO, "C-ECHO was answered 0x0000 success")
 
@@ -227,7 +228,7 @@ def _find(association: Association) -> RungResult:
         said = final.comment if final else ""
         return _failed(Rung.FIND, _without(association, said), "no-answer", _ITS_LOG)
     if final.status != 0x0000:
-        words = f"C-FIND was answered {status_words(final.status, final.comment)}"
+        words = f"C-FIND was answered {answer_words(final.status, final.comment)}"
         return _failed(Rung.FIND, words, "status", _NOT_ALLOWED)
     return _passed(Rung.FIND, "C-FIND was answered 0x0000 success")
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
+from tuipacs.domain.dimse_status import answer_words
 from tuipacs.domain.level import Level
 from tuipacs.domain.remote import NodeState, RemoteRow
 from tuipacs.domain.remote_keys import Key
@@ -25,19 +26,6 @@ NODE_SECONDS = 180.0  # that one node may take for a query
 MAX_LISTED = 100_000  # series of a study, or instances of a series
 
 _REFUSING = frozenset((Failure.REJECTED, Failure.NO_CONTEXT, Failure.IDENTITY))
-_STATUSES = {
-    0xA700: "out of resources",
-    0xA701: "out of resources: the matches cannot be counted",
-    0xA702: "out of resources: nothing could be sent",
-    0xA801: "the move destination is unknown",
-    0xA900: "the identifier does not match the SOP class",
-    0x0122: "SOP class not supported",
-    0x0124: "not authorized",
-    0x0110: "processing failure",
-    0x0211: "unrecognized operation",
-    0xB000: "some could not be sent",
-    0xFE00: "cancelled",
-}
 
 
 @contextmanager
@@ -144,19 +132,15 @@ def _ended_well(part: Part, final: Response) -> bool:
     if final.status is None:
         part.end(NodeState.FAILED, final.comment)
     elif final.status in range(0xA700, 0xA800) and part.answer.rows:
-        part.end(NodeState.LIMITED, f"the node gives no more: {status_words(final)}")
+        part.end(
+            NodeState.LIMITED,
+            f"the node gives no more: {answer_words(final.status, final.comment)}",
+        )
     elif final.status == 0xFE00:
         part.end(NodeState.CANCELLED, "the node ended it: there may be more")
     else:
-        part.end(NodeState.REFUSED, status_words(final))
+        part.end(NodeState.REFUSED, answer_words(final.status, final.comment))
     return False
-
-
-def status_words(final: Response) -> str:
-    """A final status and its comment: "0xA700 out of resources: no memory"."""
-    status = final.status or 0
-    words = _STATUSES.get(status, "unable to process" if 0xC000 <= status <= 0xCFFF else "failed")
-    return f"0x{status:04X} {words}" + (f": {final.comment}" if final.comment else "")
 
 
 class Lister:
@@ -201,7 +185,9 @@ class Lister:
         if final.status is None:
             raise UnavailableError(f"the list of {what} broke off: {final.comment}")
         if final.status != 0x0000:
-            raise UnavailableError(f"the list of {what} was refused: {status_words(final)}")
+            raise UnavailableError(
+                f"the list of {what} was refused: {answer_words(final.status, final.comment)}"
+            )
         if unreadable:
             raise UnavailableError(
                 f"{unreadable:,} of the node's answers cannot be read: its list of {what} has gaps"

@@ -17,7 +17,7 @@ from tuipacs.domain.store_status import is_final, item_words, status_words
         (0xB000, "0xB000 coercion of data elements"),
         (0xB0FF, "0xB0FF warning"),
         (0xC123, "0xC123 cannot understand"),
-        (0x0122, "0x0122 refused: SOP class not supported"),
+        (0x0122, "0x0122 SOP class not supported"),
         (0x1234, "0x1234 an unknown status"),
     ],
 )

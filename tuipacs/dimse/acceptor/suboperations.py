@@ -20,7 +20,6 @@ from tuipacs.dimse.contract import (
     ListenerSettings,
     Reply,
     StoreReply,
-    is_warning,
 )
 from tuipacs.dimse.faults import (
     AbortReason,
@@ -57,6 +56,7 @@ from tuipacs.dimse.pdu import (
     read_type,
 )
 from tuipacs.dimse.sending import DatasetSender, DatasetSource
+from tuipacs.domain.dimse_status import is_warning
 
 _SHORT = 1024  # bytes of a PDU that may be all of an answer or a cancel
 

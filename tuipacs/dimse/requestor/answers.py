@@ -10,10 +10,10 @@ from tuipacs.dimse.contract import (
     Answer,
     Command,
     IsCancelled,
-    is_warning,
 )
 from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.messages import C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, RESPONSE, STATUS
+from tuipacs.domain.dimse_status import is_warning
 
 MAX_IDENTIFIER = 1 << 20  # bytes of a dataset in an answer
 _HAVE_PENDING = frozenset((C_FIND_RQ, C_MOVE_RQ, C_GET_RQ))
