@@ -206,7 +206,7 @@ def test_the_reporter_is_accepted_as_the_scp(
         (
             0x0213,
             JobState.WAITING,
-            "refuses the request: 0x0213 resource limitation: no room \u241b",
+            "0x0213 resource limitation: no room \u241b",
         ),
         (Fault.VANISH, JobState.WAITING, "closed the connection"),
         (Fault.ABORT, JobState.WAITING, "aborted the association"),
