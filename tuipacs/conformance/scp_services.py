@@ -120,9 +120,11 @@ def _retrieve(facts: Facts) -> list[str]:
             "Proposed are the SOP classes of the objects in the transfer syntaxes in which they are"
             " stored, and uncompressed ones to fall back to, over several associations if there"
             " are more than 128 presentation contexts.",
-            "An object is decompressed if the peer does not take it as it is stored; video and"
-            " encapsulated documents never are. Its SOP Instance UID stays.",
-            "Each C-STORE of a C-MOVE names the move originator and its message.",
+            "An object is converted (Annex 8.4) if the peer does not take it as it is stored.",
+            "In C-GET one transfer syntax is chosen of those in a context: what is stored of the"
+            " class if that is one of them; of several the one that serves most.",
+            "Each C-STORE of a C-MOVE names the move originator and its message. The priority of"
+            " the request is that of its C-STOREs; this archive itself heeds no priority.",
             "C-GET: a class without the SCP role for the requestor is a failed sub-operation.",
         )
     )

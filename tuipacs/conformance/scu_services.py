@@ -12,6 +12,7 @@ from tuipacs.dimse.syntaxes import (
     VERIFICATION,
     is_identifier_syntax,
 )
+from tuipacs.domain.store_status import is_final
 
 
 def used(facts: Facts) -> list[str]:
@@ -20,7 +21,8 @@ def used(facts: Facts) -> list[str]:
     lines += paragraph(
         "An association is requested when a person, a command, a job or a routing rule needs one,"
         " and only with nodes that are set up for the service. It is released after its requests;"
-        " a job opens one for all its objects. What failed for want of a connection or of the"
+        " a job opens one for all its objects, or one after the other if they need more than 128"
+        " presentation contexts, or one broke off. What failed for want of a connection or of the"
         " peer's resources is tried again, after 30 seconds, doubling to 10 minutes, 10 times."
     )
     classes = (VERIFICATION, STUDY_ROOT_FIND, STUDY_ROOT_MOVE, STUDY_ROOT_GET, STORAGE_COMMITMENT)
@@ -35,11 +37,12 @@ def used(facts: Facts) -> list[str]:
         (
             "Each SOP class is proposed in the transfer syntax in which its objects are stored; as"
             " a fallback the preferred syntaxes of the node, Explicit and Implicit VR Little"
-            " Endian. An"
-            " object is decompressed only if the peer does not take it as it is stored.",
+            " Endian. An object is converted (Annex 8.4) only if the peer does not take it as it"
+            " is stored.",
             "0x0000: done. 0xB000 to 0xBFFF, 0x0001, 0x0107, 0x0116: done, with the warning in the"
-            " job's log. 0xA7xx and 0x0213: tried again later. All others: failed, with the"
-            " status and the peer's comment in the job's log.",
+            f" job's log. {_final()}: failed for good, with the status and the peer's comment in"
+            " the job's log. All others, 0xA7xx among them: tried again later.",
+            "The priority of a job is the priority of its requests.",
         )
     )
     lines += heading("4.2.1.5.2", "Query and retrieve")
@@ -60,6 +63,18 @@ def used(facts: Facts) -> list[str]:
             " transaction, names it among the successful ones.",
         )
     )
+
+
+def _final() -> str:
+    """The statuses after which an object is not tried again: "0x0105, 0xC000-0xCFFF"."""
+    final = [status for status in range(0x10000) if is_final(status)]
+    parts, start = [], 0
+    for at, status in enumerate(final):
+        if at + 1 == len(final) or final[at + 1] != status + 1:
+            first = final[start]
+            parts.append(f"0x{first:04X}" + ("" if first == status else f"-0x{status:04X}"))
+            start = at + 1
+    return ", ".join(parts)
 
 
 def _role(uid: str) -> str:

@@ -24,8 +24,8 @@ def character_sets(facts: Facts) -> list[str]:
             "Stored objects keep their character set and their bytes.",
             "A query is read in the character set that it names. If it names none, in that of the"
             " node's settings, else ISO_IR 6.",
-            "Answers are in the character set of the query if that can say all of it, else in"
-            " ISO_IR 192.",
+            "Answers are in the character set of the query if that can say all of it and can be"
+            " written here (ISO_IR 13 alone cannot), else in ISO_IR 192.",
             "On a terminal a character that it cannot show stands as a replacement.",
         )
     )

@@ -37,21 +37,38 @@ FIND: tuple[Row, ...] = (
     (
         "0xA900",
         "identifier does not match SOP class",
-        "the level or the unique keys are wrong; Offending Element names one",
+        "the level or the unique keys are wrong, or there is a condition on a unique key below"
+        " the level; Offending Element names one",
     ),
     ("0xC000", "unable to process", "a key cannot be read; Offending Element names it"),
 )
 _RETRIEVE: tuple[Row, ...] = (
     ("0xFF00", "Pending", "sub-operations go on"),
     ("0x0000", "Success", "all were sent, or nothing matched"),
-    ("0xB000", "Warning", "some failed; the identifier lists them"),
+    ("0xB000", "Warning", "some failed, which the identifier lists, or the receiver had a remark"),
     ("0xFE00", "Cancel", "it was cancelled; the identifier lists those that failed"),
     _NOT_AUTHORIZED,
     _BUG,
     ("0xA701", "out of resources", "the matches cannot be counted: the index cannot be read"),
-    ("0xA702", "out of resources", "no sub-operation could be performed"),
-    ("0xA900", "identifier does not match SOP class", "the level or the unique keys are wrong"),
-    ("0xC000", "unable to process", "the identifier cannot be read"),
+    (
+        "0xA702",
+        "out of resources",
+        "no sub-operation could be performed; without counts if the destination's TLS cannot be"
+        " set up here",
+    ),
+    (
+        "0xA900",
+        "identifier does not match SOP class",
+        "the level or the unique keys are wrong, or a key below the level has a value; Offending"
+        " Element names one",
+    ),
+    (
+        "0xC000",
+        "unable to process",
+        "the identifier cannot be read; or a Study Instance UID here is that of several patients,"
+        " a patient ID that of several issuers, or a SOP Instance UID that of several studies: the"
+        " Error Comment names the key that decides",
+    ),
 )
 MOVE: tuple[Row, ...] = (
     *_RETRIEVE,
