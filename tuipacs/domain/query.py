@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from tuipacs.domain.dates import da, days_ago, is_relative, range_ends, spoken_day
 from tuipacs.errors import UsageError
 
 MAX_TERMS = 20
@@ -56,13 +57,10 @@ class SortKey(StrEnum):
 
 
 _TOKEN = re.compile(r'(!?)(?:([A-Za-z]+):)?(?:"([^"]*)"?|(\S*))')
-_RELATIVE = re.compile(r"-([0-9]{1,4})([dwmy])")
-_DATE_SEPARATOR = re.compile(r"(?<=[0-9])[-.](?=[0-9]{2}(?![0-9]))")  # 2026-11-21
 _PART_OF_DATE = re.compile(r"(?:[0-9]{4}(?:[0-9]{2}){0,2})?")
 # Marks that are accents or optional vowel points. Those of other scripts make another letter of it:
 # without its voicing mark a kana is a different one, without its vowel a Thai syllable.
 _ACCENTS = re.compile("[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff]")
-_UNIT_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 _NEAREST_KEYS = ", ".join(f"{field.value}:" for field in Field if field is not Field.ANY)
 
 
@@ -106,23 +104,15 @@ def parse_filter(text: str, today: dt.date) -> tuple[Term, ...]:
 
 def _dates(value: str, today: dt.date) -> tuple[str, str]:
     lowered = value.lower()
-    if lowered == "today":
-        return _digits(today), _digits(today)
-    if lowered == "yesterday":
-        day = _digits(today - dt.timedelta(days=1))
-        return day, day
-    if relative := _RELATIVE.fullmatch(lowered):
+    if day := spoken_day(lowered, today):
+        return da(day), da(day)
+    if is_relative(lowered):
         try:
-            start = today - dt.timedelta(days=int(relative[1]) * _UNIT_DAYS[relative[2]])
+            return da(days_ago(lowered, today)), ""
         except OverflowError:
             return "", ""
-        return _digits(start), ""
-    first, dash, last = _DATE_SEPARATOR.sub("", value).partition("-")
+    first, dash, last = range_ends(value)
     if not (first or last) or not all(_PART_OF_DATE.fullmatch(end) for end in (first, last)):
         raise UsageError("date: takes today, -7d, 2026, 202611, 20261121 or FIRST-LAST")
     last = last if dash else first
     return first and first.ljust(8, "0"), last and last.ljust(8, "9")
-
-
-def _digits(day: dt.date) -> str:
-    return f"{day.year:04}{day.month:02}{day.day:02}"  # %Y leaves out leading zeros

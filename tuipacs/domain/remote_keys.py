@@ -13,6 +13,7 @@ import unicodedata
 from itertools import product
 from typing import NamedTuple
 
+from tuipacs.domain.dates import da, days_ago, is_relative, range_ends, spoken_day
 from tuipacs.domain.level import Level
 from tuipacs.domain.remote import RemoteQuery
 from tuipacs.domain.uid import is_usable_uid, strip_uid
@@ -23,10 +24,7 @@ MAX_UIDS = 500
 MAX_MODALITIES = 8
 LEVELS = (Level.STUDY, Level.SERIES, Level.INSTANCE)
 
-_RELATIVE = re.compile(r"-([0-9]{1,4})([dwmy])")
-_SEPARATOR = re.compile(r"(?<=[0-9])[-.](?=[0-9]{2}(?![0-9]))")  # 2026-11-21
 _DATE = re.compile(r"([0-9]{4})([0-9]{2})?([0-9]{2})?")
-_UNIT_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 _DATE_WORDS = "today, yesterday, -7d, 2026, 202611, 20261121, FIRST-LAST, FIRST- or -LAST"
 
 
@@ -164,28 +162,23 @@ def date_range(text: str, today: dt.date) -> str:
     Raises `UsageError` for what is none.
     """
     lowered = text.strip().lower()
-    if lowered == "today":
-        return _digits(today)
-    if lowered == "yesterday":
-        return _digits(today - dt.timedelta(days=1))
-    if relative := _RELATIVE.fullmatch(lowered):
+    if day := spoken_day(lowered, today):
+        return da(day)
+    if is_relative(lowered):
         try:
-            start = today - dt.timedelta(days=int(relative[1]) * _UNIT_DAYS[relative[2]])
+            return f"{da(days_ago(lowered, today))}-"
         except OverflowError:
             raise UsageError("there is no day so long ago") from None
-        return f"{_digits(start)}-"
-    first_text, dash, last_text = (
-        part.strip() for part in _SEPARATOR.sub("", lowered).partition("-")
-    )
+    first_text, dash, last_text = (part.strip() for part in range_ends(lowered))
     first = _day(first_text, is_last=False) if first_text else None
     last = _day(last_text if dash else first_text, is_last=True) if last_text or not dash else None
     if first is None and last is None:
         raise UsageError(f"a date is one of {_DATE_WORDS}")
     if first == last and first is not None:
-        return _digits(first)
+        return da(first)
     if first is not None and last is not None and first > last:
         raise UsageError("the first date is after the last")
-    return f"{_digits(first) if first else ''}-{_digits(last) if last else ''}"
+    return f"{da(first) if first else ''}-{da(last) if last else ''}"
 
 
 def _day(text: str, *, is_last: bool) -> dt.date:
@@ -199,7 +192,3 @@ def _day(text: str, *, is_last: bool) -> dt.date:
         return dt.date(year, month, day)
     except (ValueError, calendar.IllegalMonthError):
         raise UsageError(f"there is no day {text}") from None
-
-
-def _digits(day: dt.date) -> str:
-    return f"{day.year:04}{day.month:02}{day.day:02}"
