@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum, StrEnum
 
 from msgspec import Struct
@@ -134,3 +135,8 @@ class LaneRecord(Struct, frozen=True, kw_only=True):
     queued: int = 0
     waiting: int = 0
     held: int = 0  # paused, each by itself
+
+
+def and_more(names: Sequence[str]) -> str:
+    """For the title of a job: "1.2.3", "1.2.3 and 4 more"."""
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

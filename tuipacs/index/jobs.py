@@ -53,6 +53,14 @@ def get(reader: Reader, key: int, now: float) -> JobRecord | None:
     return next((_record(job, now) for job in found), None)
 
 
+def written(tx: Transaction, key: int, now: float) -> JobRecord:
+    """A job that this transaction has added or changed."""
+    record = get(tx, key, now)
+    if record is None:
+        raise AssertionError("the job just written is gone")
+    return record
+
+
 def newest(
     reader: Reader,
     now: float,

@@ -108,10 +108,7 @@ def leave(
         cancel_requested=False,
         pause_requested=False,
     )
-    left = jobs.get(tx, began.key, now)
-    if left is None:
-        raise AssertionError("the job just written is gone")
-    return left
+    return jobs.written(tx, began.key, now)
 
 
 def _got_on(before: JobRecord, now: JobRecord) -> bool:

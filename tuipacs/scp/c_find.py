@@ -26,7 +26,7 @@ from tuipacs.dimse.syntaxes import (
 from tuipacs.domain.find import PATIENT_ROOT, PATIENT_STUDY_ONLY, STUDY_ROOT, FindModel
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import TuipacsError
-from tuipacs.scp.status import SUCCESS, refusal
+from tuipacs.scp.status import NO_IDENTIFIER, SUCCESS, refusal
 from tuipacs.services.nodes import Nodes
 from tuipacs.services.query import Ending, FindRequest, Found, Query
 
@@ -44,9 +44,6 @@ _RELATIONAL = b"\1"
 _PENDING, _PENDING_WITH_WARNING = 0xFF00, 0xFF01
 _DONE = Answer(0x0000, SUCCESS)
 _CANCELLED = Answer(0xFE00, "Cancel")
-_NO_IDENTIFIER = Answer(
-    0xA900, "identifier does not match SOP class", "no identifier followed", Outcome.REFUSED
-)
 _TOO_LARGE = Answer(
     0xA700, "out of resources", "the identifier is larger than 1 MiB", Outcome.REFUSED
 )
@@ -86,7 +83,7 @@ class FindProvider:
     def begin(self, association: AssociationInfo, request: Request) -> Exchange:
         """Gather the identifier, which has to follow."""
         if not request.command.dataset_follows:
-            return Reply(_NO_IDENTIFIER)
+            return Reply(NO_IDENTIFIER)
         return _Find(self, association, request)
 
     def found(self, association: AssociationInfo, request: Request, identifier: bytearray) -> Found:

@@ -39,7 +39,6 @@ from tuipacs.domain.permissions import NodeService
 from tuipacs.domain.safe_text import clean
 from tuipacs.errors import TuipacsError
 from tuipacs.scp.retrieving import (
-    NO_IDENTIFIER,
     IdentifierTaker,
     Progress,
     broken_answer,
@@ -49,7 +48,8 @@ from tuipacs.scp.retrieving import (
     relational_answer,
     retrieve_request,
 )
-from tuipacs.scu.c_store import StoreOutcome
+from tuipacs.scp.status import NO_IDENTIFIER
+from tuipacs.scu.c_store import StoreOutcome, not_sent
 from tuipacs.scu.choosing import pick, refusal_words
 from tuipacs.scu.sources import SourceObject, opened
 from tuipacs.services.nodes import Nodes
@@ -200,19 +200,19 @@ class _Giving:
         ways = self._contexts.get(source.sop_class_uid, {})
         syntax = pick(source, ways)
         if source.fault:
-            return _not_sent(source, source.fault, Failure.SOURCE)
+            return not_sent(source, source.fault, Failure.SOURCE)
         if not ways:
             words = f"no SCP role was agreed on for {name_of(source.sop_class_uid)}"
-            return _not_sent(source, words, Failure.NO_CONTEXT)
+            return not_sent(source, words, Failure.NO_CONTEXT)
         if not syntax:
-            return _not_sent(source, refusal_words(source), Failure.NO_CONTEXT)
+            return not_sent(source, refusal_words(source), Failure.NO_CONTEXT)
         try:
             file, dataset = opened(source, syntax)
             with file:
                 size = dataset.left
                 reply = self._line.store(ways[syntax], source.sop_instance_uid, dataset)
         except SourceFailedError as error:
-            return _not_sent(source, error.words, Failure.SOURCE)
+            return not_sent(source, error.words, Failure.SOURCE)
         return StoreOutcome(
             source.sop_instance_uid,
             reply.status,
@@ -222,9 +222,3 @@ class _Giving:
             transcoded=source.is_changed_in(syntax),
             size=size,
         )
-
-
-def _not_sent(source: SourceObject, why: str, failure: Failure) -> StoreOutcome:
-    return StoreOutcome(
-        source.sop_instance_uid, None, f"not sent: {why}", key=source.key, failure=failure
-    )

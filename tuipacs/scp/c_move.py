@@ -18,7 +18,6 @@ from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import TuipacsError
 from tuipacs.scp.retrieving import (
     ALIVE_EVERY,
-    NO_IDENTIFIER,
     IdentifierTaker,
     Progress,
     broken_answer,
@@ -28,6 +27,7 @@ from tuipacs.scp.retrieving import (
     relational_answer,
     retrieve_request,
 )
+from tuipacs.scp.status import NO_IDENTIFIER
 from tuipacs.services.moving import Move, MoveOrigin
 from tuipacs.services.nodes import Nodes
 from tuipacs.services.retrieval import Ending

@@ -21,7 +21,7 @@ from tuipacs.errors import (
     UnavailableError,
     UnknownDestinationError,
 )
-from tuipacs.scp.status import SUCCESS
+from tuipacs.scp.status import SUCCESS, Statuses, answer_to
 from tuipacs.services.retrieval import Ending, Retrieval
 from tuipacs.services.retrieve import RetrieveRequest
 
@@ -30,13 +30,10 @@ log = logging.getLogger(__name__)
 PENDING_EVERY = 0.25  # seconds between two answers that tell other counts
 ALIVE_EVERY = 2.0  # seconds after which the same counts are told again
 
-NO_IDENTIFIER = Answer(
-    0xA900, "identifier does not match SOP class", "no identifier followed", Outcome.REFUSED
-)
 _TOO_LARGE = Answer(
     0xA701, "out of resources", "the identifier is larger than 1 MiB", Outcome.REFUSED
 )
-_STATUSES: tuple[tuple[type[TuipacsError], int, str], ...] = (  # the first that fits
+_STATUSES: Statuses = (  # the first that fits
     (ForbiddenError, 0x0124, "not authorized"),
     (UnknownDestinationError, 0xA801, "move destination unknown"),
     (ConfigError, 0xA702, "unable to perform sub-operations"),
@@ -49,13 +46,7 @@ _STATUSES: tuple[tuple[type[TuipacsError], int, str], ...] = (  # the first that
 
 def refusal(error: TuipacsError) -> Answer:
     """The answer to a retrieve that did not begin (PS3.4 Tables C.4-2 and C.4-3)."""
-    for kind, status, meaning in _STATUSES:
-        if isinstance(error, kind):
-            tag = error.tag if isinstance(error, InvalidQueryError) else 0
-            offending = (tag,) if tag else ()
-            comment = comment_text(error.message)
-            return Answer(status, meaning, comment, Outcome.REFUSED, offending=offending)
-    raise AssertionError("the table ends with the root of all errors")
+    return answer_to(error, _STATUSES)
 
 
 class IdentifierTaker:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from tuipacs.dicom.commitment import TooManyReferencesError
 from tuipacs.dimse.contract import Answer, Outcome
 from tuipacs.dimse.messages import comment_text
@@ -18,8 +20,9 @@ from tuipacs.errors import (
 )
 
 SUCCESS = "Success"
+Statuses: TypeAlias = tuple[tuple[type[TuipacsError], int, str], ...]
 
-_STATUSES: tuple[tuple[type[TuipacsError], int, str], ...] = (  # the first that fits
+_STATUSES: Statuses = (  # the first that fits
     (ForbiddenError, 0x0124, "not authorized"),
     (UidMismatchError, 0xA900, "data set does not match SOP class"),
     (InvalidObjectError, 0xC000, "cannot understand"),
@@ -30,22 +33,30 @@ _STATUSES: tuple[tuple[type[TuipacsError], int, str], ...] = (  # the first that
 )
 
 
+NO_IDENTIFIER = Answer(
+    0xA900, "identifier does not match SOP class", "no identifier followed", Outcome.REFUSED
+)
+
+
 def refusal(error: TuipacsError) -> Answer:
     """The answer to a request that ended in ``error``, whose message carries no PHI."""
-    for kind, status, meaning in _STATUSES:
-        if isinstance(error, kind):
-            tag = error.tag if isinstance(error, InvalidQueryError) else 0
-            return Answer(
-                status,
-                meaning,
-                comment_text(error.message),
-                Outcome.REFUSED,
-                offending=(tag,) if tag else (),
-            )
-    raise AssertionError("the table ends with the root of all errors")
+    return answer_to(error, _STATUSES)
 
 
-_NORMALIZED: tuple[tuple[type[TuipacsError], int, str], ...] = (  # PS3.7 10.1.1.1.8, 10.1.4.1.10
+def answer_to(error: TuipacsError, statuses: Statuses) -> Answer:
+    """As `refusal`, for a service with statuses of its own; the last one fits any error."""
+    status, meaning = next(row[1:] for row in statuses if isinstance(error, row[0]))
+    tag = error.tag if isinstance(error, InvalidQueryError) else 0
+    return Answer(
+        status,
+        meaning,
+        comment_text(error.message),
+        Outcome.REFUSED,
+        offending=(tag,) if tag else (),
+    )
+
+
+_NORMALIZED: Statuses = (  # PS3.7 10.1.1.1.8, 10.1.4.1.10
     (ForbiddenError, 0x0124, "not authorized"),
     (TooManyReferencesError, 0x0213, "resource limitation"),
     (InvalidObjectError, 0x0115, "invalid argument value"),
@@ -58,7 +69,4 @@ _NORMALIZED: tuple[tuple[type[TuipacsError], int, str], ...] = (  # PS3.7 10.1.1
 
 def normalized_refusal(error: TuipacsError) -> Answer:
     """As `refusal`, for the services whose names begin with N."""
-    for kind, status, meaning in _NORMALIZED:
-        if isinstance(error, kind):
-            return Answer(status, meaning, comment_text(error.message), Outcome.REFUSED)
-    raise AssertionError("the table ends with the root of all errors")
+    return answer_to(error, _NORMALIZED)

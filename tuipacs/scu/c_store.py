@@ -165,12 +165,12 @@ class _Sender:
     def store(self, source: SourceObject) -> StoreOutcome:
         """Send one object, on another association if it needs one."""
         if source.fault:
-            return _not_sent(source, source.fault, Failure.SOURCE)
+            return not_sent(source, source.fault, Failure.SOURCE)
         place = self._places.get(source.context)
         if place is None:
             place = self._places_of_classes.get(source.sop_class_uid)
         if place is None:
-            return _not_sent(source, f"{source.context} was not proposed", Failure.NO_CONTEXT)
+            return not_sent(source, f"{source.context} was not proposed", Failure.NO_CONTEXT)
         if place != self._place:
             self._open_anew(place)
         elif self._problem is None and self._association.failure is Failure.SOURCE:
@@ -179,9 +179,9 @@ class _Sender:
 
     def _no_association(self, source: SourceObject) -> StoreOutcome | None:
         if self._problem is not None:
-            return _not_sent(source, self._problem.message, self._problem.failure)
+            return not_sent(source, self._problem.message, self._problem.failure)
         if not self._association.is_open:
-            return _not_sent(source, self._association.end, self._association.failure)
+            return not_sent(source, self._association.end, self._association.failure)
         return None
 
     def _pick(self, source: SourceObject) -> str:
@@ -190,19 +190,19 @@ class _Sender:
     def _store(self, source: SourceObject) -> StoreOutcome:
         syntax = self._pick(source)
         if not syntax:
-            return _not_sent(source, self._refusal(source), Failure.NO_CONTEXT)
+            return not_sent(source, self._refusal(source), Failure.NO_CONTEXT)
         began = time.monotonic()
         try:
             file, dataset = opened(source, syntax)
         except SourceFailedError as error:
-            return _not_sent(source, error.words, Failure.SOURCE)
+            return not_sent(source, error.words, Failure.SOURCE)
         with file:
             if time.monotonic() - began > _SLOW:
                 self._open_anew(self._place)
                 if (outcome := self._no_association(source)) is not None:
                     return outcome
                 if self._pick(source) != syntax:
-                    return _not_sent(source, self._refusal(source), Failure.NO_CONTEXT)
+                    return not_sent(source, self._refusal(source), Failure.NO_CONTEXT)
             dataset.pace = self._pace
             size = dataset.left
             try:
@@ -213,7 +213,7 @@ class _Sender:
                     move_originator=self._move_originator,
                 )
             except SourceFailedError as error:
-                return _not_sent(source, error.words, Failure.SOURCE)
+                return not_sent(source, error.words, Failure.SOURCE)
         return StoreOutcome(
             source.sop_instance_uid,
             response.status,
@@ -249,7 +249,8 @@ def _groups(contexts: Sequence[Context]) -> list[list[Context]]:
     return groups
 
 
-def _not_sent(source: SourceObject, why: str, failure: Failure | None) -> StoreOutcome:
+def not_sent(source: SourceObject, why: str, failure: Failure | None) -> StoreOutcome:
+    """The outcome of an object that did not go out."""
     return StoreOutcome(
         source.sop_instance_uid, None, f"not sent: {why}", key=source.key, failure=failure
     )

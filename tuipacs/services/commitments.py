@@ -10,7 +10,7 @@ from tuipacs.dicom.commitment import CommitmentDataset, read_commitment
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.audit import AuditEvent, AuditOutcome, new_record
 from tuipacs.domain.clock import Clock
-from tuipacs.domain.job import JobKind, JobRecord
+from tuipacs.domain.job import JobKind, JobRecord, and_more
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import Permission
 from tuipacs.errors import ForbiddenError, NotFoundError, UsageError
@@ -68,11 +68,11 @@ class Commitments(Service):
             instances = named_instances(reader, wanted)
             studies = outgoing.study_uids(reader, instances)
         objects = f"{len(instances)} object" + ("" if len(instances) == 1 else "s")
-        more = f" and {len(studies) - 1} more" if len(studies) > 1 else ""
-        title = f"commit {studies[0]}{more} at {node.ae_title}"
+        what = and_more(studies)
+        title = f"commit {what} at {node.ae_title}"
         about(
             study_instance_uid=studies[0],
-            detail=f"storage commitment for {objects} of {studies[0]}{more} at {node.ae_title}",
+            detail=f"storage commitment for {objects} of {what} at {node.ae_title}",
         )
         now = self._clock()
         with self.transaction() as tx:
@@ -87,9 +87,7 @@ class Commitments(Service):
                 priority=request.priority,
             )
             job_items.add_instances(tx, key, instances)
-            record = jobs.get(tx, key, now)
-        if record is None:
-            raise AssertionError("the job just written is gone")
+            record = jobs.written(tx, key, now)
         self.on_submit(key)
         self._wakeups.jobs()
         return record

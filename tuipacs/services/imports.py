@@ -10,7 +10,7 @@ import msgspec
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.audit import AuditEvent
 from tuipacs.domain.clock import Clock
-from tuipacs.domain.job import JobKind, JobRecord
+from tuipacs.domain.job import JobKind, JobRecord, and_more
 from tuipacs.domain.permissions import Permission
 from tuipacs.errors import UsageError
 from tuipacs.index import jobs
@@ -38,8 +38,7 @@ class Imports(Service):
         for path in request.paths:
             if not Path(path).is_absolute() or "\0" in path:
                 raise UsageError("a path to import has to be absolute")
-        count = len(request.paths)
-        title = f"import {request.paths[0]}" + (f" and {count - 1} more" if count > 1 else "")
+        title = f"import {and_more(request.paths)}"
         about(detail=title)
         with self.transaction() as tx:
             key = jobs.add(
@@ -50,9 +49,7 @@ class Imports(Service):
                 actor.name,
                 self._clock(),
             )
-            record = jobs.get(tx, key, self._clock())
-        if record is None:
-            raise AssertionError("the job just written is gone")
+            record = jobs.written(tx, key, self._clock())
         self.on_submit(key)
         self._wakeups.jobs()
         return record

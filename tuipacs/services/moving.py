@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tuipacs.dimse.requestor.faults import AssociationFailedError
 from tuipacs.domain.node import NodeRecord
-from tuipacs.scu.c_store import StoreOutcome, store_objects
+from tuipacs.scu.c_store import not_sent, store_objects
 from tuipacs.scu.requestor import Association, Peer
 from tuipacs.scu.sources import SourceObject
 from tuipacs.services.retrieval import Records, Retrieval
@@ -140,15 +140,7 @@ class Move(Retrieval):
     def _fail(self, error: AssociationFailedError) -> None:
         """Nobody was there to send to."""
         for source in self._wanted():
-            self.note(
-                StoreOutcome(
-                    source.sop_instance_uid,
-                    None,
-                    f"not sent: {error.message}",
-                    key=source.key,
-                    failure=error.failure,
-                )
-            )
+            self.note(not_sent(source, error.message, error.failure))
 
     def _opened(self, association: Association) -> None:
         with self._lock:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.audit import AuditEvent
 from tuipacs.domain.clock import Clock
-from tuipacs.domain.job import JobKind, JobPriority, JobRecord
+from tuipacs.domain.job import JobKind, JobPriority, JobRecord, and_more
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import NodeService, Permission
 from tuipacs.domain.remote import HERE
@@ -70,9 +70,8 @@ class Retrievals(Service):
         ends = self._ends(request.node, request.destination)
         source, to = ends.source, ends.to
         studies = tuple(dict.fromkeys(target.study_instance_uid for target in targets))
-        first = studies[0] + (f" and {len(studies) - 1} more" if len(studies) > 1 else "")
         where = to.ae_title if to else "here"
-        title = f"retrieve {first} from {source.ae_title} to {where}"
+        title = f"retrieve {and_more(studies)} from {source.ae_title} to {where}"
         about(study_instance_uid=studies[0] if len(studies) == 1 else "", detail=title)
         payload = RetrievePayload(
             targets=tuple(dict.fromkeys(targets)),
@@ -92,9 +91,7 @@ class Retrievals(Service):
                 node=source,
                 priority=JobPriority(request.priority),
             )
-            record = jobs.get(tx, key, now)
-        if record is None:
-            raise AssertionError("the job just written is gone")
+            record = jobs.written(tx, key, now)
         self.on_submit(key)
         self._wakeups.jobs()
         return record

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.audit import AuditEvent
 from tuipacs.domain.clock import Clock
-from tuipacs.domain.job import JobRecord
+from tuipacs.domain.job import JobRecord, and_more
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import Permission
 from tuipacs.domain.safe_text import clean
@@ -62,9 +62,7 @@ class Send(Service):
                 priority=request.priority,
                 commit=request.commit,
             )
-            record = jobs.get(tx, key, now)
-            if record is None:
-                raise AssertionError("the job just written is gone")
+            record = jobs.written(tx, key, now)
             record_intent(tx, record, actor, "send.submit")
             covered()  # by one for each study
         self.on_submit(key)
@@ -122,6 +120,5 @@ def named_instances(reader: Reader, request: SendRequest) -> list[int]:
 
 def _title(uids: tuple[str, ...], to: str) -> str:
     """ "send 1.2.3 and 4 more to PACS2"."""
-    first = clean(uids[0].strip(), limit=64) if uids else "what was marked"
-    more = f" and {len(uids) - 1} more" if len(uids) > 1 else ""
-    return f"send {first}{more} to {clean(to, limit=64)}"
+    what = and_more((clean(uids[0].strip(), limit=64), *uids[1:])) if uids else "what was marked"
+    return f"send {what} to {clean(to, limit=64)}"
