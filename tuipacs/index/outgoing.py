@@ -61,17 +61,7 @@ def named(
             parameters.append(json.dumps(list(values)))
     if not conditions:
         return []
-    found: dict[str, tuple[int, int]] = {}  # SOP Instance UID -> (version, key)
-    for key, uid, version in reader.execute(
-        "SELECT i.id, i.sop_instance_uid, i.version FROM study st"
-        " JOIN series s ON s.study = st.id JOIN instance i ON i.series = s.id"
-        f" WHERE {' AND '.join(conditions)}"
-        " ORDER BY st.id, s.sort_number, s.id, i.sort_number, i.id",
-        parameters,
-    ):
-        if uid not in found or version < found[uid][0]:
-            found[uid] = version, key
-    return [key for _, key in found.values()]
+    return _first_versions(reader, " AND ".join(conditions), parameters)
 
 
 _ROW = {
@@ -87,16 +77,21 @@ def of_row(reader: Reader, level: Level, key: int) -> list[int]:
 
     Of an instance its very own version.
     """
-    found: dict[str, tuple[int, int]] = {}
-    for instance, uid, version in reader.execute(
+    return _first_versions(reader, f"{_ROW[level]} = ?", (key,))
+
+
+def _first_versions(reader: Reader, condition: str, parameters: Sequence[object]) -> list[int]:
+    """Keys in the order to send them in; of each SOP instance that of the first version."""
+    found: dict[str, tuple[int, int]] = {}  # SOP Instance UID -> (version, key)
+    for key, uid, version in reader.execute(
         "SELECT i.id, i.sop_instance_uid, i.version FROM study st"
         " JOIN series s ON s.study = st.id JOIN instance i ON i.series = s.id"
-        f" WHERE {_ROW[level]} = ? ORDER BY st.id, s.sort_number, s.id, i.sort_number, i.id",
-        (key,),
+        f" WHERE {condition} ORDER BY st.id, s.sort_number, s.id, i.sort_number, i.id",
+        parameters,
     ):
         if uid not in found or version < found[uid][0]:
-            found[uid] = version, instance
-    return [instance for _, instance in found.values()]
+            found[uid] = version, key
+    return [key for _, key in found.values()]
 
 
 def study_uids(reader: Reader, keys: Sequence[int]) -> tuple[str, ...]:
