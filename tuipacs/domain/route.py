@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from tuipacs.domain.job import JobState
 
-DEFAULT_QUIET = 60  # seconds
 NORMAL_PRIORITY = 1
 
 

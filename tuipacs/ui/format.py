@@ -182,8 +182,3 @@ def percent(part: float, whole: float) -> str:
 def error_words(error: TuipacsError) -> str:
     """An error and its remedy, as sentences in a row."""
     return ". ".join(part.rstrip(".") for part in (error.message, error.remedy) if part)
-
-
-def window_value(value: float) -> str:
-    """A window centre or width without needless digits."""
-    return f"{value:.0f}" if abs(value) >= 10 or value == round(value) else f"{value:.3g}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from tuipacs.domain.node import CallService
-from tuipacs.domain.remote import HERE, Presence
+from tuipacs.domain.remote import HERE
 from tuipacs.domain.remote_merge import MergedRow
 from tuipacs.schema.remote_messages import RemoteNode, RetrieveRequest, RetrieveTarget
 
@@ -57,8 +57,3 @@ def requests_for(
         for node, found in targets.items()
     ]
     return requests, nobody
-
-
-def worth_it(rows: Sequence[MergedRow]) -> list[MergedRow]:
-    """Those of which, by the counts, anything is missing here."""
-    return [row for row in rows if row.presence is not Presence.HAVE]

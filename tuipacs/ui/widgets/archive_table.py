@@ -11,7 +11,6 @@ from textual.message import Message
 
 from tuipacs.domain.level import Level
 from tuipacs.domain.records import StudyRecord
-from tuipacs.ui.format import plural
 from tuipacs.ui.outline import BELOW, Line, LineKind, Outline, Record, RowKey
 from tuipacs.ui.widgets import archive_cells
 from tuipacs.ui.widgets.line_view import Cell, Column, LineView, Part
@@ -207,8 +206,3 @@ class ArchiveTable(LineView):
         if follow:
             self.scroll_to_cursor()
         self.ask_for_missing()
-
-
-def describe_marks(count: int) -> str:
-    """``3 marked``; empty for none."""
-    return f"{plural(count, 'row')} marked" if count else ""
