@@ -8,7 +8,10 @@ association or a request was.
 """
 
 import json
+import multiprocessing
 import sys
+import time
+from pathlib import Path
 
 import odil
 
@@ -105,16 +108,50 @@ def get(asked):
     return got
 
 
+def receive(port, telling):
+    """Take one association, and tell the SOP Instance UIDs of what it brought."""
+    moved = []
+    association = odil.Association()
+    association.receive_association("v4", port)
+    try:
+        while True:
+            request = odil.messages.CStoreRequest(association.receive_message())
+            moved.append(text(request.get_data_set(), "SOPInstanceUID"))
+            response = odil.messages.CStoreResponse(request.get_message_id(), 0x0000)
+            association.send_message(response, request.get_affected_sop_class_uid())
+    except odil.AssociationReleased:
+        telling.send(moved)
+
+
+def wait_until_heard(port, receiver):
+    """Until somebody listens there; a connection to find out would be taken for the one."""
+    line = f":{port:04X} 00000000:0000 0A "
+    while line not in Path("/proc/net/tcp").read_text():
+        if not receiver.is_alive():
+            raise SystemExit("the receiver has ended")
+        time.sleep(0.01)
+
+
 def move(asked):
-    """C-MOVE of a study to a port of our own: the SOP Instance UIDs of what came."""
+    """C-MOVE of a study to a receiver of our own: the SOP Instance UIDs of what came.
+
+    MoveSCU's own listens for 10 ms only, and only once it has asked.
+    """
+    port = asked["move"]["port"]
+    told, telling = multiprocessing.Pipe(duplex=False)
+    receiver = multiprocessing.Process(target=receive, args=(port, telling), daemon=True)
+    receiver.start()
+    telling.close()  # ours: when the receiver ends, so does what it tells
+    wait_until_heard(port, receiver)
     association = associate(asked, [(STUDY_ROOT_MOVE, EXPLICIT)])
     client = odil.MoveSCU(association)
     client.set_affected_sop_class(STUDY_ROOT_MOVE)
     client.set_move_destination(asked["move"]["destination"])
-    client.set_incoming_port(asked["move"]["port"])
-    moved = [text(data, "SOPInstanceUID") for data in client.move(of_study(asked["move"]["study"]))]
+    client.move(of_study(asked["move"]["study"]))
     association.release()
-    return moved
+    if not told.poll(20):
+        raise SystemExit("nothing was moved here")
+    return told.recv()
 
 
 def main():

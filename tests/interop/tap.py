@@ -61,7 +61,11 @@ class Tap:
                     assert isinstance(source, socket.socket)
                     if source is self._listener:
                         client = source.accept()[0]
-                        archive = socket.create_connection(("127.0.0.1", self._archive_port))
+                        try:
+                            archive = socket.create_connection(("127.0.0.1", self._archive_port))
+                        except OSError:
+                            client.close()  # nobody is there: not through the tap either
+                            continue
                         other |= {client: archive, archive: client}
                         heard |= {client: bytearray(), archive: bytearray()}
                         self._sent.append(heard[client])
