@@ -10,10 +10,10 @@ import typer
 
 from tuipacs.client.connection import Connection
 from tuipacs.domain.node import NodeRecord
+from tuipacs.domain.node_choice import choose
 from tuipacs.domain.route import RouteLevel, RouteRule, RouteSource
 from tuipacs.domain.route_text import read_days
 from tuipacs.domain.route_words import PRIORITIES
-from tuipacs.errors import NotFoundError, UsageError
 from tuipacs.schema import messages as m
 from tuipacs.schema import operations as op
 
@@ -126,13 +126,5 @@ def changed(
 
 def _node(known: tuple[NodeRecord, ...], wanted: str) -> int:
     """The key of a node by its title; of several the one that can be called."""
-    found = [node for node in known if node.ae_title == wanted]
-    if not found and wanted.isdecimal():
-        found = [node for node in known if node.key == int(wanted)]
-    callable_ones = [node for node in found if node.call.host] or found
-    if not callable_ones:
-        raise NotFoundError(f"no such node: {wanted}", remedy="tuipacs node list")
-    if len(callable_ones) > 1:
-        keys = ", ".join(str(node.key) for node in callable_ones)
-        raise UsageError(f"{wanted} names several nodes", remedy=f"give one of the keys {keys}")
-    return callable_ones[0].key
+    asked = [node for node in known if node.call.host and node.ae_title == wanted]
+    return choose(asked or known, wanted).key

@@ -35,29 +35,39 @@ class Calling:
         return found
 
     def titled(self, ae_title: str) -> NodeRecord:
-        """The node of that title which can be called. Raises `NotFoundError`.
+        """The node of that title which can be called.
 
-        Of several with one title (each from another address) the first that has a host counts.
+        Raises `NotFoundError`, and `UsageError` if it might be one place or another: objects that
+        went to the wrong one cannot be taken back.
         """
-        for node in self._titled(ae_title):
-            if node.call.host:
-                return node
-        raise _no_node(ae_title)
+        node = self._titled(ae_title)
+        if node is None or not node.call.host:
+            raise _no_node(ae_title)
+        return node
 
-    def _titled(self, ae_title: str) -> list[NodeRecord]:
+    def _titled(self, ae_title: str) -> NodeRecord | None:
+        """One that can be called comes first: it may call from several addresses."""
         with self._index.read() as reader:
-            return [node for node in nodes.all_nodes(reader) if node.ae_title == ae_title]
+            found = [node for node in nodes.all_nodes(reader) if node.ae_title == ae_title]
+        callable_ = [node for node in found if node.call.host]
+        if len({(node.call.host, node.call.port) for node in callable_}) > 1:
+            keys = ", ".join(str(node.key) for node in callable_)
+            raise UsageError(
+                f"{clean(ae_title, limit=40)} names several nodes",
+                remedy=f"give one of the keys {keys}",
+            )
+        return next(iter(callable_ or found), None)
 
     def named(self, key: int, ae_title: str) -> NodeRecord:
         """The node of that key, or where it is 0, of that AE title, or of the key it is in digits.
 
-        Of several with one title the first that can be called counts. Raises `NotFoundError`.
+        Raises as `titled`; one that cannot be called is found, too.
         """
         if key:
             return self.node(key)
         titled = self._titled(ae_title)
-        if titled:
-            return next((node for node in titled if node.call.host), titled[0])
+        if titled is not None:
+            return titled
         if ae_title.isascii() and ae_title.isdecimal() and len(ae_title) < 10:
             return self.node(int(ae_title))
         raise _no_node(ae_title)

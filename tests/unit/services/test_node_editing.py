@@ -281,3 +281,19 @@ def test_the_remedy_for_what_is_not_asked_keeps_what_is(index: Index) -> None:
     with pytest.raises(UsageError) as caught:
         calling.peer(node, CallService.COMMIT)
     assert caught.value.remedy == "tuipacs node edit 'MY PACS' --call echo,send,commit"
+
+
+def test_a_title_that_names_two_places_is_refused_and_a_key_is_not(index: Index) -> None:
+    """Objects that went to the wrong one cannot be taken back."""
+    nodes, calling = Nodes(index, lambda: 0.0), Calling(index, "ARCH1", None)
+    first = nodes.add(ADMIN, PACS2)
+    again = nodes.add(ADMIN, msgspec.structs.replace(PACS2, address="192.0.2.77"))
+    assert calling.titled(PACS2.ae_title) == first, "it calls from two addresses"
+    elsewhere = msgspec.structs.replace(CALL, host="192.0.2.78")
+    other = nodes.add(ADMIN, msgspec.structs.replace(PACS2, address="192.0.2.78", call=elsewhere))
+    for named in (calling.titled, lambda title: calling.named(0, title)):
+        with pytest.raises(UsageError, match="names several nodes") as caught:
+            named(PACS2.ae_title)
+        assert f"{first.key}, {again.key}, {other.key}" in caught.value.remedy
+    assert calling.named(other.key, "") == other
+    assert calling.named(0, str(other.key)) == other

@@ -12,11 +12,12 @@ from textual.widget import Widget
 from textual.widgets import Button, Input, Static
 
 from tuipacs.domain.node import NodeRecord
+from tuipacs.domain.node_choice import choose
 from tuipacs.domain.route import RouteLevel, RouteRecord, RouteRule
 from tuipacs.domain.route_check import check_rule
 from tuipacs.domain.route_text import KEYS, read_conditions, write_conditions
 from tuipacs.domain.route_words import PRIORITIES
-from tuipacs.errors import TuipacsError, UsageError
+from tuipacs.errors import NotFoundError, TuipacsError, UsageError
 from tuipacs.schema import operations as op
 from tuipacs.schema.route_messages import (
     RouteAddRequest,
@@ -68,7 +69,7 @@ class RouteDialog(Dialog[RouteRecord]):
         super().__init__()
         self.heading = "Change a rule" if before else "Add a rule"
         self._before = before
-        self._by_title = {node.ae_title: node.key for node in nodes if node.call.host}
+        self._targets = [node for node in nodes if node.call.host]
         self._rule = before.rule if before else RouteRule(name="", nodes=())
         self._asked: RouteRule | None = None
 
@@ -79,7 +80,11 @@ class RouteDialog(Dialog[RouteRecord]):
             yield label("To: nodes (→ completes)")
         with Horizontal(classes="row"):
             yield Input(rule.name, id="name", max_length=60)
-            yield Input(self._titles(), id="to", suggester=_Titles(list(self._by_title)))
+            yield Input(
+                self._titles(),
+                id="to",
+                suggester=_Titles([node.ae_title for node in self._targets]),
+            )
         yield label("Which studies (nothing: all that nodes send)")
         yield Input(write_conditions(rule.conditions), id="what", max_length=2000)
         yield Static(f"{' '.join(f'{key}:' for key in KEYS)} unflagged", markup=False, id="hint")
@@ -201,6 +206,9 @@ class RouteDialog(Dialog[RouteRecord]):
         for target in self._before.targets if self._before else ():
             if target.node and target.ae_title == title:  # of several with one title, that one
                 return target.node
-        if title not in self._by_title:
-            raise UsageError(f"{title} is no node that can be called: g n shows them.")
-        return self._by_title[title]
+        try:
+            return choose(self._targets, title).key
+        except NotFoundError:
+            raise UsageError(f"{title} is no node that can be called: g n shows them.") from None
+        except UsageError as error:
+            raise UsageError(f"{error.message}: {error.remedy}") from None
