@@ -13,8 +13,10 @@ from pydicom.uid import UID
 
 from tuipacs.dicom.pixels.codecs import Decompressed, decompress
 from tuipacs.dicom.pixels.codes import LOSSLESS
+from tuipacs.dicom.pixels.codestream import inspect
 from tuipacs.dicom.pixels.encapsulated import FrameTable
 from tuipacs.dicom.pixels.header import PixelHeader, read_header
+from tuipacs.dicom.pixels.loss import lossy_method
 from tuipacs.dicom.pixels.source import Bytes, Source
 from tuipacs.dicom.pixels.values import BAD_VALUE
 from tuipacs.dicom.transcoding.reading import Element
@@ -49,10 +51,11 @@ class NativePixels:
     """The decoded frames of one picture as a value of native pixel data.
 
     ``photometric`` is what they are in, which a decoder may have changed. ``bits_stored``: how many
-    bits they need, if that is more than the header says, else None. Raises `DecodeError`.
+    bits they need, if that is more than the header says, else None. ``lossy_method`` is how any of
+    them was compressed with loss, empty if none was. Raises `DecodeError`.
     """
 
-    def __init__(self, source: Source, *, big_endian: bool) -> None:
+    def __init__(self, source: Source, tick: Tick, *, big_endian: bool) -> None:
         self._header = read_header(source)
         if self._header.high_bit + 1 > self._header.bits_allocated:
             raise DecodeError("its high bit does not fit")
@@ -72,6 +75,7 @@ class NativePixels:
             raise DecodeError("uncompressed it would be longer than 4 GiB, which no element can be")
         self.vr = "OB" if self._header.bits_allocated <= 8 else "OW"
         self.is_colour = self._header.samples == 3
+        self.lossy_method = self._lossy_method(first, tick)
 
     def write(self, write: Write, tick: Tick) -> None:
         """All frames, each decoded when its turn comes."""
@@ -92,6 +96,17 @@ class NativePixels:
             tick()
         if self._header.frames * self._frame_size % 2:
             write(b"\0")
+
+    def _lossy_method(self, first: Decompressed, tick: Tick) -> str:
+        """Of all frames, before any is written: the header that says so goes out before them."""
+        if first.stream is None:  # RLE
+            return ""
+        for index in range(self._header.frames):
+            frame = self._table.frame(index)
+            if method := lossy_method(frame, inspect(frame)):
+                return method
+            tick()
+        return ""
 
     def _frame(self, index: int) -> Decompressed:
         return decompress(self._table.frame(index), self._header)

@@ -23,9 +23,8 @@ from tuipacs.dicom.transcoding.rules import DEFLATED_LE, TARGETS
 from tuipacs.dicom.transcoding.writing import Encoder, Pixels, Tick, Write
 from tuipacs.errors import DecodeError, InvalidObjectError
 
-_PHOTOMETRIC, _PLANAR, _LOSSY = 0x00280004, 0x00280006, 0x00282110
+_PHOTOMETRIC, _PLANAR, _LOSSY, _METHOD = 0x00280004, 0x00280006, 0x00282110, 0x00282114
 _STORED, _HIGH = 0x00280101, 0x00280102
-_DCT = frozenset(("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"))  # never without loss
 #: Only of encapsulated pixel data (PS3.3 C.7.6.3): offset table, its lengths, total length.
 _TABLES = frozenset((0x7FE00001, 0x7FE00002, 0x7FE00003))
 _FORM_BYTES = 1 << 16
@@ -67,7 +66,7 @@ def transcode(descriptor: int, wanted: Wanted, write: Write, tick: Tick, most: i
             raise DecodeError("there is no decoder for its transfer syntax")
         if not any(e.tag == PIXEL_DATA and e.fragments for e in elements):
             raise DecodeError("it has no compressed pixel data")
-        _decompress(data, start + form.start, elements, wanted.stored, pixels, big_endian)
+        _decompress(data, start + form.start, elements, wanted.stored, pixels, big_endian, tick)
     encoder = Encoder(
         data,
         elements,
@@ -97,17 +96,19 @@ def _decompress(
     stored: str,
     pixels: dict[int, Pixels],
     big_endian: bool,
+    tick: Tick,
 ) -> None:
     """Find what is compressed here and in all items, and say what takes its place."""
     for element in elements:
         for item in element.items or ():
-            _decompress(data, item.start, item.elements, stored, pixels, big_endian)
+            _decompress(data, item.start, item.elements, stored, pixels, big_endian, tick)
     found = [e for e in elements if e.fragments]
     if not found:
         return
     if len(found) > 1 or found[0].tag != PIXEL_DATA:
         raise DecodeError("it has compressed pixel data where none should be")
-    native = NativePixels(ElementSource(data, start, found[0], stored), big_endian=big_endian)
+    source = ElementSource(data, start, found[0], stored)
+    native = NativePixels(source, tick, big_endian=big_endian)
     pixels[found[0].start] = native
     elements[:] = [e for e in elements if e.tag not in _TABLES]
     for element in elements:
@@ -118,9 +119,22 @@ def _decompress(
         _set(elements, Element(_HIGH, "US", -1, 2, literal=short(bits - 1, big_endian=big_endian)))
     if native.is_colour:  # decoded, colours are pixel by pixel (PS3.3 C.7.6.3.1.3)
         _set(elements, Element(_PLANAR, "US", -1, 2, literal=short(0, big_endian=big_endian)))
-    if stored in _DCT and all(element.tag != _LOSSY for element in elements):
-        # Until now the transfer syntax said it; once lossy is lossy for ever (C.7.6.1.1.5).
-        _set(elements, Element(_LOSSY, "CS", -1, 2, literal=b"01"))
+    if native.lossy_method:
+        _mark_lossy(data, elements, native.lossy_method)
+
+
+def _mark_lossy(data: Bytes, elements: list[Element], method: str) -> None:
+    """Until now the stream said it; once lossy is lossy for ever (PS3.3 C.7.6.1.1.5).
+
+    Where it was said already, it stays as it was said, with its ratios and methods.
+    """
+    for element in elements:
+        if element.tag == _LOSSY and data.read(element.start, 2 * (element.length == 2)) == b"01":
+            return
+    _set(elements, Element(_LOSSY, "CS", -1, 2, literal=b"01"))
+    if all(element.tag != _METHOD or element.length == 0 for element in elements):
+        text = element_text(method)
+        _set(elements, Element(_METHOD, "CS", -1, len(text), literal=text))
 
 
 def _set(elements: list[Element], new: Element) -> None:
