@@ -196,7 +196,7 @@ class Archive:
             expects=nodes.expects,
         )
         accounts = Users(index, clock, hasher, sessions)
-        accounts.on_disable = lambda: self._listener.recheck("an account was disabled")
+        accounts.on_disable = self._account_disabled
         if self._tls is not None:
             self._tls.on_distrust = self._listener.distrust
         send = Send(index, clock, self.wakeups, calling)
@@ -269,6 +269,11 @@ class Archive:
     def _listening(self) -> Listening:
         ports = (self._listener.port, self._listener.tls_port)
         return Listening(self.config.dicom.host, tuple(port for port in ports if port))
+
+    def _account_disabled(self) -> None:
+        """What goes on in that name ends."""
+        self._listener.recheck("an account was disabled")
+        self._runner.look()
 
     def _nodes_changed(self) -> None:
         """Associations and jobs of nodes that are others now, or gone, end."""

@@ -18,7 +18,7 @@ from typing import Protocol
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.job import JobKind, JobRecord, JobState
-from tuipacs.errors import TuipacsError, UnavailableError
+from tuipacs.errors import ForbiddenError, TuipacsError, UnavailableError
 from tuipacs.index import jobs, nodes
 from tuipacs.index.database import Index, Transaction
 from tuipacs.jobs.bandwidth import Bandwidth
@@ -181,6 +181,9 @@ class JobRunner:
             running = list(self._running.values())
         if not running:
             return
+        for job in running:
+            if not self._still_may(job):
+                job.is_held = True  # the next run finds out why, and says so
         with self._index.read() as reader:
             for job in running:
                 asked = jobs.asked(reader, job.key)
@@ -189,6 +192,16 @@ class JobRunner:
                 job.is_paused = asked.pause
                 if job.lane > 0:
                     job.compare(nodes.node(reader, job.lane))
+
+    def _still_may(self, job: Running) -> bool:
+        """Whether the submitter has the rights still with which the run began."""
+        if job.actor is None:
+            return True
+        try:
+            now = self._sessions.on_behalf_of(job.actor.name)
+        except ForbiddenError:
+            return False
+        return now.permissions == job.actor.permissions
 
     def _release(self, now: float) -> None:
         """Queue what waited long enough."""
@@ -258,7 +271,7 @@ class JobRunner:
         progress = Progress(job.check, self._tell, job.pace)
 
         def work() -> str:
-            actor = self._sessions.on_behalf_of(record.submitted_by)
+            actor = job.actor = self._sessions.on_behalf_of(record.submitted_by)
             return self._kinds[record.kind].run(actor, record, payload, progress)
 
         end = ending(work, job.key)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from tuipacs.domain.actor import Actor
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.time_window import closes_at
@@ -36,6 +37,7 @@ class Running:
     bandwidth: Bandwidth
     clock: Clock
     thread: threading.Thread | None = None
+    actor: Actor | None = None  # on whose behalf, once it has begun
     is_held: bool = False
     is_paused: bool = False
     is_cancelled: bool = False

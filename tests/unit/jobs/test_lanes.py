@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.unit.jobs.office import PATIENCE, TINA, Office, Scripted
+from tests.unit.jobs.office import ADMIN, PATIENCE, TINA, Office, Scripted
 from tests.unit.services.parts import Parts
 from tuipacs.domain.job import JobPriority, JobRecord, JobState
+from tuipacs.domain.permissions import Role
 from tuipacs.index import nodes
 from tuipacs.jobs.running import Progress
 from tuipacs.schema import job_messages as j
@@ -123,6 +124,29 @@ def test_a_paused_lane_lets_go_of_its_jobs_between_two_objects(office: Office) -
     office.jobs.resume_lane(TINA, j.LaneRequest(node=node.key))
     assert office.ended(second).state is JobState.DONE
     assert held.began == [key, free, key, second]
+
+
+def test_a_job_ends_when_its_submitter_is_disabled(office: Office) -> None:
+    held = Held()
+    runner = office.start(Scripted(held.play))
+    key = office.add(office.node())
+    held.wait(lambda held: held.now == [key])
+    office.parts.users.set_disabled(ADMIN, m.UserDisableRequest(name="tina", disabled=True))
+    runner.look()
+    assert office.ended(key).state is JobState.FAILED
+    assert "may not act any more" in office.show(key).message
+
+
+def test_a_job_begins_anew_with_the_rights_that_its_submitter_has_now(office: Office) -> None:
+    held = Held()
+    runner = office.start(Scripted(held.play))
+    key = office.add(office.node())
+    held.wait(lambda held: held.now == [key])
+    office.parts.users.set_role(ADMIN, m.UserRoleRequest(name="tina", role=Role.VIEWER))
+    runner.look()
+    held.wait(lambda held: held.began == [key, key])
+    held.let_go(key)
+    assert office.ended(key).state is JobState.DONE
 
 
 def at(hour: int, minute: int = 0) -> float:
