@@ -60,14 +60,16 @@ class UnknownDestinationError(UsageError):
 class InvalidQueryError(UsageError):
     """A C-FIND identifier that cannot be answered as it stands; DIMSE status 0xC000.
 
-    ``tag``: of the key that is to blame; 0 if it is no single one.
+    ``tag``: of the key that is to blame; 0 if it is no single one. ``subject``: the UID that it is
+    about, for the people here.
     """
 
     code = "invalid-query"
 
-    def __init__(self, message: str, *, remedy: str = "", tag: int = 0) -> None:
+    def __init__(self, message: str, *, remedy: str = "", tag: int = 0, subject: str = "") -> None:
         super().__init__(message, remedy=remedy)
         self.tag = tag
+        self.subject = subject
 
 
 class QueryModelError(InvalidQueryError):

@@ -180,7 +180,8 @@ class Answer:
     """A DIMSE status (PS3.7 C) and why, in at most 64 characters of ASCII without PHI.
 
     ``dataset``: an identifier, encoded in the transfer syntax of the request's context.
-    ``offending``: tags of elements of the request that are at fault.
+    ``offending``: tags of elements of the request that are at fault. ``subject``: the UID that it
+    is about; not sent, but shown here.
     """
 
     status: int
@@ -190,6 +191,7 @@ class Answer:
     dataset: bytes | None = None
     counts: Counts | None = None
     offending: tuple[int, ...] = ()
+    subject: str = ""
 
     @property
     def is_pending(self) -> bool:
@@ -198,9 +200,11 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """ "0xA700 out of resources: the disk is full"."""
+        """ "0xA700 out of resources: the disk is full"; the subject in brackets."""
         words = f"0x{self.status:04X} {self.meaning}"
-        return f"{words}: {self.comment}" if self.comment else words
+        if self.comment:
+            words += f": {self.comment}"
+        return f"{words} ({self.subject})" if self.subject else words
 
 
 USERNAME, PASSCODE = 1, 2  # kinds of `IdentityClaim` that can be checked

@@ -46,8 +46,9 @@ def named(
     """Keys of the instances that these name, in the order to send them in.
 
     ``patients`` are keys of rows, the others UIDs. Every list that is given restricts, and its
-    values are alternatives; none at all names nothing. Of several versions of one SOP instance the
-    first is named, as C-FIND answers, and none twice.
+    values are alternatives; none at all names nothing. Of several versions of one SOP instance in
+    a study the first is named, as C-FIND answers. The same UID in another study is another object,
+    maybe of another patient, and is named too: see `repeated_uid`.
     """
     conditions, parameters = [], []
     for column, values in (
@@ -81,17 +82,35 @@ def of_row(reader: Reader, level: Level, key: int) -> list[int]:
 
 
 def _first_versions(reader: Reader, condition: str, parameters: Sequence[object]) -> list[int]:
-    """Keys in the order to send them in; of each SOP instance that of the first version."""
-    found: dict[str, tuple[int, int]] = {}  # SOP Instance UID -> (version, key)
-    for key, uid, version in reader.execute(
-        "SELECT i.id, i.sop_instance_uid, i.version FROM study st"
+    """Keys in the order to send them in; of each SOP instance of a study the first version's."""
+    found: dict[tuple[int, str], tuple[int, int]] = {}  # study, SOP Instance UID: version, key
+    for key, uid, version, study in reader.execute(
+        "SELECT i.id, i.sop_instance_uid, i.version, st.id FROM study st"
         " JOIN series s ON s.study = st.id JOIN instance i ON i.series = s.id"
         f" WHERE {condition} ORDER BY st.id, s.sort_number, s.id, i.sort_number, i.id",
         parameters,
     ):
-        if uid not in found or version < found[uid][0]:
-            found[uid] = version, key
+        before = found.get((study, uid))
+        if before is None or version < before[0]:
+            found[study, uid] = version, key
     return [key for _, key in found.values()]
+
+
+def repeated_uid(reader: Reader, keys: Sequence[int]) -> str:
+    """A SOP Instance UID that more than one of these instances has; empty if there is none.
+
+    A receiver, and a report on storage commitment, cannot tell such two apart.
+    """
+    seen: set[str] = set()
+    for batch in _batches(keys):
+        for (uid,) in reader.execute(
+            "SELECT sop_instance_uid FROM instance WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(batch),),
+        ):
+            if uid in seen:
+                return str(uid)
+            seen.add(uid)
+    return ""
 
 
 def study_uids(reader: Reader, keys: Sequence[int]) -> tuple[str, ...]:

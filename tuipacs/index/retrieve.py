@@ -25,11 +25,15 @@ class Share:
 
 @dataclass(frozen=True)
 class Named:
-    """Instance keys in the order to send them in, beside them the study row of each."""
+    """Instance keys in the order to send them in, beside them the study row of each.
+
+    ``repeated_uid``: a SOP Instance UID that is in several of the studies, empty if there is none.
+    """
 
     keys: array[int]
     studies: array[int]
     shares: tuple[Share, ...]
+    repeated_uid: str = ""
 
 
 def patients(reader: Reader, patient_id: str, issuer: str | None) -> list[int]:
@@ -75,4 +79,5 @@ def named(
         Share(study, uid, patient, patient_id, counts[study])
         for study, uid, patient, patient_id in shares
     )
-    return Named(keys, studies_of, found)
+    repeated = outgoing.repeated_uid(reader, keys) if len(found) > 1 else ""
+    return Named(keys, studies_of, found, repeated)

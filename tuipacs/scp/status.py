@@ -46,13 +46,16 @@ def refusal(error: TuipacsError) -> Answer:
 def answer_to(error: TuipacsError, statuses: Statuses) -> Answer:
     """As `refusal`, for a service with statuses of its own; the last one fits any error."""
     status, meaning = next(row[1:] for row in statuses if isinstance(error, row[0]))
-    tag = error.tag if isinstance(error, InvalidQueryError) else 0
+    tag, subject = 0, ""
+    if isinstance(error, InvalidQueryError):
+        tag, subject = error.tag, error.subject
     return Answer(
         status,
         meaning,
         comment_text(error.message),
         Outcome.REFUSED,
         offending=(tag,) if tag else (),
+        subject=subject,
     )
 
 

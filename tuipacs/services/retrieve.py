@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from tuipacs.dicom.retrieve_identifier import RetrieveKeys, read_retrieve_identifier
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.ae_title import strip_ae_title
-from tuipacs.domain.audit import AuditEvent
+from tuipacs.domain.audit import AuditEvent, AuditOutcome, new_record
 from tuipacs.domain.clock import Clock
-from tuipacs.domain.find import LEVEL_WORDS, PATIENT_ID_TAG, FindModel
+from tuipacs.domain.find import LEVEL_WORDS, PATIENT_ID_TAG, STUDY_UID_TAG, FindModel
 from tuipacs.domain.level import Level
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import Permission
@@ -21,15 +22,18 @@ from tuipacs.errors import (
     UnknownDestinationError,
     UsageError,
 )
-from tuipacs.index import retrieve
+from tuipacs.index import audit, retrieve
 from tuipacs.index.database import Index
-from tuipacs.index.retrieve import Named, Share
+from tuipacs.index.retrieve import Named
 from tuipacs.scu.requestor import Peer
 from tuipacs.services.calling import Calling
 from tuipacs.services.guard import Service, about, covered, guarded
 from tuipacs.services.moving import Move, MoveOrigin
+from tuipacs.services.repeats import Repeats
 from tuipacs.services.retrieval import Records, Retrieval
 from tuipacs.services.transfer import Transfer
+
+log = logging.getLogger(__name__)
 
 _MAX_WORDS = 300  # characters of the audit record that tell the keys
 
@@ -59,6 +63,7 @@ class Retrieve(Service):
         self._transfer = transfer
         self._calling = calling
         self._ae_title = strip_ae_title(ae_title)
+        self._alerted = Repeats()
 
     @guarded(Permission.DICOM_MOVE, AuditEvent.BEGIN_TRANSFERRING)
     def move(
@@ -73,7 +78,7 @@ class Retrieve(Service):
         to = f"C-MOVE to {clean(strip_ae_title(destination), limit=40)}"
         about(detail=to)
         node, peer = self._destination(destination)
-        named = self._named(request, to)
+        named = self._named(actor, request, to)
         records = self._records(actor, "retrieve.move", to, named)
         return Move(self._transfer, records, node, peer, origin)
 
@@ -81,7 +86,7 @@ class Retrieve(Service):
     def get(self, actor: Actor, request: RetrieveRequest) -> Retrieval:
         """What a C-GET names; else as `move`."""
         about(detail="C-GET")
-        named = self._named(request, "C-GET")
+        named = self._named(actor, request, "C-GET")
         return Retrieval(self._transfer, self._records(actor, "retrieve.get", "C-GET", named))
 
     def _destination(self, ae_title: str) -> tuple[NodeRecord, Peer]:
@@ -99,7 +104,7 @@ class Retrieve(Service):
         except OSError as error:
             raise ConfigError(f"the TLS files cannot be read: {error.strerror}") from error
 
-    def _named(self, request: RetrieveRequest, what: str) -> Named:
+    def _named(self, actor: Actor, request: RetrieveRequest, what: str) -> Named:
         keys = read_retrieve_identifier(
             request.identifier,
             request.transfer_syntax_uid,
@@ -118,7 +123,9 @@ class Retrieve(Service):
             if keys.patient_id is not None:
                 patients = retrieve.patients(reader, keys.patient_id, keys.issuer)
             if keys.level is Level.PATIENT and len(patients or ()) > 1:
-                raise _ambiguous("the patient ID has several issuers: name (0010,0021)")
+                raise InvalidQueryError(
+                    "the patient ID has several issuers: name (0010,0021)", tag=PATIENT_ID_TAG
+                )
             named = retrieve.named(
                 reader,
                 patients=patients,
@@ -126,8 +133,31 @@ class Retrieve(Service):
                 series=keys.series,
                 instances=keys.instances,
             )
-        _check_one_patient_each(named.shares, keys)
+        error = _ambiguity(named, keys)
+        if error is not None:
+            self._alert(actor, what, error)
+            raise error
         return named
+
+    def _alert(self, actor: Actor, what: str, error: InvalidQueryError) -> None:
+        """Somebody here has to find out whose pictures these are: say so once a minute."""
+        now, uid = self._clock(), error.subject
+        if self._alerted.report((uid,), now) is None:
+            return
+        record = new_record(
+            AuditEvent.SECURITY_ALERT,
+            "retrieve.ambiguous",
+            now,
+            actor=actor.name,
+            kind=actor.kind,
+            origin=actor.origin,
+            outcome=AuditOutcome.REFUSED,
+            detail=f"{what} refused: {error.message}",
+            about=("", uid, "") if error.tag == PATIENT_ID_TAG else ("", "", uid),
+        )
+        with self._index.write() as tx:
+            audit.append(tx, record)
+        log.warning("a retrieve was refused for %s: %s", clean(uid, limit=64), error.message)
 
     def _records(self, actor: Actor, operation: str, what: str, named: Named) -> Records:
         """Write what begins, a record for each study; nothing is sent before that stands."""
@@ -138,12 +168,22 @@ class Retrieve(Service):
         return records
 
 
-def _check_one_patient_each(shares: tuple[Share, ...], keys: RetrieveKeys) -> None:
-    """Under one Study Instance UID nobody is sent the pictures of two patients."""
-    if len({share.study_instance_uid for share in shares}) < len(shares):
-        hint = "name (0010,0021)" if keys.patient_id is not None else "name (0010,0020)"
-        raise _ambiguous(f"a study UID has several patients: {hint}")
-
-
-def _ambiguous(words: str) -> InvalidQueryError:
-    return InvalidQueryError(words, tag=PATIENT_ID_TAG)
+def _ambiguity(named: Named, keys: RetrieveKeys) -> InvalidQueryError | None:
+    """Why this is not sent: one UID, and objects of two patients or of two studies under it."""
+    seen: set[str] = set()
+    for share in named.shares:
+        if share.study_instance_uid in seen:
+            hint = "name (0010,0021)" if keys.patient_id is not None else "name (0010,0020)"
+            return InvalidQueryError(
+                f"a study UID has several patients: {hint}",
+                tag=PATIENT_ID_TAG,
+                subject=share.study_instance_uid,
+            )
+        seen.add(share.study_instance_uid)
+    if named.repeated_uid:
+        return InvalidQueryError(
+            "a SOP Instance UID is in several studies: name one (0020,000D)",
+            tag=STUDY_UID_TAG,
+            subject=named.repeated_uid,
+        )
+    return None
