@@ -84,12 +84,8 @@ def test_what_is_here_is_committed_to_on_a_new_association(
 
 def test_the_bytes_are_looked_at_and_not_the_row(site: WholeSite, modality: FaultyPeer) -> None:
     _, items = site.put("CT1", 3)
-    damaged, missing = site.file_of(items[0][1]), site.file_of(items[1][1])
-    data = bytearray(damaged.read_bytes())
-    data[-1] ^= 1
-    damaged.chmod(0o600)
-    damaged.write_bytes(data)
-    missing.unlink()
+    _damage(site, items[0][1])
+    site.file_of(items[1][1]).unlink()
     uid, _ = ask(site, items)
     report = report_of(modality, uid)
     assert report.referenced == [items[2]]
@@ -238,6 +234,44 @@ def test_a_report_waits_for_a_modality_that_is_off_also_over_a_restart(
         site.start()
         report = report_of(modality, uid)
     assert report.referenced == items
+    site.forget(node)
+
+
+def _damage(site: WholeSite, sop_instance_uid: str) -> None:
+    file = site.file_of(sop_instance_uid)
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.chmod(0o600)
+    file.write_bytes(data)
+
+
+def test_a_late_report_tells_what_is_sound_now(site: WholeSite, modality: FaultyPeer) -> None:
+    """Commitment begins with the report, not with the request (PS3.4 J.3.3)."""
+    modality.deeds[EVENT].append(0x0110)
+    _, items = site.put("CT1", 2)
+    uid, _ = ask(site, items)
+    assert report_of(modality, uid).referenced == items
+    eventually(lambda: _state(site, uid) == ("unreported", 1))
+    _damage(site, items[0][1])
+    site.clock.ahead += 600.0
+    site.archive._reporter.wake()
+    eventually(lambda: len(reports(modality)) == 2)
+    late = reports(modality)[1]
+    assert (late.referenced, late.failed) == ([items[1]], [(*items[0], 0x0110)])
+
+
+def test_what_was_looked_at_before_a_restart_is_looked_at_again(site: WholeSite) -> None:
+    port = unused_port()
+    node = site.know("CT1", port=port)
+    _, items = site.put("CT1", 1)
+    uid, _ = ask(site, items)
+    eventually(lambda: _state(site, uid)[1] == 1)
+    _damage(site, items[0][1])
+    site.stop()
+    with FaultyPeer(title="CT1", port=port) as modality:
+        site.clock.ahead += 60.0
+        site.start()
+        assert report_of(modality, uid).failed == [(*items[0], 0x0110)]
     site.forget(node)
 
 

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _AT_ONCE = 4  # nodes
 _TRIES_TO_READ = 5  # attempts after which bytes that cannot be read now are a failure
+_FRESH = 300.0  # seconds: what was found in the bytes is true when it is told (PS3.4 J.3.3)
 _LOOK_EVERY = 60.0  # seconds; the clock on the wall may be set
 _AGAIN = 10.0  # seconds until an index that cannot be written is tried again
 _SWEEP_EVERY = 86400.0
@@ -87,6 +88,7 @@ class CommitmentReporter:
         self._busy: dict[int, threading.Thread] = {}  # by node; guarded by the lock
         self._later: dict[int, float] = {}  # transactions whose bookkeeping failed
         self._held: set[int] = set()  # those that are reported where they were asked
+        self._checked: dict[int, float] = {}  # when the bytes were last read; guarded by the lock
         self._swept_at: float | None = None
         self._thread = threading.Thread(target=self._loop, name="commitments", daemon=True)
 
@@ -244,14 +246,19 @@ class CommitmentReporter:
     def _outcome(
         self, found: Commitment
     ) -> tuple[list[tuple[str, str]], list[tuple[str, str, int]]]:
-        """What is committed, and what is not and why. Looks at the bytes if nobody has."""
+        """What is committed, and what is not and why. Looks at the bytes unless that was just done.
+
+        A node is told after days, and after a restart, too: what was sound then may be gone now.
+        """
         with self._index.read() as reader:
             items = commitments.items(reader, found.key)
-        if found.state == TakenState.UNVERIFIED:
+        if found.state == TakenState.UNVERIFIED or not self._is_fresh(found.key):
             at_last = found.attempts >= _TRIES_TO_READ
             outcomes = list(self._check.outcomes(items, self._check_stop, at_last=at_last))
             with self._index.write() as tx:
                 commitments.verified(tx, found.key, outcomes)
+            with self._lock:
+                self._checked[found.key] = self._clock()
             with self._index.read() as reader:
                 items = commitments.items(reader, found.key)
         committed = [(i.sop_class_uid, i.sop_instance_uid) for i in items if i.outcome == COMMITTED]
@@ -261,6 +268,13 @@ class CommitmentReporter:
             if i.outcome != COMMITTED
         ]
         return committed, failed
+
+    def _is_fresh(self, key: int) -> bool:
+        """And forget what is not."""
+        now = self._clock()
+        with self._lock:
+            self._checked = {k: at for k, at in self._checked.items() if abs(now - at) <= _FRESH}
+            return key in self._checked
 
     def _settle(self, found: Commitment, response: Response, words: str) -> None:
         """Write what the node has answered; ``words`` say what it was told."""

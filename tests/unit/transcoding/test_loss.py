@@ -1,4 +1,4 @@
-"""Once lossy, lossy for ever: decompressed, only the header can still say it (PS3.3 C.7.6.1.1.5)."""
+"""Once lossy, lossy for ever: decompressed, only the header can say it (PS3.3 C.7.6.1.1.5)."""
 
 from __future__ import annotations
 
