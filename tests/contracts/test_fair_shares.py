@@ -5,8 +5,7 @@ from __future__ import annotations
 import socket
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import httpx
 import pytest
 
 from tests.contracts.api_server import OTHER_TOKEN, TOKEN, RunningApi, running_api
+from tests.waiting import eventually
 from tuipacs.api.app import SHARE
 from tuipacs.api.events import MAX_STREAMS_PER_SESSION
 from tuipacs.api.peer import MAX_CONNECTIONS_PER_USER
@@ -38,13 +38,6 @@ def http(api: RunningApi) -> Iterator[httpx.Client]:
 
 def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
-
-
-def eventually(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
 
 
 def connected(api: RunningApi) -> socket.socket:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.waiting import eventually
 from tuipacs.dimse.acceptor.listener import Listener
 from tuipacs.dimse.contract import ListenerSettings, ServiceProvider
 from tuipacs.domain.actor import Actor, ActorKind
@@ -170,14 +170,3 @@ class Archive:
         self.keeper.may_go_on.set()
         self.listener.stop()
         self.index.close()
-
-
-def eventually(look: Callable[[], T | None]) -> T:
-    """What ``look`` finds, as soon as it finds something."""
-    deadline = time.monotonic() + 10
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)

@@ -11,8 +11,9 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from tests.dimse.archive import Archive, eventually
+from tests.dimse.archive import Archive
 from tests.unit.find_rows import CT, entry, put
+from tests.waiting import eventually
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.permissions import NodeService
 

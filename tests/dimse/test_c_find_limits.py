@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dimse.archive import ADMIN, Archive, eventually
+from tests.dimse.archive import ADMIN, Archive
 from tests.dimse.raw_peer import RawPeer, command, us
 from tests.unit.find_rows import EXPLICIT, answer, entry, identifier, put
+from tests.waiting import eventually
 from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND
 from tuipacs.domain.permissions import NodeService
 from tuipacs.schema.node_messages import NodeAddRequest

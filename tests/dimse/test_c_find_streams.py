@@ -14,9 +14,10 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelFind,
 )
 
-from tests.dimse.archive import Archive, eventually
+from tests.dimse.archive import Archive
 from tests.dimse.raw_peer import RawPeer, command, element, p_data, pdu, us
 from tests.unit.find_rows import EXPLICIT, answer, entry, identifier, put
+from tests.waiting import eventually
 from tuipacs.dimse.syntaxes import STUDY_ROOT_FIND
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import StorageFailedError

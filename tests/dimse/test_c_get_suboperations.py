@@ -8,7 +8,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from tests.builders import make_dataset, make_study
-from tests.dimse.archive import ADMIN, eventually
+from tests.dimse.archive import ADMIN
 from tests.dimse.getting import Getter, cancel, extended, response, roles
 from tests.dimse.raw_peer import (
     CT,
@@ -19,6 +19,7 @@ from tests.dimse.raw_peer import (
     us,
 )
 from tests.dimse.retrieving import Source
+from tests.waiting import eventually
 from tuipacs.dimse.syntaxes import STUDY_ROOT_GET, VERIFICATION
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.node import AssociationState

@@ -11,11 +11,12 @@ import pytest
 from pydicom.dataset import Dataset
 
 from tests.builders import make_study
-from tests.dimse.archive import ADMIN, eventually
+from tests.dimse.archive import ADMIN
 from tests.dimse.faulty_peer import Fault, FaultyPeer
 from tests.dimse.raw_peer import IMPLICIT, RawPeer, element, p_data, pdu, us
 from tests.dimse.retrieving import Source
 from tests.unit.find_rows import identifier
+from tests.waiting import eventually
 from tuipacs.dimse.requestor.loop import RequestorSettings
 from tuipacs.dimse.syntaxes import STUDY_ROOT_MOVE
 from tuipacs.domain.permissions import NodeService

@@ -8,8 +8,9 @@ import pytest
 
 from tests.dimse.faulty_peer import EVENT, Fault, FaultyPeer
 from tests.dimse.raw_peer import EXPLICIT, RawPeer, element, us
-from tests.dimse.whole_site import CT, WholeSite, eventually
+from tests.dimse.whole_site import CT, WholeSite
 from tests.ports import unused_port
+from tests.waiting import eventually
 from tuipacs.dicom.commitment import (
     MAX_DATASET,
     CommitmentDataset,

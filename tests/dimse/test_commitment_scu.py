@@ -9,7 +9,8 @@ import pytest
 
 from tests.dimse.faulty_peer import Deed, Fault, FaultyPeer, Outcome
 from tests.dimse.raw_peer import EXPLICIT, RawPeer, role_item
-from tests.dimse.whole_site import CT, Pairs, WholeSite, eventually
+from tests.dimse.whole_site import CT, Pairs, WholeSite
+from tests.waiting import eventually
 from tuipacs.dicom.commitment import read_commitment
 from tuipacs.dimse.requestor.faults import AssociationFailedError
 from tuipacs.dimse.syntaxes import STORAGE_COMMITMENT

@@ -8,9 +8,10 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.dimse.archive import Archive, eventually
+from tests.dimse.archive import Archive
 from tests.dimse.conftest import MakeArchive
 from tests.dimse.raw_peer import CT, CT_CONTEXT, RawPeer, command, item, p_data
+from tests.waiting import eventually
 from tuipacs.dimse.acceptor.listener import Listener
 from tuipacs.dimse.contract import ListenerSettings
 from tuipacs.domain.admission import UnknownCallers

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.dimse.archive import ADMIN, Archive, eventually
+from tests.dimse.archive import ADMIN, Archive
 from tests.dimse.conftest import MakeArchive
 from tests.dimse.raw_peer import (
     CT,
@@ -17,6 +17,7 @@ from tests.dimse.raw_peer import (
     command,
     p_data,
 )
+from tests.waiting import eventually
 from tuipacs.dimse.acceptor.slots import AssociationSlots
 from tuipacs.dimse.acceptor.waiting import too_many_waiting
 from tuipacs.dimse.contract import Caller, ListenerSettings

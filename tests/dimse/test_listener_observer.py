@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from tests.dimse.archive import eventually
 from tests.dimse.raw_peer import RawPeer
+from tests.waiting import eventually
 from tuipacs.dimse.acceptor.listener import Listener
 from tuipacs.dimse.contract import Answer, Caller, ListenerSettings
 from tuipacs.domain.actor import Actor, ActorKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.dimse.archive import Archive, eventually
+from tests.dimse.archive import Archive
 from tests.dimse.conftest import MakeArchive
 from tests.dimse.raw_peer import (
     BIG,
@@ -21,6 +21,7 @@ from tests.dimse.raw_peer import (
     item,
     role_item,
 )
+from tests.waiting import eventually
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import NodeService

@@ -17,8 +17,8 @@ from pynetdicom import AE, evt
 
 from tests.builders import dataset_bytes, make_dataset, part10_bytes
 from tests.bundled import bundled_files
-from tests.dimse.archive import eventually
 from tests.ports import unused_port
+from tests.waiting import eventually
 from tuipacs.dicom.part10 import read_part10
 from tuipacs.errors import InvalidObjectError, UnavailableError, UsageError
 from tuipacs.scu.c_echo import echo

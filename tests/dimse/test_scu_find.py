@@ -13,11 +13,11 @@ from pynetdicom import AE, evt
 
 from tests.builders import part10_bytes
 from tests.dimse.archive import Archive as OurArchive
-from tests.dimse.archive import eventually
 from tests.dimse.hostile_acceptor import QUICK, Call, accept, playing, response
 from tests.dimse.raw_peer import EXPLICIT, IMPLICIT, p_data, pdu
 from tests.ports import unused_port
 from tests.unit.find_rows import entry, put
+from tests.waiting import eventually
 from tuipacs.domain.permissions import NodeService
 from tuipacs.errors import InvalidObjectError, UnavailableError
 from tuipacs.scu.c_echo import echo

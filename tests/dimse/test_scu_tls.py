@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.bundled import bundled_files
-from tests.dimse.archive import ADMIN, eventually
+from tests.dimse.archive import ADMIN
 from tests.dimse.hostile_acceptor import IMPATIENT, Call, playing
 from tests.dimse.raw_peer import CT, EXPLICIT, IMPLICIT, VERIFICATION, item
 from tests.dimse.tls_site import PASSWORD, Site, secure_archive, self_signed, sha256
 from tests.ports import unused_port
+from tests.waiting import eventually
 from tuipacs.certificates.making import MadeFiles
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.dimse.tls import ServerTls, client_context

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.dimse.archive import ADMIN, Archive, eventually
+from tests.dimse.archive import ADMIN, Archive
 from tests.dimse.raw_peer import IMPLICIT, RawPeer, command, element, p_data, pdu, us
+from tests.waiting import eventually
 from tuipacs.dimse.contract import (
     Answer,
     AssociationInfo,

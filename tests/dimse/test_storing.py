@@ -9,7 +9,7 @@ import pytest
 from pydicom.filereader import read_file_meta_info
 
 from tests.builders import dataset_bytes, make_dataset
-from tests.dimse.archive import ADMIN, Archive, eventually
+from tests.dimse.archive import ADMIN, Archive
 from tests.dimse.conftest import MakeArchive
 from tests.dimse.raw_peer import (
     CT,
@@ -21,6 +21,7 @@ from tests.dimse.raw_peer import (
     command,
     p_data,
 )
+from tests.waiting import eventually
 from tuipacs.dimse.syntaxes import is_storage_class
 from tuipacs.domain.admission import UnknownCallers
 from tuipacs.domain.ingest import IngestResult

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.dimse.archive import Archive, eventually
+from tests.dimse.archive import Archive
 from tests.dimse.raw_peer import CT, CT_CONTEXT, VERIFICATION, RawPeer, command, p_data
 from tests.dimse.tls_site import (
     Site,
@@ -25,6 +25,7 @@ from tests.dimse.tls_site import (
     self_signed,
     sha256,
 )
+from tests.waiting import eventually
 from tuipacs.certificates.making import MadeFiles
 from tuipacs.dimse.tls import ServerTls, server_context
 from tuipacs.domain.admission import UnknownCallers

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.dimse.archive import eventually
 from tests.dimse.tls_site import Site
+from tests.waiting import eventually
 from tuipacs.dimse.channel import Channel
 from tuipacs.dimse.faults import PeerGoneError, PeerSlowError
 from tuipacs.dimse.tls import HandshakeError, server_context

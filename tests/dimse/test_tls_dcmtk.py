@@ -11,8 +11,9 @@ from typing import Any
 import pydicom.data
 import pytest
 
-from tests.dimse.archive import ADMIN, Archive, eventually
+from tests.dimse.archive import ADMIN, Archive
 from tests.dimse.tls_site import PASSWORD, Site, refused, secure_archive, sha256
+from tests.waiting import eventually
 from tuipacs.certificates.making import MadeFiles, Wanted, issue
 from tuipacs.dimse.tls import ServerTls
 from tuipacs.domain.permissions import GIVEN_SERVICES

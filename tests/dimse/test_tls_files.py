@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.dimse.archive import eventually
 from tests.dimse.raw_peer import RawPeer
 from tests.dimse.tls_site import Site, TlsPeer, secure_archive, sha256
+from tests.waiting import eventually
 from tuipacs.certificates.checking import TlsFiles
 from tuipacs.certificates.reading import read_certificates
 from tuipacs.config import TlsSettings

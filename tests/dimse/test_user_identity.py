@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dimse.archive import ADMIN, Archive, eventually
+from tests.dimse.archive import ADMIN, Archive
 from tests.dimse.raw_peer import CT_CONTEXT, RawPeer, item
 from tests.dimse.tls_site import PASSWORD, Site, TlsPeer, refused, secure_archive, sha256
 from tests.unit.services.parts import fast_hasher
+from tests.waiting import eventually
 from tuipacs.dimse.tls import ServerTls
 from tuipacs.domain.clock import system_clock
 from tuipacs.domain.node import AssociationState

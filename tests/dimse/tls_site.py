@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from tests.dimse.archive import Archive, eventually
+from tests.dimse.archive import Archive
 from tests.dimse.raw_peer import RawPeer
 from tests.unit.services.parts import fast_hasher
+from tests.waiting import eventually
 from tuipacs.certificates.checking import TlsFiles
 from tuipacs.certificates.making import KeyKind, MadeFiles, Wanted, issue, make_authority
 from tuipacs.certificates.reading import certificate_sha256, read_private_key

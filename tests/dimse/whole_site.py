@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +13,7 @@ from tests.builders import make_dataset
 from tests.dimse.archive import ADMIN
 from tests.dimse.hostile_acceptor import QUICK
 from tests.dimse.raw_peer import EXPLICIT
+from tests.waiting import eventually
 from tuipacs.bootstrap import Archive, create_archive
 from tuipacs.config import Config, DicomSettings
 from tuipacs.domain.clock import system_clock
@@ -39,15 +38,6 @@ T = TypeVar("T")
 Pairs = list[tuple[str, str]]
 HASHER = PasswordHasher(memory_kib=64, iterations=1)
 _ACTOR = msgspec.structs.replace(ADMIN, name=OWNER)
-
-
-def eventually(look: Callable[[], T | None]) -> T:
-    """What ``look`` finds, as soon as it finds something."""
-    deadline = time.monotonic() + 15
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
-    return found
 
 
 class Clock:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
@@ -15,6 +13,7 @@ from tests.dimse.faulty_peer import EVENT, Fault, FaultyPeer
 from tests.dimse.hostile_acceptor import QUICK
 from tests.dimse.raw_peer import EXPLICIT
 from tests.e2e.daemon_fixture import ArchiveFactory, RunningArchive
+from tests.waiting import eventually
 from tuipacs.dicom.commitment import CommitmentDataset, read_commitment
 from tuipacs.domain.job import JobRecord, JobState
 from tuipacs.domain.node import CallService, NodeCall, NodeRecord
@@ -33,14 +32,6 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 ACTION = 0x0130
 T = TypeVar("T")
 Pairs = list[tuple[str, str]]
-
-
-def eventually(look: Callable[[], T | None]) -> T:
-    deadline = time.monotonic() + 20
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
-    return found
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from tests.builders import make_study
 from tests.e2e.daemon_fixture import RunningArchive, new_archive
 from tests.ports import unused_port
+from tests.waiting import eventually
 from tuipacs.client.connection import Connection
 from tuipacs.domain.job import JobKind, JobRecord, JobState
 from tuipacs.domain.node import CallService, NodeCall
@@ -97,13 +97,6 @@ class Site:
         )
 
 
-def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.1)
-
-
 @pytest.fixture
 def site() -> Iterator[Callable[[str], Site]]:
     """Make and start archives that take a study for complete after one second."""
@@ -133,7 +126,7 @@ def test_two_archives_that_forward_to_each_other_come_to_rest(
     one.route_to(two)
     two.route_to(one)
     study = one.get(4)
-    eventually(lambda: two.holds(study) == 4 and one.rests(study) and two.rests(study))
+    eventually(lambda: two.holds(study) == 4 and one.rests(study) and two.rests(study), PATIENCE)
     assert [(job.state, job.done) for job in one.sends()] == [(JobState.DONE, 4)]
     assert two.sends() == ()
     assert [d.reason for d in two.explain(study).decisions] == ["all that is new came from ONE"]
@@ -148,8 +141,10 @@ def test_a_ring_of_three_archives_comes_to_rest_with_each_object_once(
         here.route_to(there)
         there.know(here)
     study = ring[0].get(3)
-    eventually(lambda: ring[2].holds(study) == 3)
-    eventually(lambda: len(ring[2].sends()) == 1 and all(each.rests(study) for each in ring))
+    eventually(lambda: ring[2].holds(study) == 3, PATIENCE)
+    eventually(
+        lambda: len(ring[2].sends()) == 1 and all(each.rests(study) for each in ring), PATIENCE
+    )
     assert [len(each.sends()) for each in ring] == [1, 1, 1]
     assert [each.holds(study) for each in ring] == [3, 3, 3]
     assert all(job.state is JobState.DONE for each in ring for job in each.sends())
@@ -165,7 +160,7 @@ def test_a_killed_archive_routes_what_waited_and_sends_what_it_had_decided(
     waiting = one.get(3)
     one.archive.kill()
     one.archive.start()
-    eventually(lambda: len(one.sends()) == 1)  # nobody there yet
+    eventually(lambda: len(one.sends()) == 1, PATIENCE)  # nobody there yet
     one.archive.kill()
     two.archive.start()
     one.archive.start()
@@ -173,7 +168,7 @@ def test_a_killed_archive_routes_what_waited_and_sends_what_it_had_decided(
     if job.state is JobState.WAITING:
         one.admin.call(op.JOB_PAUSE, JobRequest(key=job.key))
         one.admin.call(op.JOB_RESUME, JobRequest(key=job.key))  # at once, not in half a minute
-    eventually(lambda: two.holds(waiting) == 3 and one.rests(waiting))
+    eventually(lambda: two.holds(waiting) == 3 and one.rests(waiting), PATIENCE)
     (job,) = one.sends()
     assert (job.state, job.done, job.failed) == (JobState.DONE, 3, 0)
     assert [d.reason for d in one.explain(waiting).decisions] == ["3 objects to TWO"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ from tests.dimse.faulty_peer import FaultyPeer
 from tests.e2e.daemon_fixture import RunningArchive
 from tests.interop.orthanc import Orthanc, running_orthanc
 from tests.interop.samples import as_one_study
+from tests.waiting import eventually
 from tuipacs.client.connection import Connection
 from tuipacs.dicom.part10 import split_part10
 from tuipacs.dimse.contract import Answer, Request
@@ -64,14 +64,6 @@ class Site:
             return now if now.state.ended else None
 
         return eventually(look)
-
-
-def eventually(look: Callable[[], T | None]) -> T:
-    deadline = time.monotonic() + 30
-    while (found := look()) is None:
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture(scope="module")

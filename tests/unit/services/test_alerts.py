@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.dimse.archive import eventually
 from tests.dimse.raw_peer import RawPeer
 from tests.unit.services.parts import Clock, fast_hasher
+from tests.waiting import eventually
 from tuipacs.bootstrap import Archive
 from tuipacs.config import Config, DicomSettings
 from tuipacs.dimse.contract import Caller

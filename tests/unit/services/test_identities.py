@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.dimse.archive import eventually
 from tests.unit.services.parts import PASSWORD, PEER, Clock, actor
+from tests.waiting import eventually
 from tuipacs.dimse.contract import Caller, IdentityClaim
 from tuipacs.domain.actor import Origin
 from tuipacs.domain.admission import Admission

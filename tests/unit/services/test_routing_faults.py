@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from tests.builders import make_study
 from tests.unit.services.parts import Parts
 from tests.unit.services.routing_parts import ADMIN, QUIET, Routing
+from tests.waiting import eventually
 from tuipacs.domain.actor import Actor
 from tuipacs.errors import StorageFullError
 from tuipacs.index.database import Index
@@ -145,13 +145,6 @@ def a_router(routing: Routing, judging: Judging | None = None) -> Iterator[Route
         yield router
     finally:
         router.stop(10)
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.01)
 
 
 def noted(routing: Routing) -> int:
