@@ -1,8 +1,8 @@
 """What a hostile peer does, as data: the attack, how it must end, and one way to carry it out.
 
-The tables are in `attacks_acse` (PS3.8), `attacks_dimse` (PS3.7) and `attacks_slow` (time and
-floods). An attack comes from a loopback address of its own, so that its event and its audit record
-can be told from all others.
+The tables are in `attacks_acse` (PS3.8), `attacks_dimse` (PS3.7), `attacks_find` and
+`attacks_retrieve` (PS3.4), and `attacks_slow` (time and floods). An attack comes from a loopback
+address of its own, so that its event and its audit record can be told from all others.
 """
 
 from __future__ import annotations
@@ -10,23 +10,26 @@ from __future__ import annotations
 import datetime as dt
 import re
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.dimse.raw_peer import CT_CONTEXT, ECHO_CONTEXT, EXPLICIT, Proposal, RawPeer
+from tests.dimse.raw_peer import CT_CONTEXT, ECHO_CONTEXT, EXPLICIT, Proposal, RawPeer, us
 from tests.e2e import hostile
 from tests.e2e.daemon_fixture import ADMIN, PASSWORD, RunningArchive
 from tests.e2e.resources import Resources, resources_of
+from tests.interop.tap import Tap
+from tests.ports import unused_port
 from tuipacs.bootstrap import create_archive
 from tuipacs.certificates.making import KeyKind, Wanted, issue, make_authority
 from tuipacs.config import Config, DicomSettings, TlsSettings
-from tuipacs.domain.node import AssociationRecord, AssociationState
-from tuipacs.domain.permissions import GIVEN_SERVICES
+from tuipacs.domain.node import AssociationRecord, AssociationState, CallService, NodeCall
+from tuipacs.domain.permissions import GIVEN_SERVICES, NodeService
 from tuipacs.paths import ArchivePaths
 from tuipacs.schema import operations
 from tuipacs.schema.messages import AuditRequest, Empty
@@ -35,7 +38,12 @@ from tuipacs.services.password_hash import PasswordHasher
 
 T = TypeVar("T")
 
-PEER = "PEER"
+PEER = "PEER"  # may do all, and has no host
+ECHOES = "ECHOES"  # may echo
+AWAY = "AWAY"  # may do all; nobody listens where it is to be called
+HERE = "HERE"  # as PEER, but for reports, which it gets where it asks
+SILENT = "SILENT"  # is called, and never says anything
+MIRROR = "MIRROR"  # is called, and is this archive behind another port
 BEYOND = "beyond the list"
 PATIENCE = 10.0  # seconds
 CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -66,6 +74,11 @@ class End:
     words: str = ""  # on the incoming board
     is_audited: bool = False
     is_known: bool = True
+    audit_words: str = ""  # in a record about its address
+
+    def told(self, words: str) -> End:
+        """The same, and the audit log has these words about it."""
+        return replace(self, audit_words=words)
 
 
 def aborted(words: str, reason: int = INVALID_PARAMETER, *statuses: int) -> End:
@@ -115,6 +128,8 @@ class Attack:
     inside: bool = False
     contexts: tuple[Proposal, ...] = (ECHO_CONTEXT, CT_CONTEXT)
     to_tls_port: bool = False
+    calling: str = PEER
+    user: bytes = b""  # items of user information
 
     def __str__(self) -> str:
         return f"{self.item}: {self.name}" if self.name else self.item
@@ -127,14 +142,41 @@ class Victim:
         self.archive = archive
         self.admin = archive.connect()
         self._addresses = 0
+        self._deaf = socket.create_server(("127.0.0.1", 0))
+        self._line = Tap(self.port)
         self.know(PEER)
+        self.know(ECHOES, NodeService.ECHO)
+        self.know(AWAY, port=unused_port())
+        self.know(HERE, here=True)
+        self.know(SILENT, port=self._deaf.getsockname()[1])
+        self.know(MIRROR, port=self._line.port)
         self._warm_up()
         self.at_start = self.resources()
 
-    def know(self, title: str) -> None:
-        """Make this calling AE a node that may do all, from any loopback address."""
+    def close(self) -> None:
+        """Let go of what plays its destinations."""
+        self._deaf.close()
+        self._line.close()
+
+    def know(self, title: str, *services: NodeService, port: int = 0, here: bool = False) -> None:
+        """Make this calling AE a node that may do all, or these, from any loopback address.
+
+        With a port it can be called. ``here``: it is reported to where it asks.
+        """
+        call = NodeCall(report_on_same_association=here)
+        if port:
+            call = NodeCall(
+                host="127.0.0.1",
+                port=port,
+                services=tuple(CallService),
+                acse_timeout=1,
+                dimse_timeout=1,
+            )
         request = NodeAddRequest(
-            ae_title=title, address="127.0.0.0/8", services=GIVEN_SERVICES, description=""
+            ae_title=title,
+            address="127.0.0.0/8",
+            services=services or GIVEN_SERVICES,
+            call=call,
         )
         self.admin.call(operations.NODE_ADD, request)
 
@@ -174,7 +216,9 @@ class Victim:
         """Let it happen, and check the end as the peer sees it. From any thread."""
         with RawPeer(self.tls_port if attack.to_tls_port else self.port, address) as peer:
             if attack.inside:
-                assert peer.associate(attack.contexts).kind == "accept"
+                calling = attack.calling.encode()
+                reply = peer.associate(attack.contexts, calling=calling, user=attack.user)
+                assert reply.kind == "accept"
             if isinstance(attack.sends, bytes):
                 peer.send(attack.sends)
             else:
@@ -190,6 +234,8 @@ class Victim:
             assert record.known_node is end.is_known
         if end.is_audited:
             assert [detail for detail in self.audited(address) if end.words in detail]
+        if end.audit_words:
+            assert [detail for detail in self.audited(address) if end.audit_words in detail]
 
     def record(self, address: str) -> AssociationRecord:
         """What the board says about the only association from there, once it has ended."""
@@ -202,7 +248,7 @@ class Victim:
         return eventually(look, f"nothing on the board about {address}")
 
     def audited(self, address: str) -> list[str]:
-        """Details of the security alerts about an address."""
+        """Details of the audit records about an address."""
 
         def look() -> list[str]:
             page = self.admin.call(operations.AUDIT, AuditRequest(words=address, limit=50))
@@ -273,7 +319,8 @@ def running_victim(**dicom: Any) -> Iterator[Victim]:
     archive = RunningArchive(paths)
     try:
         archive.start()
-        yield Victim(archive)
+        with closing(Victim(archive)) as victim:
+            yield victim
     finally:
         archive.close()
         shutil.rmtree(base)
@@ -283,9 +330,7 @@ def check_end(peer: RawPeer, attack: Attack) -> None:
     """Read what the archive answers, and use what is left of the association."""
     end = attack.end
     for status in end.statuses:
-        assert peer.status() == status
-        if status in PENDING:
-            assert peer.read()[0] == 4  # its identifier
+        assert _answer(peer) == status
     if not end.last:
         assert peer.echo() == 0
         assert peer.release() == 6
@@ -306,6 +351,18 @@ def check_end(peer: RawPeer, attack: Attack) -> None:
     if end.results.get(1) == 0:
         assert peer.echo() == 0
     assert peer.release() == 6
+
+
+def _answer(peer: RawPeer) -> int:
+    """The next status. How often a retrieve tells its counts is a matter of time."""
+    while True:
+        elements = peer.answer()
+        status = int.from_bytes(elements[0x0900], "little")
+        if elements[0x0800] != us(0x0101):
+            assert peer.read()[0] == 4  # the identifier, or the list of what failed
+        elif status in PENDING:
+            continue
+        return status
 
 
 def eventually(look: Callable[[], T], why: str) -> T:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from tests.dimse.raw_peer import (
     CT,
-    ECHO_CONTEXT,
-    EXPLICIT,
-    IMPLICIT,
     VERIFICATION,
     RawPeer,
-    associate_rq,
     command,
     element,
     p_data,
@@ -26,7 +22,6 @@ from tests.e2e.attacks import (
     End,
     Sending,
     aborted,
-    accepted,
     closed,
     goes_on,
 )
@@ -45,16 +40,9 @@ LIST = (
     "C-CANCEL for nothing",
     "C-STORE-RSP out of the blue",
     "dataset flag that lies both ways",
-    "C-MOVE to unknown, self and in a loop",
-    "C-GET without role",
-    "commitment of 100,000 UIDs",
 )
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
-MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
-GET = "1.2.840.10008.5.1.4.1.2.2.3"
-COMMITMENT = "1.2.840.10008.1.20.1"
-C_MOVE, C_GET, N_ACTION = 0x0021, 0x0010, 0x0130
 UNRECOGNIZED_OPERATION, CLASS_NOT_SUPPORTED = 0x0211, 0x0122
 
 ECHO = command(0x0030, VERIFICATION, dataset=False)
@@ -113,37 +101,6 @@ def _asks(field: int, sop_class: str, dataset: bytes) -> Sending:
         peer.request(1, command(field, sop_class, dataset=True), dataset)
 
     return sends
-
-
-def _commitment(count: int) -> bytes:
-    """Action information of so many references (PS3.4 J.3.2)."""
-    items = b"".join(
-        hostile.element(0xFFFEE000, "", reference)[:4]
-        + len(reference).to_bytes(4, "little")
-        + reference
-        for reference in (
-            hostile.element(0x00081150, "UI", hostile.uid(CT))
-            + hostile.element(0x00081155, "UI", hostile.uid(f"1.2.{number}"))
-            for number in range(count)
-        )
-    )
-    transaction = hostile.element(0x00081195, "UI", hostile.uid("1.2.3"))
-    return hostile.element(0x00081199, "SQ", items) + transaction
-
-
-def _move_to(destination: str) -> Sending:
-    body = element(0x0002, MOVE.encode()) + element(0x0100, us(C_MOVE)) + _ID
-    body += element(0x0600, destination.encode()) + element(0x0800, us(1))
-    keys = hostile.element(0x00080052, "CS", b"STUDY ")
-
-    def sends(peer: RawPeer) -> None:
-        peer.request(1, body, keys)
-
-    return sends
-
-
-def _refused(uid: str) -> bytes:
-    return associate_rq([ECHO_CONTEXT, (3, uid, [EXPLICIT, IMPLICIT])])
 
 
 _BEGUN = p_data(3, 3, STORE)
@@ -413,40 +370,6 @@ ATTACKS = (
         "one of no bytes",
         _store(b""),
         goes_on(0xC000),
-        inside=True,
-    ),
-    Attack(
-        "C-MOVE to unknown, self and in a loop", "context", _refused(MOVE), accepted({1: 0, 3: 3})
-    ),
-    *(
-        Attack(
-            "C-MOVE to unknown, self and in a loop",
-            f"to {name}",
-            _move_to(destination),
-            goes_on(UNRECOGNIZED_OPERATION),
-            inside=True,
-        )
-        for name, destination in (
-            ("unknown", "NOBODY"),
-            ("self", "TUIPACS"),
-            ("whoever asks", "PEER"),
-            ("a path", "../../etc/passwd"),
-        )
-    ),
-    Attack("C-GET without role", "context", _refused(GET), accepted({1: 0, 3: 3})),
-    Attack(
-        "C-GET without role",
-        "request",
-        _asks(C_GET, GET, hostile.element(0x00080052, "CS", b"STUDY ")),
-        goes_on(UNRECOGNIZED_OPERATION),
-        inside=True,
-    ),
-    Attack("commitment of 100,000 UIDs", "context", _refused(COMMITMENT), accepted({1: 0, 3: 3})),
-    Attack(
-        "commitment of 100,000 UIDs",
-        "request",
-        lambda peer: _asks(N_ACTION, COMMITMENT, _commitment(100_000))(peer),
-        goes_on(UNRECOGNIZED_OPERATION),
         inside=True,
     ),
     *(

@@ -20,6 +20,7 @@ from tests.dimse.raw_peer import (
     us,
 )
 from tests.e2e.attacks import ABORTED, BEYOND, PATIENCE, Attack, End, closed, timed_out
+from tests.e2e.attacks_retrieve import GET_CONTEXTS, TAKES_CT, first_store
 from tuipacs.dimse.acceptor.pdus import MAX_REQUEST
 
 SETTINGS = {"acse_timeout": 1, "dimse_timeout": 1, "idle_timeout": 2}
@@ -73,6 +74,10 @@ def _takes_nothing(peer: RawPeer) -> None:
         while time.monotonic() < until:
             peer.send(p_data(1, 1, b""))
             time.sleep(0.04)
+
+
+def _takes_one(peer: RawPeer) -> None:
+    first_store(peer)
 
 
 _BYTE = p_data(3, 0, b"x")
@@ -149,6 +154,15 @@ ATTACKS = (
         _drips(_shifted(p_data(1, 3, CANCEL))),
         NO_REQUEST,
         inside=True,
+    ),
+    Attack(
+        "C-GET without role",
+        "whose objects nobody answers",
+        _takes_one,
+        timed_out("did not answer a C-STORE within 1 s"),
+        True,
+        GET_CONTEXTS,
+        user=TAKES_CT,
     ),
     Attack(BEYOND, "silence in an association", b"", NO_REQUEST, inside=True),
     Attack(

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.dimse.raw_peer import CT_CONTEXT, ECHO_CONTEXT, EXPLICIT, RawPeer
-from tests.e2e import attacks_acse, attacks_dimse, hostile
+from tests.e2e import attacks_acse, attacks_dimse, attacks_retrieve, hostile
 from tests.e2e.attacks import Attack, Victim, eventually, running_victim
 from tests.e2e.proof import check_index
 
 CROWD = 8  # attackers at a time
 STORES = 60  # objects of each honest peer
-ATTACKS = (*attacks_acse.ATTACKS, *attacks_dimse.ATTACKS)
+ATTACKS = (*attacks_acse.ATTACKS, *attacks_dimse.ATTACKS, *attacks_retrieve.SHORT)
 
 
 @pytest.fixture(scope="module")

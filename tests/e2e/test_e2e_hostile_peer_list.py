@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.e2e import attacks_acse, attacks_dimse, attacks_find, attacks_slow
+from tests.e2e import attacks_acse, attacks_dimse, attacks_find, attacks_retrieve, attacks_slow
 from tests.e2e.attacks import BEYOND
 
-TABLES = (attacks_acse, attacks_dimse, attacks_find, attacks_slow)
+TABLES = (attacks_acse, attacks_dimse, attacks_find, attacks_retrieve, attacks_slow)
 EVERY_ATTACK = [attack for table in TABLES for attack in table.ATTACKS]
-LIST = {*attacks_acse.LIST, *attacks_dimse.LIST, *attacks_find.LIST}
+LIST = {item for table in TABLES for item in getattr(table, "LIST", ())}
 
 
 def test_each_item_of_the_list_has_an_attack_and_each_attack_an_item() -> None:
