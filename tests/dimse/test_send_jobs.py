@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -25,9 +25,11 @@ from tuipacs.domain.job import (
     JobRecord,
     JobState,
 )
+from tuipacs.domain.level import Level
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import Role
 from tuipacs.domain.store_status import status_words
+from tuipacs.domain.uid import new_uid
 from tuipacs.errors import ForbiddenError, NotFoundError, UsageError
 from tuipacs.jobs.commit import Committing
 from tuipacs.jobs.running import Progress
@@ -35,6 +37,7 @@ from tuipacs.jobs.send import SendObjects
 from tuipacs.jobs.signals import Interrupted
 from tuipacs.schema import job_messages as j
 from tuipacs.schema import messages as m
+from tuipacs.schema.commit_messages import CommitRequest
 from tuipacs.scp.n_event_report import taking_report
 from tuipacs.services.commitments import Commitments
 from tuipacs.services.own_address import Listening
@@ -565,6 +568,66 @@ def test_what_cannot_be_sent_is_refused_when_it_is_asked_for(office: SendingOffi
     with pytest.raises(ForbiddenError):
         office.send.submit(actor(Role.VIEWER), j.SendRequest(uids=(study,), node=node.key))
     assert not office.parts.rows("SELECT 1 FROM job")
+
+
+def asked_in_both_ways(office: SendingOffice, *uids: str, rows: Sequence[j.RowRef] = ()) -> str:
+    """Why neither sending nor asking for commitment is begun."""
+    with pytest.raises(UsageError) as sending:
+        submit(office, *uids, ae_title="PACS2", rows=tuple(rows))
+    with pytest.raises(UsageError) as committing:
+        office.commitments.submit(
+            TINA, CommitRequest(uids=uids, rows=tuple(rows), ae_title="PACS2")
+        )
+    words = {f"{error.value.message}; {error.value.remedy}" for error in (sending, committing)}
+    assert not office.parts.rows("SELECT 1 FROM job")
+    (told,) = words
+    return told
+
+
+def test_a_study_uid_of_two_patients_is_not_sent_by_that_uid(office: SendingOffice) -> None:
+    """At the other end both would be one study, and one name; a row says whose is meant."""
+    office.node()
+    office.store(2, PatientID="HIS")
+    uid, his_series, _ = uids_of(office)
+    office.store(1, PatientID="HERS", StudyInstanceUID=uid, SeriesInstanceUID=new_uid())
+    her_series = uids_of(office)[1]
+    told = f"the Study Instance UID {uid} is of several patients here"
+    assert told in asked_in_both_ways(office, uid)
+    assert "archive screen" in asked_in_both_ways(office, his_series, her_series)
+    assert submit(office, his_series, ae_title="PACS2").total == 2
+    _, (key,) = office.parts.rows("SELECT id FROM study ORDER BY id")
+    hers = j.RowRef(level=Level.STUDY, key=key)
+    assert submit(office, ae_title="PACS2", rows=(hers,)).total == 1
+
+
+def test_two_objects_of_one_sop_instance_uid_are_never_one_job(office: SendingOffice) -> None:
+    """A report on commitment names the UID only: it would be true of one, and believed of both."""
+    office.node()
+    keys = office.store(1, PatientID="HIS")
+    his, _, uid = uids_of(office)
+    keys += office.store(1, PatientID="HERS", SOPInstanceUID=uid)
+    hers = uids_of(office)[0]
+    told = f"several of these objects have the SOP Instance UID {uid}"
+    images = [j.RowRef(level=Level.INSTANCE, key=key) for key in keys]
+    assert told in asked_in_both_ways(office, uid)
+    assert told in asked_in_both_ways(office, his, hers)
+    assert told in asked_in_both_ways(office, rows=images)
+    assert told in asked_in_both_ways(office, his, rows=images[1:])
+    for wanted in ({"uids": (hers,)}, {"rows": (images[1],)}):
+        request = j.SendRequest(ae_title="PACS2", commit=True, **wanted)  # type: ignore[arg-type]
+        key = office.send.submit(TINA, request).key
+        assert [item.instance for item in office.items(key)] == [images[1].key]
+
+
+def test_two_versions_chosen_as_rows_are_never_one_job(office: SendingOffice) -> None:
+    office.node()
+    (first,) = office.store(1)
+    study, series, uid = uids_of(office)
+    known = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "SOPInstanceUID": uid}
+    (second,) = office.store(1, **known, PatientComments="another")
+    versions = [j.RowRef(level=Level.INSTANCE, key=key) for key in (first, second)]
+    assert "several of these objects" in asked_in_both_ways(office, rows=versions)
+    assert submit(office, study, ae_title="PACS2").total == 1
 
 
 def test_a_node_that_became_ourselves_is_refused_when_the_job_runs(office: SendingOffice) -> None:

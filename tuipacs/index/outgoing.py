@@ -115,16 +115,32 @@ def repeated_uid(reader: Reader, keys: Sequence[int]) -> str:
 
 def study_uids(reader: Reader, keys: Sequence[int]) -> tuple[str, ...]:
     """The Study Instance UIDs of these instances, each once."""
-    found: dict[str, None] = {}
+    return tuple(dict.fromkeys(_studies(reader, keys).values()))
+
+
+def shared_study_uid(reader: Reader, keys: Sequence[int]) -> str:
+    """A Study Instance UID under which these instances are of several patients; else empty."""
+    seen: set[str] = set()
+    for uid in _studies(reader, keys).values():
+        if uid in seen:
+            return uid
+        seen.add(uid)
+    return ""
+
+
+def _studies(reader: Reader, keys: Sequence[int]) -> dict[int, str]:
+    """Row key to Study Instance UID of the studies that these instances are in."""
+    found: dict[int, str] = {}
     for batch in _batches(keys):
-        for (uid,) in reader.execute(
-            "SELECT DISTINCT st.study_instance_uid FROM instance i JOIN series s ON s.id = i.series"
-            " JOIN study st ON st.id = s.study"
-            " WHERE i.id IN (SELECT value FROM json_each(?)) ORDER BY st.id",
-            (json.dumps(batch),),
-        ):
-            found[uid] = None
-    return tuple(found)
+        found.update(
+            reader.execute(
+                "SELECT DISTINCT st.id, st.study_instance_uid FROM instance i"
+                " JOIN series s ON s.id = i.series JOIN study st ON st.id = s.study"
+                " WHERE i.id IN (SELECT value FROM json_each(?)) ORDER BY st.id",
+                (json.dumps(batch),),
+            )
+        )
+    return found
 
 
 def load(reader: Reader, keys: Sequence[int]) -> Load:

@@ -56,7 +56,8 @@ class Commitments(Service):
         """Queue a job that asks a node to commit to what UIDs and rows name.
 
         Raises `NotFoundError` for a UID that names nothing or an unknown node, `UsageError` for a
-        node that is not asked for commitment, or that is this archive itself.
+        node that is not asked for commitment, or that is this archive itself, and for what a
+        report could not tell apart (see `named_instances`).
         """
         about(detail=f"storage commitment at {request.ae_title or f'node {request.node}'}")
         if not 1 <= len(request.uids) + len(request.rows) <= MAX_UIDS:

@@ -13,6 +13,7 @@ from tuipacs.domain.route import MATCHED_DAYS, RouteRecord, RouteRule
 from tuipacs.domain.route_check import MAX_RULES, check_rule
 from tuipacs.domain.route_match import match
 from tuipacs.domain.route_words import condition_words, rule_words
+from tuipacs.domain.safe_text import clean
 from tuipacs.errors import ConflictError, NotFoundError, UsageError
 from tuipacs.index import nodes, route_facts, route_pending, routes, rows
 from tuipacs.index.database import Index, Reader, Transaction
@@ -178,13 +179,20 @@ class Routes(Service):
 
     @guarded(Permission.SEND, AuditEvent.BEGIN_TRANSFERRING)
     def force(self, actor: Actor, request: RouteStudyRequest) -> RouteExplanations:
-        """Take a study for complete: the rules are asked at once. Raises `NotFoundError`.
+        """Take a study for complete: the rules are asked at once.
 
-        What was routed before is not sent again.
+        What was routed before is not sent again. Raises `NotFoundError`, and `UsageError` for a UID
+        that does not say whose study is meant.
         """
         now = self._clock()
         with self.transaction() as tx:
             keys = _studies(tx, request)
+            if len(keys) > 1:
+                uid = clean(request.study_instance_uid.strip(), limit=64)
+                raise UsageError(
+                    f"the Study Instance UID {uid} is of several patients here",
+                    remedy="choose the study on the archive screen",
+                )
             about(detail="routed at once")
             if not routes.any_enabled(tx):
                 raise UsageError("no routing rule is switched on")

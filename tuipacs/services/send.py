@@ -39,7 +39,8 @@ class Send(Service):
         """Queue the sending of what the UIDs name; the record is one for each study.
 
         Raises `NotFoundError` for a UID that names nothing or an unknown node, `UsageError` for a
-        node that is not to be sent to, or that is this archive itself.
+        node that is not to be sent to, or that is this archive itself, and for what would mix
+        patients or objects (see `named_instances`).
         """
         about(detail=_title(request.uids, request.ae_title or f"node {request.node}"))
         if not 1 <= len(request.uids) + len(request.rows) <= MAX_UIDS:
@@ -97,7 +98,12 @@ class Send(Service):
 
 
 def named_instances(reader: Reader, request: SendRequest) -> list[int]:
-    """Instances in the order of UIDs and rows, each once. Raises `NotFoundError`."""
+    """Instances in the order of UIDs and rows, each once.
+
+    Raises `NotFoundError`, and `UsageError` where UIDs name the objects of several patients under
+    one Study Instance UID. Rows are exact, but no job holds two objects of one SOP Instance UID,
+    rows or not: who gets them cannot keep both, and a commitment would not say to which.
+    """
     instances: dict[int, None] = {}
     for uid in dict.fromkeys(uid.strip() for uid in request.uids):
         found = (
@@ -108,6 +114,11 @@ def named_instances(reader: Reader, request: SendRequest) -> list[int]:
         if not uid or not found:
             raise NotFoundError(f"nothing in the archive has the UID {clean(uid, limit=64)}")
         instances.update(dict.fromkeys(found))
+    if shared := outgoing.shared_study_uid(reader, list(instances)):
+        raise UsageError(
+            f"the Study Instance UID {clean(shared, limit=64)} is of several patients here",
+            remedy="choose the study on the archive screen, or name series of one patient",
+        )
     for row in dict.fromkeys(request.rows):
         found = outgoing.of_row(reader, row.level, row.key)
         if not found:
@@ -115,7 +126,13 @@ def named_instances(reader: Reader, request: SendRequest) -> list[int]:
         instances.update(dict.fromkeys(found))
     if len(instances) > MAX_INSTANCES:
         raise UsageError(f"a send job takes at most {MAX_INSTANCES} objects")
-    return list(instances)
+    chosen = list(instances)
+    if repeated := outgoing.repeated_uid(reader, chosen):
+        raise UsageError(
+            f"several of these objects have the SOP Instance UID {clean(repeated, limit=64)}",
+            remedy="name one study, or choose one row on the archive screen, a job for each",
+        )
+    return chosen
 
 
 def _title(uids: tuple[str, ...], to: str) -> str:

@@ -407,6 +407,18 @@ def test_nobody_forces_without_a_rule_or_a_study(routing: Routing) -> None:
         routing.routes.force(actor(Role.VIEWER), by_uid(uid))
 
 
+def test_a_study_uid_of_two_patients_forces_neither(routing: Routing) -> None:
+    routing.rule("all", routing.node("PACS2"))
+    uid = routing.study(1, PatientID="HIS")
+    routing.arrive(make_dataset(StudyInstanceUID=uid, PatientID="HERS"))
+    with pytest.raises(UsageError, match=f"{uid} is of several patients here"):
+        routing.routes.force(ADMIN, by_uid(uid))
+    _, (hers,) = routing.parts.rows("SELECT id FROM study ORDER BY id")
+    routing.routes.force(ADMIN, RouteStudyRequest(key=hers))
+    (job,) = routing.look(0)
+    assert len(routing.items(job)) == 1
+
+
 def test_the_job_of_a_decision_is_told_as_it_is_now(routing: Routing) -> None:
     routing.rule("all", routing.node("PACS2"))
     uid = routing.study()
