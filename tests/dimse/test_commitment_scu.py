@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.dimse.archive import ADMIN
 from tests.dimse.faulty_peer import Deed, Fault, FaultyPeer, Outcome
 from tests.dimse.raw_peer import EXPLICIT, RawPeer, role_item
 from tests.dimse.whole_site import CT, Pairs, WholeSite
@@ -17,6 +18,7 @@ from tuipacs.dimse.syntaxes import STORAGE_COMMITMENT
 from tuipacs.domain.job import JobRecord, JobState
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import NodeService
+from tuipacs.schema.messages import JobRequest
 from tuipacs.scu.n_event_report import report_commitment
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -183,6 +185,38 @@ def test_a_later_report_takes_back_and_gives_nothing_more(site: WholeSite, pacs:
     assert site.said(study) == [("PACS2", 1, 2)]
     assert report_commitment(site.peer("PACS2"), uid, [], [(*items[0], 0x0112)]).status == 0x0000
     assert site.said(study) == []
+
+
+def test_a_node_takes_its_commitment_back_when_it_is_asked_anew(
+    site: WholeSite, pacs: Pacs
+) -> None:
+    study, _ = site.put("CT1", 2)
+    site.ended(site.commit(study, pacs.node))
+    assert site.said(study) == [("PACS2", 2, 2)]
+    pacs.played.outcome = _says(lambda i: (i[:1], [(*one, 0x0112) for one in i[1:]]))
+    job = site.ended(site.commit(study, pacs.node))
+    assert job.state is JobState.DEAD
+    assert site.said(study) == [("PACS2", 1, 2)]
+    pacs.played.outcome = _says(lambda i: (i, []))
+    assert site.ended(site.commit(study, pacs.node)).state is JobState.DONE
+    assert site.said(study) == [("PACS2", 2, 2)]
+
+
+def test_another_machine_under_the_nodes_name_is_asked_anew(site: WholeSite, pacs: Pacs) -> None:
+    """Also for what is asked of the first and not reported yet: its report is not taken."""
+    before, _ = site.put("CT1", 1)
+    site.ended(site.commit(before, pacs.node))
+    study, items, uid, job = _silent(site, pacs)
+    site.waiting(job)
+    with FaultyPeer(title="PACS2", report_to=site.peer("PACS2")) as other:
+        pacs.node = site.move(pacs.node, other.port)
+        assert site.said(before) == []
+        assert report_commitment(site.peer("PACS2"), uid, items, []).status == 0x0124
+        assert site.said(study) == []
+        site.archive.services.jobs.resume(ADMIN, JobRequest(key=job.key))
+        assert site.ended(job).state is JobState.DONE
+        assert site.said(study) == [("PACS2", 2, 2)]
+        assert [one.field for one in other.asked] == [ACTION]
 
 
 @pytest.mark.parametrize("role", [(0, 1), None])

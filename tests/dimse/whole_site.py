@@ -27,7 +27,7 @@ from tuipacs.lock import ArchiveLock
 from tuipacs.paths import ArchivePaths
 from tuipacs.schema.commit_messages import CommitRequest, StudyCommitmentsRequest
 from tuipacs.schema.messages import Empty, JobRequest, UidRequest
-from tuipacs.schema.node_messages import NodeAddRequest, NodeRemoveRequest
+from tuipacs.schema.node_messages import NodeAddRequest, NodeEditRequest, NodeRemoveRequest
 from tuipacs.scu.c_store import store_datasets
 from tuipacs.scu.requestor import Context, Peer
 from tuipacs.services.password_hash import PasswordHasher
@@ -108,6 +108,14 @@ class WholeSite:
     def forget(self, node: NodeRecord) -> None:
         """Remove a node."""
         self.archive.services.nodes.remove(ADMIN, NodeRemoveRequest(key=node.key))
+
+    def move(self, node: NodeRecord, port: int) -> NodeRecord:
+        """Have a node called at another port."""
+        call = msgspec.structs.replace(node.call, port=port)
+        wanted = NodeAddRequest(
+            ae_title=node.ae_title, address=node.address, services=node.services, call=call
+        )
+        return self.archive.services.nodes.edit(ADMIN, NodeEditRequest(seen=node, node=wanted))
 
     def put(self, title: str, count: int) -> tuple[str, Pairs]:
         """A new study, stored by a node: its UID, SOP Class and Instance UIDs."""

@@ -79,9 +79,11 @@ class AskedState(StrEnum):
 class StudyCommitment(Struct, frozen=True, kw_only=True):
     """How much of a study a node has committed to, of ``instances`` that are here.
 
+    ``node``: its key; two may bear one title.
     ``at``: when it last said so, seconds since the epoch. All of it is there if both are equal.
     """
 
+    node: int
     node_title: str
     committed: int
     instances: int

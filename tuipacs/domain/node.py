@@ -85,10 +85,27 @@ class NodeRecord(Struct, frozen=True, kw_only=True):
     max_results: int = 0
     paused: bool = False
 
+    def is_called_as(self, other: NodeRecord) -> bool:
+        """Whether both are one node that is called the same way."""
+        mine = (self.key, self.ae_title, self.call, self.certificate_sha256)
+        return mine == (other.key, other.ae_title, other.call, other.certificate_sha256)
+
     @property
     def needs_tls(self) -> bool:
         """Whether it is not this node without TLS."""
         return self.require_tls or self.require_identity or bool(self.certificate_sha256)
+
+
+def is_same_machine(one: NodeRecord, other: NodeRecord) -> bool:
+    """Whether what one of them has promised is the other's promise: who is called, and where.
+
+    The trigger `commitment_forgets_machine` of the index says the same.
+    """
+    called = [
+        (node.ae_title, node.call.host, node.call.port, node.certificate_sha256)
+        for node in (one, other)
+    ]
+    return called[0] == called[1]
 
 
 def proof_words(node: NodeRecord) -> str:

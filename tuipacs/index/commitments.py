@@ -21,6 +21,15 @@ from tuipacs.index.database import Reader, Row, Transaction
 _COLUMNS = "id, node, node_title, transaction_uid, state, job, created_at, attempts, message"
 _OURS, _THEIRS = 1, 0
 
+# Of item i of transaction c of ours, which was committed: whether that counts still. Whatever the
+# same node has refused since it was asked may have been looked at later, or the other way round.
+_STANDS = (
+    "i.outcome = 0 AND c.asked_by_us = 1 AND c.node > 0 AND NOT EXISTS (SELECT 1"
+    " FROM commitment_item r JOIN commitment q ON q.id = r.commitment"
+    " WHERE r.sop_instance_uid = i.sop_instance_uid AND r.instance > 0 AND r.outcome <> 0"
+    " AND q.asked_by_us = 1 AND q.node = c.node AND q.refused_until >= c.id)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
@@ -223,8 +232,11 @@ def asked_of_others(reader: Reader, node: int, transaction_uid: str) -> bool:
 
 
 def of_job(reader: Reader, job: int) -> list[Commitment]:
-    """The transactions of a job, oldest first."""
-    sql = f"SELECT {_COLUMNS} FROM commitment WHERE job = ? AND asked_by_us = 1 ORDER BY id"
+    """The transactions of a job with its node as that is now, oldest first."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM commitment"
+        " WHERE job = ? AND asked_by_us = 1 AND node > 0 ORDER BY id"
+    )
     return [Commitment(*row) for row in reader.execute(sql, (job,))]
 
 
@@ -245,19 +257,22 @@ def take_report(
 
     Only what it names with the very SOP class that we asked for is committed, and what it names
     as failed too is not. What it passes over is not, either. A later report takes back, and gives
-    nothing more for what an earlier one has refused.
+    nothing more for what an earlier one has refused. What it refuses is not committed by any
+    other transaction, either, of those that were asked until now.
     """
     said = {Reference(one.sop_class_uid, one.sop_instance_uid): COMMITTED for one in committed}
     refused = {one.sop_instance_uid: one.reason or 0x0110 for one in failed}
     outcomes: list[tuple[int, int]] = []
     counts = [0, 0]
     named = set()
+    refuses = False
     for item in items(tx, key):
         reference = Reference(item.sop_class_uid, item.sop_instance_uid)
         is_committed = reference in said and item.sop_instance_uid not in refused
         reason = refused.get(item.sop_instance_uid, PASSED_OVER)
         named.add(item.sop_instance_uid)
         outcome = COMMITTED if is_committed else reason
+        refuses = refuses or not is_committed
         if item.outcome is not None and (
             item.outcome > 0 or (outcome == PASSED_OVER and item.outcome == COMMITTED)
         ):
@@ -271,30 +286,37 @@ def take_report(
         " ended_at = ? WHERE id = ?",
         (AskedState.REPORTED.value, at, key),
     )
+    if refuses:
+        tx.execute(
+            "UPDATE commitment SET refused_until = (SELECT max(id) FROM commitment) WHERE id = ?",
+            (key,),
+        )
     return counts[0], counts[1], len(strange)
 
 
 def committed_instances(reader: Reader, job: int) -> set[int]:
-    """The instances that a job has got a commitment for."""
+    """The instances that a job has got a commitment for, which counts still."""
     sql = (
         "SELECT i.instance FROM commitment c JOIN commitment_item i ON i.commitment = c.id"
-        " WHERE c.job = ? AND c.asked_by_us = 1 AND i.outcome = 0"
+        f" WHERE c.job = ? AND {_STANDS}"
     )
     return {row[0] for row in reader.execute(sql, (job,))}
 
 
 def of_study(reader: Reader, study: int) -> tuple[StudyCommitment, ...]:
-    """Which nodes have committed to how much of a study, by title.
+    """Which nodes have committed to how much of a study, by title, as it counts now.
 
-    The UID is compared as well: the key of an object that was purged may be given out again.
+    Node by node: a removed one, and one that was another machine when it was asked, is none of
+    them. The UID is compared as well: the key of an object that was purged may be given out again.
     """
     rows: list[Row] = reader.all(
-        "SELECT c.node_title, count(DISTINCT n.id), max(c.ended_at) FROM series s"
+        "SELECT c.node, c.node_title, count(DISTINCT n.id), max(c.ended_at) FROM series s"
         " JOIN instance n ON n.series = s.id"
-        " JOIN commitment_item i ON i.instance = n.id AND i.outcome = 0"
-        "  AND i.sop_instance_uid = n.sop_instance_uid AND i.sop_class_uid = n.sop_class_uid"
-        " JOIN commitment c ON c.id = i.commitment AND c.asked_by_us = 1"
-        " WHERE s.study = ? GROUP BY c.node_title ORDER BY c.node_title",
+        " JOIN commitment_item i ON i.sop_instance_uid = n.sop_instance_uid AND i.instance > 0"
+        "  AND i.instance = n.id AND i.sop_class_uid = n.sop_class_uid"
+        " JOIN commitment c ON c.id = i.commitment"
+        f" WHERE s.study = ? AND {_STANDS}"
+        " GROUP BY c.node ORDER BY c.node_title, c.node",
         (study,),
     )
     total = reader.scalar(
@@ -302,7 +324,13 @@ def of_study(reader: Reader, study: int) -> tuple[StudyCommitment, ...]:
         (study,),
     )
     return tuple(
-        StudyCommitment(node_title=row[0], committed=row[1], instances=total, at=row[2] or 0.0)
+        StudyCommitment(
+            node=row[0],
+            node_title=row[1],
+            committed=row[2],
+            instances=total,
+            at=row[3] or 0.0,
+        )
         for row in rows
     )
 

@@ -18,14 +18,14 @@ from tuipacs.domain.clock import Clock
 from tuipacs.domain.commitment import COMMITTED, AskedState, reason_words
 from tuipacs.domain.dimse_status import SUCCESS, answer_words, is_warning
 from tuipacs.domain.job import ItemState, JobRecord
-from tuipacs.domain.node import NodeRecord
+from tuipacs.domain.node import NodeRecord, is_same_machine
 from tuipacs.domain.uid import new_uid
 from tuipacs.errors import UnavailableError
-from tuipacs.index import commitments, job_items
+from tuipacs.index import commitments, job_items, nodes
 from tuipacs.index.database import Index
 from tuipacs.index.job_items import ItemOutcome, WaitingItem
 from tuipacs.jobs.running import Progress
-from tuipacs.jobs.signals import GivenUp, RetryLater, WaitForEvent
+from tuipacs.jobs.signals import GivenUp, Held, RetryLater, WaitForEvent
 from tuipacs.scu.n_action import request_commitment
 from tuipacs.scu.requestor import Peer, Response
 from tuipacs.services.commitments import Commitments
@@ -82,8 +82,11 @@ class Committing:
             self._ask(node, peer, record, batch)
         if fresh:  # a report may have come meanwhile
             outcomes, asked, waits_until = self._known(record.key)
-        if any(w.instance in asked and w.instance not in outcomes for w in wanted):
+        missing = [w for w in wanted if w.instance not in outcomes]
+        if any(w.instance in asked for w in missing):
             raise WaitForEvent(f"waits for the report of {node.ae_title}", waits_until)
+        if missing:  # another job's report came meanwhile, and says the contrary
+            raise RetryLater(f"{node.ae_title} has taken commitments back")
         with self._index.write() as tx:
             for transaction in commitments.of_job(tx, record.key):
                 if transaction.state == AskedState.REPORTED:
@@ -94,7 +97,7 @@ class Committing:
         """(outcomes, instances that a report is due for, until when at the latest).
 
         What was refused in a transaction that an earlier run took notice of is open again:
-        somebody has the job tried once more.
+        somebody has the job tried once more. So is what the node has committed to and then refused.
         """
         now = self._clock()
         overdue = []
@@ -105,7 +108,7 @@ class Committing:
             for transaction in commitments.of_job(reader, job):
                 if transaction.state == AskedState.REPORTED:
                     for item in commitments.items(reader, transaction.key):
-                        if item.outcome is not None:
+                        if item.outcome is not None and item.outcome != COMMITTED:
                             outcomes.setdefault(item.instance, item.outcome)
                 elif transaction.state == AskedState.OPEN:
                     if transaction.created_at + self._patience <= now:
@@ -128,6 +131,9 @@ class Committing:
         uid = new_uid()
         instances = [(w.instance, w.sop_class_uid, w.sop_instance_uid) for w in batch]
         with self._index.write() as tx:
+            now = nodes.node(tx, node.key)
+            if now is None or not is_same_machine(now, node):
+                raise Held
             key = commitments.ask(
                 tx, node.key, node.ae_title, uid, instances, record.key, self._clock()
             )
