@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from tests.builders import make_study
 from tests.dimse.archive import ADMIN
-from tests.dimse.faulty_peer import Fault, FaultyPeer
+from tests.dimse.faulty_peer import Deed, Fault, FaultyPeer
 from tests.dimse.raw_peer import IMPLICIT, RawPeer, element, p_data, pdu, us
 from tests.dimse.retrieving import Source
 from tests.unit.find_rows import identifier
@@ -22,7 +23,7 @@ from tuipacs.dimse.syntaxes import STUDY_ROOT_MOVE
 from tuipacs.domain.permissions import NodeService
 from tuipacs.schema.node_messages import NodeRemoveRequest
 from tuipacs.scu.c_move import Move, move
-from tuipacs.scu.requestor import Peer
+from tuipacs.scu.requestor import Context, Peer, open_association
 from tuipacs.scu.suboperations import SubOperations
 
 CONTEXT = (1, STUDY_ROOT_MOVE, [IMPLICIT])
@@ -317,3 +318,67 @@ def test_two_moves_at_once_to_one_destination(
     assert sorted(held.sop_instance_uid for held in node.stored) == sorted(
         2 * uids(study, *range(COUNT))
     )
+
+
+class Gated(FaultyPeer):
+    """Takes its second object only when the gate is opened."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        super().__init__()
+
+    def next_of(self, deeds: list[Deed]) -> Deed:
+        if len(self.stored) == 1:
+            self.gate.wait(10)
+        return super().next_of(deeds)
+
+
+def test_a_destination_that_is_removed_in_the_middle_gets_nothing_more(
+    archive: Source, study: list[Dataset]
+) -> None:
+    with Gated() as node:
+        key = archive.destination("GOING", node.port)
+        done: list[Move] = []
+        asking = threading.Thread(target=lambda: done.append(ask(archive, study, "GOING")[0]))
+        asking.start()
+        eventually(lambda: len(node.stored) == 1)
+        archive.nodes.remove(ADMIN, NodeRemoveRequest(key=key))
+        threading.Event().wait(0.2)  # it looks ten times a second whether the node is there
+        node.gate.set()
+        asking.join(20)
+    status, completed, failed, _ = told(done[0])
+    assert (status, completed + failed) == (0xB000, COUNT)
+    assert completed == len(node.stored) == 2  # the one that was on its way arrives
+
+
+def test_who_goes_leaves_nobody_waiting_for_a_destination_that_never_answers(
+    archive: Source, study: list[Dataset]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        key = archive.destination("HOLE", hole.getsockname()[1])
+        with open_association(asker(archive), [Context(STUDY_ROOT_MOVE, IMPLICIT)]) as asking:
+            Move(asking, STUDY_ROOT_MOVE, wanted(study), "HOLE")
+            eventually(lambda: "move to HOLE" in names())
+            asking.cut()
+        eventually(lambda: "move to HOLE" not in names())  # and not only after 30 seconds
+    archive.nodes.remove(ADMIN, NodeRemoveRequest(key=key))
+
+
+def names() -> set[str]:
+    return {thread.name for thread in threading.enumerate()}
+
+
+def test_a_slow_lane_hears_a_cancel(archive: Source, study: list[Dataset]) -> None:
+    with FaultyPeer() as node:
+        key = archive.destination("SLOW", node.port, kib_per_second=1)
+        big = make_study(1, 2)
+        for one in big:
+            one.PixelData = bytes(1 << 19)
+        archive.keep_all(list(big))
+        with move(asker(archive), STUDY_ROOT_MOVE, wanted(list(big)), "SLOW") as moving:
+            next(iter(moving))
+            moving.cancel()
+            list(moving)
+    assert moving.final is not None
+    assert moving.final.status == 0xFE00
+    archive.nodes.remove(ADMIN, NodeRemoveRequest(key=key))

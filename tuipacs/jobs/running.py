@@ -64,12 +64,7 @@ class Running:
         before = self.node
         if before is None:
             return
-        if (
-            node is None
-            or node.paused
-            or (node.ae_title, node.call) != (before.ae_title, before.call)
-            or node.certificate_sha256 != before.certificate_sha256
-        ):
+        if node is None or node.paused or not node.is_called_as(before):
             self.is_held = True
 
     def check(self) -> None:

@@ -12,11 +12,11 @@ from pydicom.dataset import Dataset
 
 from tuipacs.dimse.faults import SourceFailedError
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
+from tuipacs.dimse.requestor.opening import OnConnect
 from tuipacs.domain.dimse_status import is_warning
 from tuipacs.scu.choosing import pick, refusal_words
 from tuipacs.scu.requestor import (
     MAX_CONTEXTS,
-    Association,
     Context,
     Peer,
     open_association,
@@ -24,7 +24,6 @@ from tuipacs.scu.requestor import (
 from tuipacs.scu.sources import SourceObject, dataset_source, file_source, opened
 
 Pace = Callable[[int], None]
-OnOpen = Callable[[Association], None]
 
 _SLOW = 10.0  # seconds of preparing one object, after which the peer may have given us up
 
@@ -67,7 +66,7 @@ def store_objects(
     move_originator: tuple[str, int] | None = None,
     preferred: Sequence[str] = (),
     pace: Pace | None = None,
-    on_open: OnOpen | None = None,
+    on_connect: OnConnect | None = None,
 ) -> Iterator[StoreOutcome]:
     """Send objects as they come; ``contexts`` names all that will be needed (`proposals`).
 
@@ -77,13 +76,13 @@ def store_objects(
     over a new association. ``move_originator``: AE title and message ID of the C-MOVE that this
     serves (PS3.7 9.1.1.1). ``preferred``: transfer syntaxes to choose first for an object that the
     peer does not take as it is stored. ``pace`` is called with the number of bytes before each
-    block (at most 256 KiB) leaves; it may sleep, and what it raises passes and aborts. ``on_open``
-    is given each association: another thread may cut it.
+    block (at most 256 KiB) leaves; it may sleep, and what it raises passes and aborts.
+    ``on_connect`` is given what cuts each connection; another thread may do so.
 
     Raises `AssociationFailedError`, an `UnavailableError`, if no association comes about at first.
     Closing the iterator aborts the association.
     """
-    with _Sender(peer, contexts, preferred, move_originator, pace, on_open) as sender:
+    with _Sender(peer, contexts, preferred, move_originator, pace, on_connect) as sender:
         for source in objects:
             yield sender.store(source)
 
@@ -114,13 +113,13 @@ class _Sender:
         preferred: Sequence[str],
         move_originator: tuple[str, int] | None,
         pace: Pace | None,
-        on_open: OnOpen | None,
+        on_connect: OnConnect | None,
     ) -> None:
         self._peer = peer
         self._preferred = preferred
         self._move_originator = move_originator
         self._pace = pace
-        self._on_open = on_open
+        self._on_connect = on_connect
         self._groups = _groups(contexts)
         self._places = {c: i for i, group in enumerate(self._groups) for c in group}
         self._places_of_classes: dict[str, int] = {}
@@ -145,9 +144,9 @@ class _Sender:
 
     def _open(self) -> None:
         group = self._groups[self._place]
-        self._association = self._stack.enter_context(open_association(self._peer, group))
-        if self._on_open is not None:
-            self._on_open(self._association)
+        self._association = self._stack.enter_context(
+            open_association(self._peer, group, on_connect=self._on_connect)
+        )
         self._accepted = {}
         for context in self._association.accepted:
             self._accepted.setdefault(context.abstract_syntax, set()).add(context.transfer_syntax)

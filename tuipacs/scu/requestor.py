@@ -15,7 +15,7 @@ from tuipacs.dimse.requestor.connection import PeerTls
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.dimse.requestor.loop import Requestor, RequestorSettings
 from tuipacs.dimse.requestor.negotiation import Proposal, UserIdentity, result_words
-from tuipacs.dimse.requestor.opening import associate
+from tuipacs.dimse.requestor.opening import OnConnect, associate
 from tuipacs.dimse.requestor.serving import Begin
 from tuipacs.dimse.requests import encode_cancel, encode_request
 from tuipacs.dimse.sending import DatasetSource
@@ -274,10 +274,12 @@ def open_association(
     contexts: Sequence[Context],
     *,
     roles: Mapping[str, tuple[bool, bool]] | None = None,
+    on_connect: OnConnect | None = None,
 ) -> Iterator[Association]:
     """An association that is released at the end, or aborted if the block raises.
 
     ``roles``: SOP class to the (SCU, SCP) roles to propose for us; without one we are the SCU.
+    ``on_connect`` is given what cuts the connection, before the association is asked for.
 
     Raises `AssociationFailedError`, an `UnavailableError`, when there is no connection, the peer
     rejects or aborts it, or accepts none of the contexts; `UsageError` for what cannot be asked:
@@ -285,7 +287,9 @@ def open_association(
     """
     proposal = _proposal(peer, contexts, roles or {})
     try:
-        engine = associate(peer.host, peer.port, proposal, peer.settings, peer.tls)
+        engine = associate(
+            peer.host, peer.port, proposal, peer.settings, peer.tls, on_connect
+        )
     except AssociationFailedError as error:
         raise AssociationFailedError(f"{peer} {error.message}", error.failure) from error
     association = Association(peer, engine, [context for _, context in _numbered(contexts)])

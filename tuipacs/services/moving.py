@@ -11,15 +11,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tuipacs.dimse.requestor.faults import AssociationFailedError
+from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.domain.node import NodeRecord
+from tuipacs.errors import NotFoundError
 from tuipacs.scu.c_store import not_sent, store_objects
-from tuipacs.scu.requestor import Association, Peer
+from tuipacs.scu.requestor import Peer
 from tuipacs.scu.sources import SourceObject
 from tuipacs.services.retrieval import Records, Retrieval
 from tuipacs.services.transfer import Transfer
 
 log = logging.getLogger(__name__)
+
+_LOOK_EVERY = 0.1  # seconds between two looks at the destination's node
+_GONE = "the destination was removed or changed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +51,21 @@ class Move(Retrieval):
         node: NodeRecord,
         peer: Peer,
         origin: MoveOrigin,
+        now: Callable[[int], NodeRecord],
     ) -> None:
         super().__init__(transfer, records)
         self._node = node
+        self._now = now  # the node of that key as it is at this moment
+        self._looked_at = -_LOOK_EVERY
+        self._is_gone = False
         self._peer = peer
         self._origin = origin
         self._is_stopped = threading.Event()
         self._is_done = threading.Event()  # or has not begun
         self._is_done.set()
-        self._lock = threading.Lock()  # guards the two below
-        self._association: Association | None = None
-        self._is_cut = False
+        self._lock = threading.Lock()  # guards the next one
+        self._cut_connection: Callable[[], None] = lambda: None
+        self._is_cut = threading.Event()
         self._error: BaseException | None = None
         self._next_block_at = 0.0
 
@@ -83,10 +91,9 @@ class Move(Retrieval):
         """Take the connection to the node away; an object that is on its way counts as unsent."""
         self.stop()
         with self._lock:
-            self._is_cut = True
-            association = self._association
-        if association is not None:
-            association.cut()
+            self._is_cut.set()
+            cut_connection = self._cut_connection
+        cut_connection()
 
     def settle(self, seconds: float) -> None:
         """Stop, and after so many seconds cut; return when nothing is sent any more."""
@@ -120,43 +127,58 @@ class Move(Retrieval):
             move_originator=(self._origin.ae_title, self._origin.message_id),
             preferred=preferred,
             pace=self._pace if self._node.call.kib_per_second else None,
-            on_open=self._opened,
+            on_connect=self._connected,
         )
         try:
             for outcome in outcomes:
-                if self._is_cut and not outcome.stored:
+                if self._is_cut.is_set() and not outcome.stored:
                     break
                 self.note(outcome)
         except AssociationFailedError as error:
-            if not self._is_cut:
+            if not self._is_cut.is_set():
                 self._fail(error)
 
     def _wanted(self) -> Iterator[SourceObject]:
         for source in self.objects():
             if self._is_stopped.is_set():
                 return
-            yield source
+            if self._is_still_known():
+                yield source
+            else:
+                self.note(not_sent(source, _GONE, Failure.ENDED))
+
+    def _is_still_known(self) -> bool:
+        """Whether objects may go to the node still, and over this very association."""
+        now = time.monotonic()
+        if not self._is_gone and now >= self._looked_at + _LOOK_EVERY:
+            self._looked_at = now
+            try:
+                self._is_gone = not self._now(self._node.key).is_called_as(self._node)
+            except NotFoundError:
+                self._is_gone = True
+        return not self._is_gone
 
     def _fail(self, error: AssociationFailedError) -> None:
         """Nobody was there to send to."""
         for source in self._wanted():
             self.note(not_sent(source, error.message, error.failure))
 
-    def _opened(self, association: Association) -> None:
+    def _connected(self, cut_connection: Callable[[], None]) -> None:
         with self._lock:
-            self._association = association
-            is_cut = self._is_cut
+            self._cut_connection = cut_connection
+            is_cut = self._is_cut.is_set()
         if is_cut:
-            association.cut()
+            cut_connection()
 
     def _pace(self, size: int) -> None:
         """Before each block: no faster than the node is to be sent to."""
-        if self._is_cut:
+        if self._is_cut.is_set():
             raise _CutError
         rate = self._node.call.kib_per_second * 1024.0
         if not rate:
             return
         now = time.monotonic()
         self._next_block_at = max(now, self._next_block_at) + size / rate
-        if (early := self._next_block_at - size / rate - now) > 0:
-            time.sleep(early)
+        early = self._next_block_at - size / rate - now
+        if early > 0 and self._is_cut.wait(early):
+            raise _CutError

@@ -80,7 +80,7 @@ class Retrieve(Service):
         node, peer = self._destination(destination)
         named = self._named(actor, request, to)
         records = self._records(actor, "retrieve.move", to, named)
-        return Move(self._transfer, records, node, peer, origin)
+        return Move(self._transfer, records, node, peer, origin, self._calling.node)
 
     @guarded(Permission.DICOM_GET, AuditEvent.BEGIN_TRANSFERRING)
     def get(self, actor: Actor, request: RetrieveRequest) -> Retrieval:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from tuipacs.dimse.channel import Channel
@@ -37,24 +38,36 @@ from tuipacs.dimse.requestor.negotiation import (
 _FOREIGN = {b"HTTP": "HTTP", b"SSH-": "SSH", b"\x15\x03": "TLS: it wants TLS on this port"}
 
 
+OnConnect = Callable[[Callable[[], None]], None]
+"""Told once there is a connection, with what takes it away again, at any time, from any thread."""
+
+
 def associate(
     host: str,
     port: int,
     proposal: Proposal,
     settings: RequestorSettings,
     tls: PeerTls | None = None,
+    on_connect: OnConnect | None = None,
 ) -> Requestor:
     """Open an association. Raises `AssociationFailedError`; its message goes on after a name."""
     sock = connect(host, port, settings.connect_timeout, tls)
     try:
-        return _negotiate(sock, proposal, settings)
+        return _negotiate(sock, proposal, settings, on_connect)
     except BaseException:
         sock.close()
         raise
 
 
-def _negotiate(sock: socket.socket, proposal: Proposal, settings: RequestorSettings) -> Requestor:
+def _negotiate(
+    sock: socket.socket,
+    proposal: Proposal,
+    settings: RequestorSettings,
+    on_connect: OnConnect | None,
+) -> Requestor:
     channel = Channel(sock, settings.max_pdu + 4 * HEADER_SIZE)
+    if on_connect is not None:
+        on_connect(channel.cut)
     timeout = settings.acse_timeout
     try:
         with suppress(PeerGoneError):  # it may have said why before it went: read on
