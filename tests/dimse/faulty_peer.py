@@ -20,7 +20,8 @@ goes well. A deed is a DIMSE status, or a `Fault`. What it received is in `store
 * `matches`: encoded identifiers for C-FIND, in explicit VR little endian.
 * `commit`: deeds for N-ACTION. After a 0x0000 it reports to `report_to` (a `Peer` of ours, on an
   association of its own), or with ``report_here`` on the same one, what `outcome` makes of the
-  request: (transaction UID, references) to (transaction UID, committed, failed).
+  request: (transaction UID, references) to (transaction UID, committed, failed). There it can
+  tell another `event_type` than that of its lists.
 * `port`: where it listens, for a node that comes back; else any free one.
 * `comment`: the Error Comment of each status that is no success (hostile text, say).
 
@@ -160,6 +161,7 @@ class FaultyPeer:
         self.destinations = destinations or {}
         self.counts, self.pending, self.failed_uids = counts, pending, list(failed_uids)
         self.outcome, self.report_to, self.report_here = outcome, report_to, report_here
+        self.event_type: int | None = None
         self.comment = comment
         self.max_length = max_length
         self.stored: list[Held] = []  # what it acknowledged, or pretended to
@@ -524,7 +526,7 @@ class _Conversation(Wire):
             node.reported.append(report_commitment(node.report_to, uid, committed, failed).status)
             return
         implicit = self.contexts[context][1] != EXPLICIT
-        event = element(0x1002, us(2 if failed else 1))
+        event = element(0x1002, us(node.event_type or (2 if failed else 1)))
         request = self._request(EVENT, COMMITMENT, COMMITMENT_INSTANCE, event)
         self.send(p_data(context, 3, request))
         for piece, control in _pieces(encode_commitment(uid, committed, failed, implicit=implicit)):

@@ -166,6 +166,26 @@ def test_a_report_on_what_nobody_asked_is_refused(site: WholeSite, pacs: Pacs) -
     assert report_commitment(site.peer("PACS2"), "1.2.3", [(CT, "1.2")], []).status == 0x0115
 
 
+@pytest.mark.parametrize(
+    ("event_type", "failed"), [(2, 0), (1, 1), (1, 2)], ids=["2, none", "1, one", "1, all"]
+)
+def test_a_report_whose_type_and_lists_differ_changes_nothing(
+    site: WholeSite, pacs: Pacs, event_type: int, failed: int
+) -> None:
+    """Which half of it is meant nobody knows (PS3.4 J.3.3.1)."""
+    pacs.played.report_to, pacs.played.report_here = None, True
+    pacs.played.event_type = event_type
+    pacs.played.outcome = _says(lambda i: (i[failed:], [(*one, 0x0112) for one in i[:failed]]))
+    study, items = site.put("CT1", 2)
+    job = site.waiting(site.commit(study, pacs.node))
+    assert eventually(lambda: pacs.played.reported) == [0x0115]
+    assert site.said(study) == []
+    alerts = [detail for event, detail in site.audited(pacs.asked()) if event == "Security Alert"]
+    assert f"event type {event_type} with {failed} failed objects" in alerts[0]
+    assert report_commitment(site.peer("PACS2"), pacs.asked(), items, []).status == 0x0000
+    assert site.ended(job).state is JobState.DONE
+
+
 def test_a_removed_nodes_report_is_not_taken_from_its_successor(
     site: WholeSite, pacs: Pacs
 ) -> None:

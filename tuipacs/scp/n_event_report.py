@@ -17,6 +17,7 @@ from tuipacs.dimse.syntaxes import (
     is_identifier_syntax,
 )
 from tuipacs.domain.actor import Actor, ActorKind, Origin
+from tuipacs.domain.commitment import ALL_COMMITTED, SOME_FAILED
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import NodeService, Permission
 from tuipacs.errors import TuipacsError
@@ -24,7 +25,7 @@ from tuipacs.scp.status import SUCCESS, normalized_refusal
 from tuipacs.services.commitments import CommitmentReport, Commitments
 from tuipacs.services.nodes import Nodes
 
-_EVENTS = frozenset((b"\1\0", b"\2\0"))  # all committed; some failed
+_EVENTS = {kind.to_bytes(2, "little"): kind for kind in (ALL_COMMITTED, SOME_FAILED)}
 _DONE = Answer(0x0000, SUCCESS)
 _NO_SUCH_EVENT = Answer(0x0113, "no such event type", "only event types 1, 2", Outcome.REFUSED)
 _NO_SUCH_INSTANCE = Answer(
@@ -80,7 +81,8 @@ def _taking(
     command = request.command
     if command.sop_instance_uid != STORAGE_COMMITMENT_INSTANCE:
         return Reply(_NO_SUCH_INSTANCE)
-    if command.elements.get(EVENT_TYPE) not in _EVENTS:
+    event_type = _EVENTS.get(command.elements.get(EVENT_TYPE, b""))
+    if event_type is None:
         return Reply(_NO_SUCH_EVENT)
     if not command.dataset_follows:
         return Reply(_NO_DATASET)
@@ -90,6 +92,7 @@ def _taking(
             node, actor = who()
             report = CommitmentReport(
                 node=node,
+                event_type=event_type,
                 dataset=dataset,
                 transfer_syntax_uid=request.context.transfer_syntax,
             )

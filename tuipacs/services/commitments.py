@@ -10,10 +10,11 @@ from tuipacs.dicom.commitment import CommitmentDataset, read_commitment
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.audit import AuditEvent, AuditOutcome, new_record
 from tuipacs.domain.clock import Clock
+from tuipacs.domain.commitment import SOME_FAILED
 from tuipacs.domain.job import JobKind, JobRecord, and_more
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import Permission
-from tuipacs.errors import ForbiddenError, NotFoundError, UsageError
+from tuipacs.errors import ForbiddenError, InvalidObjectError, NotFoundError, UsageError
 from tuipacs.index import audit, commitments, job_items, jobs, outgoing
 from tuipacs.index.commitments import Commitment
 from tuipacs.index.database import Index
@@ -34,9 +35,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class CommitmentReport:
-    """An N-EVENT-REPORT as it came. ``node``: the key of the node that reports."""
+    """An N-EVENT-REPORT as it came. ``node``: the key of the node that reports.
+
+    ``event_type``: ALL_COMMITTED or SOME_FAILED.
+    """
 
     node: int
+    event_type: int
     dataset: bytes | bytearray
     transfer_syntax_uid: str
 
@@ -117,8 +122,9 @@ class Commitments(Service):
     def report(self, actor: Actor, report: CommitmentReport) -> None:
         """Take a node's report; what it says is durable when this returns.
 
-        Raises `InvalidObjectError` for one that cannot be read, `NotFoundError` for a transaction
-        that nobody asked for, and `ForbiddenError`, with a security alert, for another node's.
+        Raises `InvalidObjectError` for one that cannot be read or, with a security alert, says two
+        things at once; `NotFoundError` for a transaction that nobody asked for, and
+        `ForbiddenError`, with a security alert, for another node's.
         """
         found = read_commitment(report.dataset, report.transfer_syntax_uid)
         uid = found.transaction_uid
@@ -127,10 +133,14 @@ class Commitments(Service):
             asked = commitments.asked(reader, report.node, uid)
             is_foreign = asked is None and commitments.asked_of_others(reader, report.node, uid)
         if is_foreign:
-            self._alert(actor, uid)
+            self._alert(actor, f"reports on transaction {uid}, which another node was asked for")
             raise ForbiddenError("another node was asked for this commitment")
         if asked is None:
             raise NotFoundError("nothing was asked under this transaction UID")
+        if (report.event_type == SOME_FAILED) is not bool(found.failed):
+            words = f"event type {report.event_type} with {len(found.failed)} failed objects"
+            self._alert(actor, f"reports on transaction {uid} with a contradiction: {words}")
+            raise InvalidObjectError(f"the report contradicts itself: {words}")
         self._take(asked, found)
         if asked.job:
             self.on_report(asked.job)
@@ -152,7 +162,7 @@ class Commitments(Service):
             if asked.job:
                 jobs.due(tx, asked.job, now)
 
-    def _alert(self, actor: Actor, uid: str) -> None:
+    def _alert(self, actor: Actor, words: str) -> None:
         record = new_record(
             AuditEvent.SECURITY_ALERT,
             "commitments.report",
@@ -161,8 +171,8 @@ class Commitments(Service):
             kind=actor.kind,
             origin=actor.origin,
             outcome=AuditOutcome.REFUSED,
-            detail=f"reports on transaction {uid}, which another node was asked for",
+            detail=words,
         )
         with self._index.write() as tx:
             audit.append(tx, record)
-        log.warning("a node reports on a storage commitment that another one was asked for")
+        log.warning("a report on a storage commitment is refused: see the audit records")

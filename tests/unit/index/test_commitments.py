@@ -254,3 +254,5 @@ def test_two_nodes_of_one_title_are_two(site: Site) -> None:
     assert site.committed() == [(first.key, 1)]
     site.says(site.ask(), "no")
     assert site.committed() == [(first.key, 1)]
+    site.says(site.ask(), "yes")
+    assert site.committed() == [(first.key, 1), (site.node.key, 1)]

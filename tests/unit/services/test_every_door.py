@@ -69,6 +69,7 @@ BEFORE_LOGIN = {
     "nodes.admit",  # tells who a peer is
     "nodes.peer",
     "nodes.expects",  # whether a known node may call from an address
+    "retrieve.held_syntaxes",  # what negotiation chooses by; names no object
     "sessions.login",  # makes an actor
     "sessions.resolve",
     "sessions.state",
@@ -229,7 +230,9 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "commitments.begin": lambda: (_JOB,),
     "commitments.of_study": lambda: (c.StudyCommitmentsRequest(study=1),),
     "commitments.report": lambda: (
-        CommitmentReport(node=1, dataset=b"", transfer_syntax_uid="1.2.840.10008.1.2"),
+        CommitmentReport(
+            node=1, event_type=1, dataset=b"", transfer_syntax_uid="1.2.840.10008.1.2"
+        ),
     ),
     "commitments.submit": lambda: (c.CommitRequest(uids=("1.2.3",), node=1),),
     "jobs.cancel": lambda: (m.JobRequest(key=1),),
