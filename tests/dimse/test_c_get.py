@@ -9,9 +9,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from tests.builders import make_dataset, make_study
+from tests.builders import dataset_bytes, make_dataset, make_study
+from tests.bundled import bundled_files
 from tests.dimse.getting import CT_CONTEXT, GET_CONTEXT, roles
 from tests.dimse.raw_peer import (
     CT,
@@ -31,6 +33,7 @@ from tuipacs.scu.c_get import get
 from tuipacs.scu.requestor import Context, Peer, PeerTls
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
+RLE = "1.2.840.10008.1.2.5"
 VIDEO, MPEG4 = "1.2.840.10008.5.1.4.1.1.77.1.1.1", "1.2.840.10008.1.2.4.102"
 
 
@@ -131,20 +134,73 @@ def test_who_is_no_scu_of_a_class_does_not_store(archive: Source) -> None:
         assert peer.release() == 6
 
 
-def test_a_context_with_a_choice_gets_what_everything_can_be_given_in(archive: Source) -> None:
+def test_a_context_with_a_choice_of_what_is_not_here_gets_what_all_can_be_made_into(
+    archive: Source,
+) -> None:
     contexts = [
         GET_CONTEXT,
         (3, CT, [JPEG2000, IMPLICIT, EXPLICIT]),
         (5, CT, [JPEG2000]),
         (7, MR, [JPEG2000, IMPLICIT]),
-        (9, VIDEO, [EXPLICIT, JPEG2000, MPEG4]),
+        (9, VIDEO, [JPEG2000, MPEG4]),
     ]
     with RawPeer(archive.port) as peer:
         reply = peer.associate(contexts, calling=b"ASKING", user=roles(CT, MR, VIDEO))
-        assert reply.contexts[9] == (0, MPEG4)
+        assert reply.contexts[9] == (0, JPEG2000)
         assert reply.contexts[3] == (0, EXPLICIT)
         assert reply.contexts[5] == (0, JPEG2000)
         assert reply.contexts[7] == (0, IMPLICIT)
+
+
+SECONDARY = "1.2.840.10008.5.1.4.1.1.7.4"  # what only these tests store: multi-frame true colour
+
+
+def _agreed(archive: Source, sop_class: str, proposed: list[str]) -> str:
+    with RawPeer(archive.port) as peer:
+        contexts = [GET_CONTEXT, (3, sop_class, proposed)]
+        reply = peer.associate(contexts, calling=b"ASKING", user=roles(sop_class))
+        assert reply.contexts[3][0] == 0
+        return str(reply.contexts[3][1])
+
+
+def _keep(archive: Source, sop_class: str, syntax: str) -> str:
+    dataset = make_dataset(SOPClassUID=sop_class)
+    uid = str(dataset.SOPInstanceUID)
+    archive.keep(dataset_bytes(dataset, EXPLICIT), syntax, sop_class, uid)
+    return uid
+
+
+def test_a_context_with_a_choice_gets_what_is_held(archive: Source) -> None:
+    """Nothing is transcoded, and no video fails, for a peer that proposed what is stored."""
+    _keep(archive, SECONDARY, JPEG2000)
+    assert _agreed(archive, SECONDARY, [EXPLICIT, IMPLICIT, JPEG2000]) == JPEG2000
+    assert _agreed(archive, SECONDARY, [MPEG4, IMPLICIT]) == IMPLICIT
+    _keep(archive, SECONDARY, RLE)
+    assert _agreed(archive, SECONDARY, [JPEG2000, RLE, IMPLICIT, EXPLICIT]) == EXPLICIT
+    assert _agreed(archive, SECONDARY, [RLE, JPEG2000]) == RLE
+    _keep(archive, SECONDARY, MPEG4)
+    assert _agreed(archive, SECONDARY, [EXPLICIT, MPEG4]) == MPEG4
+    assert _agreed(archive, SECONDARY, [EXPLICIT, JPEG2000]) == EXPLICIT
+
+
+def test_a_role_is_agreed_on_while_the_index_is_being_written(archive: Source) -> None:
+    with archive.index.write() as tx:
+        tx.execute("UPDATE total SET bytes = bytes")
+        assert _agreed(archive, CT, [IMPLICIT, EXPLICIT]) == EXPLICIT
+
+
+@pytest.mark.dcmtk
+@pytest.mark.parametrize(("option", "as_it_is"), [("+xv", True), ("+xs", False), ("+xi", False)])
+def test_getscu_gets_a_compressed_picture_as_it_is_if_it_takes_it(
+    archive: Source, tmp_path: Path, option: str, as_it_is: bool
+) -> None:
+    """getscu proposes all that it takes in one context for each SOP class."""
+    (path,) = bundled_files("MR_small_jp2klossless.dcm")
+    uid, data = archive.keep_file(path)
+    study = ("0008,0052=STUDY", f"0020,000d={dcmread(path).StudyInstanceUID}")
+    said = getscu(archive, tmp_path / "got", *study, options=f"-S {option}")
+    assert re.search(r"Number of Completed Suboperations +: 1\n", said), said
+    assert (received(tmp_path / "got")[uid] == data) == as_it_is
 
 
 def test_objects_cross_tls_byte_for_byte(site: Site, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ MIGRATIONS: tuple[str, ...] = (
     "0006_network.sql",
     "0007_routing.sql",
     "0008_commitment.sql",
+    "0009_held_syntaxes.sql",
 )
 
 

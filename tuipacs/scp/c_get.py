@@ -5,13 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from pydicom.uid import (
-    VideoEndoscopicImageStorage,
-    VideoMicroscopicImageStorage,
-    VideoPhotographicImageStorage,
-)
-
-from tuipacs.dicom.pixels.codes import VIDEO
 from tuipacs.dimse.contract import (
     AcceptedContext,
     Answer,
@@ -31,7 +24,6 @@ from tuipacs.dimse.syntaxes import (
     STUDY_ROOT_GET,
     is_identifier_syntax,
     is_storage_class,
-    is_transfer_syntax,
     name_of,
 )
 from tuipacs.domain.find import PATIENT_ROOT, PATIENT_STUDY_ONLY, STUDY_ROOT, FindModel
@@ -50,7 +42,7 @@ from tuipacs.scp.retrieving import (
 )
 from tuipacs.scp.status import NO_IDENTIFIER
 from tuipacs.scu.c_store import StoreOutcome, not_sent
-from tuipacs.scu.choosing import pick, refusal_words
+from tuipacs.scu.choosing import offer, pick, refusal_words
 from tuipacs.scu.sources import SourceObject, opened
 from tuipacs.services.nodes import Nodes
 from tuipacs.services.retrieval import Ending, Retrieval
@@ -62,16 +54,6 @@ MODELS: Mapping[str, FindModel] = MappingProxyType(
         STUDY_ROOT_GET: STUDY_ROOT,
         PATIENT_STUDY_ONLY_GET: PATIENT_STUDY_ONLY,
     }
-)
-_CHOSEN_FIRST = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")  # explicit and implicit little endian
-
-_VIDEO_CLASSES = frozenset(
-    str(uid)
-    for uid in (
-        VideoEndoscopicImageStorage,
-        VideoMicroscopicImageStorage,
-        VideoPhotographicImageStorage,
-    )
 )
 
 
@@ -98,17 +80,13 @@ class GetProvider:
         return is_storage_class(abstract_syntax)
 
     def choose(self, abstract_syntax: str, proposed: Sequence[str]) -> str:
-        """What most objects can be given in: a context can have one syntax only.
+        """What most of the objects that are here can be given in, by a context that has one only.
 
-        Compressed ones can be had by contexts of their own. A video is never decompressed.
+        Which objects will be asked for is not known yet.
         """
-        preferred: Sequence[str] = ()
-        if abstract_syntax in _VIDEO_CLASSES:
-            preferred = tuple(uid for uid in proposed if uid in VIDEO)
-        for syntax in (*preferred, *_CHOSEN_FIRST):
-            if syntax in proposed:
-                return syntax
-        return next(filter(is_transfer_syntax, proposed), "")
+        if len(proposed) == 1:
+            return offer((), proposed)
+        return offer(self._retrieve.held_syntaxes(abstract_syntax), proposed)
 
     def extend(self, abstract_syntax: str, information: bytes) -> bytes:
         """Relational retrieve, to whoever asks for it."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 
+from tuipacs.dicom.pixels.codes import VIDEO
 from tuipacs.dicom.transcoding.rules import FALLBACKS, TARGETS, targets_of, why_not
-from tuipacs.dimse.syntaxes import name_of
+from tuipacs.dimse.syntaxes import is_transfer_syntax, name_of
 from tuipacs.scu.requestor import Context
 from tuipacs.scu.sources import SourceObject
 
@@ -24,6 +25,27 @@ def proposals(stored: Iterable[Context], preferred: Sequence[str] = ()) -> list[
         if any(map(targets_of, syntaxes)):
             syntaxes.update(fallbacks)
     return [Context(kind, syntax) for kind, syntaxes in wanted.items() for syntax in syntaxes]
+
+
+def offer(held: Collection[str], proposed: Sequence[str]) -> str:
+    """Which of a context's transfer syntaxes to take for sending objects stored in ``held`` ones.
+
+    A video cannot be made into anything, so it comes first; then what most of the others can be
+    sent in, as they are rather than transcoded; then Explicit and Implicit VR Little Endian, and
+    the requestor's order. Empty if none of those proposed is a transfer syntax.
+    """
+    usable = [uid for uid in proposed if is_transfer_syntax(uid)]
+    if videos := [uid for uid in usable if uid in VIDEO and uid in held]:
+        return videos[0]
+    ways = {uid: targets_of(uid) for uid in held}
+
+    def worth(uid: str) -> tuple[int, bool, int]:
+        as_it_is = uid in ways
+        made = sum(uid in targets for targets in ways.values())
+        rank = len(FALLBACKS) - FALLBACKS.index(uid) if uid in FALLBACKS else 0
+        return as_it_is + made, as_it_is, rank
+
+    return max(usable, key=worth, default="")
 
 
 def pick(source: SourceObject, accepted: Container[str], preferred: Sequence[str] = ()) -> str:

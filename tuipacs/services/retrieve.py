@@ -19,15 +19,16 @@ from tuipacs.errors import (
     ConfigError,
     InvalidQueryError,
     NotFoundError,
+    TuipacsError,
     UnknownDestinationError,
     UsageError,
 )
-from tuipacs.index import audit, retrieve
+from tuipacs.index import audit, held_syntaxes, retrieve
 from tuipacs.index.database import Index
 from tuipacs.index.retrieve import Named
 from tuipacs.scu.requestor import Peer
 from tuipacs.services.calling import Calling
-from tuipacs.services.guard import Service, about, covered, guarded
+from tuipacs.services.guard import Service, about, before_login, covered, guarded
 from tuipacs.services.moving import Move, MoveOrigin
 from tuipacs.services.repeats import Repeats
 from tuipacs.services.retrieval import Records, Retrieval
@@ -88,6 +89,16 @@ class Retrieve(Service):
         about(detail="C-GET")
         named = self._named(actor, request, "C-GET")
         return Retrieval(self._transfer, self._records(actor, "retrieve.get", "C-GET", named))
+
+    @before_login("no object is named yet: it is what tells in which form they could be given")
+    def held_syntaxes(self, sop_class_uid: str) -> frozenset[str]:
+        """The transfer syntaxes that objects of a SOP class are stored in; empty if not known."""
+        try:
+            with self._index.glance() as reader:
+                return held_syntaxes.of_class(reader, sop_class_uid)
+        except TuipacsError as error:
+            log.error("what is held in which transfer syntax cannot be read: %s", error.code)
+            return frozenset()
 
     def _destination(self, ae_title: str) -> tuple[NodeRecord, Peer]:
         """Whom to send to. A node that is not there at the moment is found out by calling it."""
