@@ -185,31 +185,21 @@ class Channel:
 
     def send_parts(self, parts: Sequence[bytes | memoryview], timeout: float) -> None:
         """`send` for many pieces of memory, which go out in one call without being joined."""
-        is_tls = isinstance(self._socket, ssl.SSLSocket)
-        if is_tls or sum(map(len, parts)) < _SHORT * len(parts):
+        size = sum(map(len, parts))
+        if size < _SHORT * len(parts) or isinstance(self._socket, ssl.SSLSocket):
             self.send(b"".join(parts), timeout)
             return
         deadline = time.monotonic() + timeout
         with self._sending("took no more data"):
-            for at in range(0, len(parts), _MAX_PARTS):
-                self._gather(list(parts[at : at + _MAX_PARTS]), deadline)
-
-    def _gather(self, parts: list[bytes | memoryview], deadline: float) -> None:
-        while parts:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            self._limit(left)
-            sent = self._socket.sendmsg(parts)
-            whole = 0
-            for part in parts:
-                if sent < len(part):
-                    break
-                sent -= len(part)
-                whole += 1
-            del parts[:whole]
-            if parts and sent:
-                parts[0] = memoryview(parts[0])[sent:]
+            while size:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                self._limit(left)
+                sent = self._socket.sendmsg(parts[:_MAX_PARTS])
+                size -= sent
+                if size:
+                    parts = _without(parts, sent)
 
     @contextmanager
     def _sending(self, slow: str) -> Iterator[None]:
@@ -283,3 +273,12 @@ class Channel:
                 socket.socket.shutdown(self._socket, how)
         except OSError:
             return  # the peer was faster
+
+
+def _without(parts: Sequence[bytes | memoryview], count: int) -> list[bytes | memoryview]:
+    """What is left of ``parts`` when their first ``count`` bytes are gone."""
+    for number, part in enumerate(parts):
+        if count < len(part):
+            return [memoryview(part)[count:], *parts[number + 1 :]]
+        count -= len(part)
+    return []

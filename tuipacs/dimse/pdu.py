@@ -134,22 +134,23 @@ def room_of(max_length: int) -> int:
 
 def fragments(
     context_id: int, block: memoryview, room: int, *, is_last: bool, is_command: bool = False
-) -> Iterator[bytes | memoryview]:
+) -> list[bytes | memoryview]:
     """``block`` of a message as P-DATA-TF PDUs of one PDV of at most ``room`` bytes each.
 
     Headers and data alternate; ``is_last``: the command set or dataset ends with this block
     (PS3.8 9.3.5, E.2).
     """
-    end = len(block)
-    at = 0
-    while end - at > room:
-        yield _HEADER.pack(PduType.P_DATA, room + _BEFORE, room + 2, context_id, is_command)
-        yield block[at : at + room]
-        at += room
-    size = end - at
+    parts: list[bytes | memoryview] = []
+    rest = max(0, len(block) - 1) // room * room  # where the last PDU begins
+    if rest:
+        head = _HEADER.pack(PduType.P_DATA, room + _BEFORE, room + 2, context_id, is_command)
+        for at in range(0, rest, room):
+            parts += (head, block[at : at + room])
+    size = len(block) - rest
     control = is_command | (2 if is_last else 0)
-    yield _HEADER.pack(PduType.P_DATA, size + _BEFORE, size + 2, context_id, control)
-    yield block[at:]
+    parts.append(_HEADER.pack(PduType.P_DATA, size + _BEFORE, size + 2, context_id, control))
+    parts.append(block[rest:])
+    return parts
 
 
 def encode_data(context_id: int, data: bytes, max_length: int, *, is_command: bool) -> bytes:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from concurrent.futures import Executor, Future
+from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import suppress
+from functools import partial
 from typing import BinaryIO
 
 from tuipacs.dimse.faults import SourceFailedError
 from tuipacs.errors import TuipacsError
 from tuipacs.index.outgoing import Outgoing
+from tuipacs.services.digests import Digests
 from tuipacs.storage.blob import BlobStore
 
 log = logging.getLogger(__name__)
@@ -24,7 +27,7 @@ _CHUNK = 1 << 20
 _DAMAGED = "its stored file is damaged"
 
 
-def open_verified(store: BlobStore, there: Outgoing) -> BinaryIO:
+def open_verified(store: BlobStore, there: Outgoing, digests: Digests) -> BinaryIO:
     """The stored file. One that is damaged raises `SourceFailedError`, here or at its end.
 
     A small one is read at once: a damaged one then costs no association.
@@ -33,9 +36,8 @@ def open_verified(store: BlobStore, there: Outgoing) -> BinaryIO:
     if there.dataset_size > VERIFIED_BEFORE:
         return VerifiedFile(file, there)  # type: ignore[return-value]
     with file:
-        data = file.read()
-    digest = hashlib.sha256(memoryview(data)[there.header_size :]).digest()
-    if digest != there.dataset_sha256:
+        data = file.read(there.header_size + there.dataset_size + 1)  # one more: it may be longer
+    if not digests.fits(memoryview(data)[there.header_size :], there.dataset_sha256):
         raise damaged(there)
     return io.BytesIO(data)
 
@@ -98,32 +100,31 @@ class VerifiedFile(io.RawIOBase):
 
 
 class ReadAhead:
-    """`open_verified`, with the next file already read and hashed while this one is sent.
+    """`open_verified`, with the next file already read and verified.
 
-    For one reader at a time; a small one is read by `read_next`, in the reader's own time. 600 CT
-    slices a second go out where each is read after the one before was sent, 900 so (two cores, one
-    of them the peer's).
+    For one reader at a time. What takes a while to hash is read by another thread while this one
+    is sent: 900 CT slices a second go out so, 600 where each is read after the one before was sent
+    (two cores, one of them the peer's). All else is read by `read_next`, in the reader's own time.
     """
 
-    def __init__(self, store: BlobStore, helper: Executor) -> None:
+    def __init__(self, store: BlobStore, digests: Digests, helper: Executor) -> None:
         self._store = store
+        self._digests = digests
         self._helper = helper
-        self._ahead: tuple[int, Future[BinaryIO]] | None = None
+        self._ahead: tuple[int, Callable[[], BinaryIO]] | None = None
         self._next: Outgoing | None = None
 
     def open(self, there: Outgoing, following: Outgoing | None) -> BinaryIO:
         """The file of ``there``; ``following`` is what will probably be asked for next."""
         ahead, self._ahead, self._next = self._ahead, None, None
-        is_read = ahead is not None and ahead[0] == there.key
-        file = ahead[1].result() if ahead and is_read else open_verified(self._store, there)
+        file = ahead[1]() if ahead is not None and ahead[0] == there.key else self._read(there)
         if following is None or not _is_of_its_kind(there, following):
             return file
-        if following.dataset_size < _WORTH_IT:
+        if following.dataset_size < _WORTH_IT or self._digests.knows(following.dataset_sha256):
             self._next = following
         else:
             with suppress(RuntimeError):  # shut down: the archive is being closed
-                task = self._helper.submit(open_verified, self._store, following)
-                self._ahead = following.key, task
+                self._ahead = following.key, self._helper.submit(self._read, following).result
         return file
 
     def read_next(self) -> None:
@@ -131,12 +132,19 @@ class ReadAhead:
         following, self._next = self._next, None
         if following is None:
             return
-        done: Future[BinaryIO] = Future()
         try:
-            done.set_result(open_verified(self._store, following))
+            file = self._read(following)
         except (SourceFailedError, TuipacsError, OSError) as error:
-            done.set_exception(error)
-        self._ahead = following.key, done
+            self._ahead = following.key, partial(_fail, error)
+        else:
+            self._ahead = following.key, lambda: file
+
+    def _read(self, there: Outgoing) -> BinaryIO:
+        return open_verified(self._store, there, self._digests)
+
+
+def _fail(error: Exception) -> BinaryIO:
+    raise error
 
 
 def _is_of_its_kind(there: Outgoing, following: Outgoing) -> bool:

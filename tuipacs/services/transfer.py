@@ -27,6 +27,7 @@ from tuipacs.index.outgoing import Outgoing
 from tuipacs.scu.choosing import proposals
 from tuipacs.scu.requestor import Context
 from tuipacs.scu.sources import SourceObject
+from tuipacs.services.digests import Digests
 from tuipacs.services.outgoing_files import ReadAhead, verify
 from tuipacs.storage.blob import BlobStore
 
@@ -67,6 +68,7 @@ class Transfer:
         self._transcoders = transcoders
         self._folder = folder
         self._reserve = reserve
+        self._digests = Digests()
         self._readers = ThreadPoolExecutor(_READERS, "read-ahead")  # threads start when needed
 
     def plan(self, keys: Sequence[int], preferred: Sequence[str] = ()) -> TransferPlan:
@@ -79,7 +81,7 @@ class Transfer:
     def objects(self, keys: Iterable[int]) -> Iterator[SourceObject]:
         """One for each key, in this order; where an object is gone, one with a ``fault``."""
         left = iter(keys)
-        ahead = ReadAhead(self._store, self._readers)
+        ahead = ReadAhead(self._store, self._digests, self._readers)
         while batch := list(islice(left, _BATCH)):
             with self._index.read() as reader:
                 found = outgoing.outgoing(reader, batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,6 +189,40 @@ def test_damage_that_was_read_ahead_is_told_in_its_turn(parts: Parts, transfer: 
     with pytest.raises(SourceFailedError, match="damaged"):
         opened(bad)
     assert content(last)
+
+
+def test_damage_is_found_in_what_was_sent_a_moment_ago(parts: Parts, transfer: Transfer) -> None:
+    """Nothing but the bytes tells that it is not what it was."""
+    for size in (100, 300_000):
+        send_large(parts, size)
+        key = keys(parts)[-1]
+        (source,) = transfer.objects([key])
+        assert content(source) == content(source)
+        path = stored_file(parts, key)
+        before = path.stat()
+        damage(parts, key)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        with pytest.raises(SourceFailedError, match="damaged"):
+            content(source)
+        damage(parts, key)  # the same bit once more
+        assert content(source)
+
+
+def test_damage_that_is_read_while_the_peer_is_busy_is_told_in_its_turn(
+    parts: Parts, transfer: Transfer
+) -> None:
+    for fill in range(2):
+        send_large(parts, 300_000, fill)
+    for source in transfer.objects(keys(parts)):  # known from now on
+        content(source)
+    damage(parts, keys(parts)[1])
+    first, second = transfer.objects(keys(parts))
+    file, dataset = opened(first)
+    with file:
+        assert dataset.meanwhile is not None
+        dataset.meanwhile()
+    with pytest.raises(SourceFailedError, match="damaged"):
+        opened(second)
 
 
 @pytest.mark.parametrize("piece", [1 << 18, 1 << 20])
