@@ -40,13 +40,14 @@ class Getter(RawPeer):
         self.finals: list[dict[int, bytes]] = []
         self.pending: list[dict[int, bytes]] = []
         self.failed: list[str] = []
+        self.priority = 0
 
     def ask(self, study: list[Dataset]) -> None:
         self.ask_for("STUDY", StudyInstanceUID=study[0].StudyInstanceUID)
 
     def ask_for(self, level: str, **keys: object) -> None:
         body = element(0x0002, STUDY_ROOT_GET.encode()) + element(0x0100, us(0x0010))
-        body += element(0x0110, us(7)) + element(0x0700, us(0)) + element(0x0800, us(1))
+        body += element(0x0110, us(7)) + element(0x0700, us(self.priority)) + element(0x0800, us(1))
         whole = element(0, len(body).to_bytes(4, "little")) + body
         self.request(1, whole, identifier(level, IMPLICIT, **keys))
 

@@ -244,6 +244,21 @@ def test_a_receiver_that_goes_ends_it(archive: Source, study: list[Dataset], wor
     assert ended[0].outcome.value == "failure"
 
 
+@pytest.mark.parametrize(("asked", "given"), [(0, 0), (1, 1), (2, 2), (7, 0)])
+def test_the_priority_of_a_get_is_that_of_its_objects(
+    archive: Source, study: list[Dataset], asked: int, given: int
+) -> None:
+    """PS3.4 C.4.3.1.2; what the standard does not know is medium."""
+    with Getter(archive) as peer:
+        peer.priority = asked
+        peer.ask(study)
+        seen = []
+        while (store := peer.next_store()) is not None:
+            seen.append(store[0][0x0700])
+            peer.acknowledge(store[0])
+    assert seen == [us(given)] * COUNT
+
+
 @pytest.mark.parametrize(
     ("negotiates", "status"), [(b"", 0xA900), (extended(STUDY_ROOT_GET, 1), 0x0000)]
 )

@@ -219,11 +219,26 @@ def test_a_cancel_that_comes_too_late_changes_nothing(
     assert len(node.stored) == 2 * COUNT
 
 
-def request(study: list[Dataset], title: str, message_id: int = 7) -> bytes:
+@pytest.mark.parametrize(("asked", "given"), [(0, 0), (1, 1), (2, 2), (7, 0)])
+def test_the_priority_of_a_move_is_that_of_its_objects(
+    archive: Source, study: list[Dataset], to: Callable[..., str], asked: int, given: int
+) -> None:
+    """PS3.4 C.4.2.1.2; what the standard does not know is medium."""
+    with FaultyPeer() as node, RawPeer(archive.port) as peer:
+        peer.associate([CONTEXT], calling=b"ASKING")
+        peer.send(request(study, to(node), priority=asked))
+        assert _until_final(peer)[-1] == 0x0000
+        assert peer.release() == 6
+    stores = [one for one in node.asked if one.field == 0x0001]
+    assert {one.elements[0x0700] for one in stores} == {us(given)}
+    assert len(stores) == COUNT
+
+
+def request(study: list[Dataset], title: str, message_id: int = 7, priority: int = 0) -> bytes:
     """A C-MOVE request in two PDUs."""
     body = element(0x0002, STUDY_ROOT_MOVE.encode()) + element(0x0100, us(0x0021))
     body += element(0x0110, us(message_id)) + element(0x0600, title.encode().ljust(16))
-    body += element(0x0700, us(0)) + element(0x0800, us(1))
+    body += element(0x0700, us(priority)) + element(0x0800, us(1))
     keys = identifier("STUDY", IMPLICIT, StudyInstanceUID=study[0].StudyInstanceUID)
     command = element(0, len(body).to_bytes(4, "little")) + body
     return p_data(1, 3, command) + p_data(1, 2, keys)

@@ -22,6 +22,7 @@ from tuipacs.domain.job import (
     ROUTING_SUBMITTER,
     ItemState,
     JobKind,
+    JobPriority,
     JobRecord,
     JobState,
 )
@@ -503,6 +504,21 @@ def test_a_retry_by_hand_asks_again_and_sends_nothing_again(office: SendingOffic
         office.jobs.retry(TINA, m.JobRequest(key=key))
         assert office.ended(key).state is JobState.DONE
     assert set(sent(peer).values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("priority", "value"), [(JobPriority.HIGH, 1), (JobPriority.NORMAL, 0), (JobPriority.LOW, 2)]
+)
+def test_the_priority_of_a_job_is_that_of_its_requests(
+    office: SendingOffice, priority: JobPriority, value: int
+) -> None:
+    """PS3.7 E.1: medium is 0, high 1, low 2."""
+    with FaultyPeer() as peer:
+        key = office.add(office.to(peer), office.store(2), priority=priority)
+        office.run()
+        assert office.ended(key).state is JobState.DONE
+    stores = [asked for asked in peer.asked if asked.field == STORE]
+    assert [asked.elements[0x0700] for asked in stores] == [value.to_bytes(2, "little")] * 2
 
 
 # -- submitting

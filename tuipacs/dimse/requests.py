@@ -8,11 +8,13 @@ from tuipacs.dimse.messages import (
     DATASET_TYPE,
     EVENT_TYPE,
     FIELD,
+    MEDIUM,
     MESSAGE_ID,
     MOVE_DESTINATION,
     N_ACTION_RQ,
     N_EVENT_REPORT_RQ,
     NO_DATASET,
+    PRIORITY,
     REQUESTED_CLASS,
     REQUESTED_INSTANCE,
     RESPONDED_TO,
@@ -22,8 +24,7 @@ from tuipacs.dimse.messages import (
     padded,
 )
 
-_PRIORITY, _MOVE_ORIGINATOR, _MOVE_ORIGINATOR_ID = 0x0700, 0x1030, 0x1031
-_MEDIUM = b"\0\0"
+_MOVE_ORIGINATOR, _MOVE_ORIGINATOR_ID = 0x1030, 0x1031
 
 
 def encode_request(
@@ -35,10 +36,11 @@ def encode_request(
     sop_instance_uid: str = "",
     move_originator: tuple[str, int] | None = None,
     move_destination: str = "",
+    priority: int = MEDIUM,
 ) -> bytes:
     """A request of a composite service (C-...); ``move_originator``: AE title and message ID.
 
-    A request with a dataset has medium priority: archives do not heed any other.
+    ``priority``: MEDIUM, HIGH or LOW, of a request with a dataset (PS3.7 E.1).
     """
     elements = [
         (SOP_CLASS, padded(sop_class_uid, b"\0")),
@@ -48,7 +50,7 @@ def encode_request(
     if move_destination:
         elements.append((MOVE_DESTINATION, padded(move_destination, b" ")))
     if has_dataset:
-        elements.append((_PRIORITY, _MEDIUM))
+        elements.append((PRIORITY, _us(priority)))
     elements.append((DATASET_TYPE, _us(1 if has_dataset else NO_DATASET)))
     if sop_instance_uid:
         elements.append((SOP_INSTANCE, padded(sop_instance_uid, b"\0")))

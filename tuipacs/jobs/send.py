@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 import msgspec
 
+from tuipacs.dimse.messages import HIGH, LOW, MEDIUM
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.domain.actor import Actor
-from tuipacs.domain.job import ItemState, JobRecord
+from tuipacs.domain.job import ItemState, JobPriority, JobRecord
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.store_status import is_final, item_words
 from tuipacs.errors import UnavailableError
@@ -33,6 +34,7 @@ from tuipacs.services.transfer import Transfer
 
 _BATCH = 32  # outcomes in one transaction at most
 _NOTE_EVERY = 0.25  # seconds
+_PRIORITIES = {JobPriority.LOW: LOW, JobPriority.NORMAL: MEDIUM, JobPriority.HIGH: HIGH}
 _PATIENCE = 3  # objects in a row that the peer refuses for a reason of its own
 
 
@@ -63,7 +65,7 @@ class SendObjects:
             items = job_items.waiting(reader, record.key)
         if items:
             try:
-                _Run(self._index, record.key, node, items, progress).go(peer, self._transfer)
+                _Run(self._index, record, node, items, progress).go(peer, self._transfer)
             except UnavailableError as error:  # no association came about, or our own disk failed
                 if isinstance(error, AssociationFailedError) and (
                     error.failure is Failure.NO_CONTEXT
@@ -104,13 +106,14 @@ class _Run:
     def __init__(
         self,
         index: Index,
-        key: int,
+        record: JobRecord,
         node: NodeRecord,
         items: list[WaitingItem],
         progress: Progress,
     ) -> None:
         self._index = index
-        self._key = key
+        self._key = record.key
+        self._priority = record.priority
         self._node = node
         self._items = items
         self._progress = progress
@@ -129,6 +132,7 @@ class _Run:
             peer,
             self._until_told(transfer.objects(keys)),
             transfer.plan(keys, preferred).contexts,
+            priority=_PRIORITIES[self._priority],
             preferred=preferred,
             pace=self._pace,
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from tuipacs.dimse.contract import Answer, AssociationInfo, Exchange, IsCancelled, Reply, Request
-from tuipacs.dimse.messages import C_MOVE_RQ, MOVE_DESTINATION
+from tuipacs.dimse.messages import C_MOVE_RQ, MOVE_DESTINATION, priority_of
 from tuipacs.dimse.syntaxes import (
     PATIENT_ROOT_MOVE,
     PATIENT_STUDY_ONLY_MOVE,
@@ -98,6 +98,7 @@ class MoveProvider:
             MoveOrigin(
                 ae_title=association.caller.calling_ae_title,
                 message_id=request.command.message_id,
+                priority=priority_of(request.command),
             ),
         )
 

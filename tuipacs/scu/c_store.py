@@ -11,6 +11,7 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from tuipacs.dimse.faults import SourceFailedError
+from tuipacs.dimse.messages import MEDIUM
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.dimse.requestor.opening import OnConnect
 from tuipacs.domain.dimse_status import is_warning
@@ -64,6 +65,7 @@ def store_objects(
     contexts: Sequence[Context],
     *,
     move_originator: tuple[str, int] | None = None,
+    priority: int = MEDIUM,
     preferred: Sequence[str] = (),
     pace: Pace | None = None,
     on_connect: OnConnect | None = None,
@@ -74,15 +76,16 @@ def store_objects(
     Yields one outcome for each object, also for those that could no longer be sent. An object that
     cannot be read is told as such, and does not stop the others: if half of it was sent, they go
     over a new association. ``move_originator``: AE title and message ID of the C-MOVE that this
-    serves (PS3.7 9.1.1.1). ``preferred``: transfer syntaxes to choose first for an object that the
-    peer does not take as it is stored. ``pace`` is called with the number of bytes before each
-    block (at most 256 KiB) leaves; it may sleep, and what it raises passes and aborts.
-    ``on_connect`` is given what cuts each connection; another thread may do so.
+    serves (PS3.7 9.1.1.1); ``priority`` is that of all requests. ``preferred``: transfer syntaxes
+    to choose first for an object that the peer does not take as it is stored. ``pace`` is called
+    with the number of bytes before each block (at most 256 KiB) leaves; it may sleep, and what it
+    raises passes and aborts. ``on_connect`` is given what cuts each connection; another thread may
+    do so.
 
     Raises `AssociationFailedError`, an `UnavailableError`, if no association comes about at first.
     Closing the iterator aborts the association.
     """
-    with _Sender(peer, contexts, preferred, move_originator, pace, on_connect) as sender:
+    with _Sender(peer, contexts, preferred, move_originator, priority, pace, on_connect) as sender:
         for source in objects:
             yield sender.store(source)
 
@@ -112,12 +115,14 @@ class _Sender:
         contexts: Sequence[Context],
         preferred: Sequence[str],
         move_originator: tuple[str, int] | None,
+        priority: int,
         pace: Pace | None,
         on_connect: OnConnect | None,
     ) -> None:
         self._peer = peer
         self._preferred = preferred
         self._move_originator = move_originator
+        self._priority = priority
         self._pace = pace
         self._on_connect = on_connect
         self._groups = _groups(contexts)
@@ -210,6 +215,7 @@ class _Sender:
                     source.sop_instance_uid,
                     dataset,
                     move_originator=self._move_originator,
+                    priority=self._priority,
                 )
             except SourceFailedError as error:
                 return not_sent(source, error.words, Failure.SOURCE)

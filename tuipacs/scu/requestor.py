@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from tuipacs.dimse.contract import AcceptedContext
-from tuipacs.dimse.messages import C_ECHO_RQ, C_STORE_RQ, COMMENT
+from tuipacs.dimse.messages import C_ECHO_RQ, C_STORE_RQ, COMMENT, MEDIUM
 from tuipacs.dimse.pdu import ProposedContext
 from tuipacs.dimse.requestor.answers import Received, Sent
 from tuipacs.dimse.requestor.connection import PeerTls
@@ -177,6 +177,7 @@ class Association:
         source: DatasetSource,
         *,
         move_originator: tuple[str, int] | None = None,
+        priority: int = MEDIUM,
     ) -> Response:
         """C-STORE (PS3.7 9.1.1) of a dataset, on a context that was accepted.
 
@@ -184,7 +185,12 @@ class Association:
         `SourceFailedError` if the dataset cannot be read and nothing was sent of it.
         """
         return self._exchange(
-            self._accepted[context], C_STORE_RQ, sop_instance_uid, source, move_originator
+            self._accepted[context],
+            C_STORE_RQ,
+            sop_instance_uid,
+            source,
+            move_originator,
+            priority,
         )
 
     def _exchange(
@@ -194,9 +200,17 @@ class Association:
         sop_instance_uid: str = "",
         source: DatasetSource | None = None,
         move_originator: tuple[str, int] | None = None,
+        priority: int = MEDIUM,
     ) -> Response:
         try:
-            self.send(context, command_field, sop_instance_uid, source, move_originator)
+            self.send(
+                context,
+                command_field,
+                sop_instance_uid,
+                source,
+                move_originator,
+                priority=priority,
+            )
             return response_of(self.receive())
         except AssociationFailedError:
             return Response(None, self.end)
@@ -209,6 +223,7 @@ class Association:
         source: DatasetSource | None = None,
         move_originator: tuple[str, int] | None = None,
         move_destination: str = "",
+        priority: int = MEDIUM,
     ) -> Sent:
         """Send a request whose answers `receive` will give. Raises `AssociationFailedError`."""
         request = Sent(context, command_field, self._engine.next_message_id(), sop_instance_uid)
@@ -220,6 +235,7 @@ class Association:
             sop_instance_uid=sop_instance_uid,
             move_originator=move_originator,
             move_destination=move_destination,
+            priority=priority,
         )
         self._engine.send(request, command, source)
         return request
@@ -287,9 +303,7 @@ def open_association(
     """
     proposal = _proposal(peer, contexts, roles or {})
     try:
-        engine = associate(
-            peer.host, peer.port, proposal, peer.settings, peer.tls, on_connect
-        )
+        engine = associate(peer.host, peer.port, proposal, peer.settings, peer.tls, on_connect)
     except AssociationFailedError as error:
         raise AssociationFailedError(f"{peer} {error.message}", error.failure) from error
     association = Association(peer, engine, [context for _, context in _numbered(contexts)])

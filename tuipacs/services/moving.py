@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tuipacs.dimse.messages import MEDIUM
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.domain.node import NodeRecord
 from tuipacs.errors import NotFoundError
@@ -28,10 +29,14 @@ _GONE = "the destination was removed or changed"
 
 @dataclass(frozen=True, kw_only=True)
 class MoveOrigin:
-    """Whose C-MOVE it is: AE title and message ID, which each C-STORE carries (PS3.7 9.1.1.1)."""
+    """Whose C-MOVE it is: AE title and message ID, which each C-STORE carries (PS3.7 9.1.1.1).
+
+    So it does the ``priority`` (PS3.4 C.4.2.1.2).
+    """
 
     ae_title: str
     message_id: int
+    priority: int = MEDIUM
 
 
 class _CutError(Exception):
@@ -125,6 +130,7 @@ class Move(Retrieval):
             self._wanted(),
             plan.contexts,
             move_originator=(self._origin.ae_title, self._origin.message_id),
+            priority=self._origin.priority,
             preferred=preferred,
             pace=self._pace if self._node.call.kib_per_second else None,
             on_connect=self._connected,

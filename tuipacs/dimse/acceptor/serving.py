@@ -34,6 +34,7 @@ from tuipacs.dimse.messages import (
     STATUS,
     Message,
     encode_answer,
+    priority_of,
 )
 from tuipacs.dimse.pdu import encode_data
 from tuipacs.dimse.requests import encode_event_report
@@ -108,6 +109,7 @@ class Serving:
             self._dismissal,
             context_id=context.context_id,
             message_id=command.message_id,
+            priority=priority_of(command),
         )
 
     def answer(self, message: Message) -> Answer | None:

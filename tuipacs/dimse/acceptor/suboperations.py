@@ -74,6 +74,7 @@ class SubOperations:
         *,
         context_id: int,
         message_id: int,
+        priority: int,
     ) -> None:
         self._settings = settings
         self._channel = channel
@@ -81,6 +82,7 @@ class SubOperations:
         self._max_length = peer_max_length
         self._dismissal = dismissal
         self._request = (context_id, message_id)
+        self._priority = priority.to_bytes(2, "little")  # handed on (PS3.4 C.4.3.1.2)
         self._message_id = 0  # of the last C-STORE
         self._waiting: tuple[int, str] | None = None  # context and SOP instance of an open one
         self._reply: StoreReply | None = None
@@ -148,7 +150,7 @@ class SubOperations:
                 (SOP_CLASS, padded(context.abstract_syntax, b"\0")),
                 (FIELD, C_STORE_RQ.to_bytes(2, "little")),
                 (MESSAGE_ID, self._message_id.to_bytes(2, "little")),
-                (PRIORITY, bytes(2)),
+                (PRIORITY, self._priority),
                 (DATASET_TYPE, b"\1\0"),
                 (SOP_INSTANCE, padded(sop_instance_uid, b"\0")),
             ]
