@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from struct import Struct
 
 from tuipacs.dimse.contract import Answer, Command, Counts, Exchange
 from tuipacs.dimse.faults import AbortReason, PduError
@@ -14,13 +15,13 @@ RESPONSE = 0x8000
 MAX_COMMAND = 65536  # bytes
 NO_DATASET = 0x0101
 MAX_COMMENT = 64
+_ELEMENT = Struct("<HHL")  # group, element, length of the value
 
 SOP_CLASS, REQUESTED_CLASS, FIELD, MESSAGE_ID = 0x0002, 0x0003, 0x0100, 0x0110
 RESPONDED_TO, DATASET_TYPE, STATUS, OFFENDING, COMMENT = 0x0120, 0x0800, 0x0900, 0x0901, 0x0902
 MOVE_DESTINATION, PRIORITY = 0x0600, 0x0700
 SOP_INSTANCE, REQUESTED_INSTANCE = 0x1000, 0x1001
 EVENT_TYPE, ACTION_TYPE = 0x1002, 0x1008
-MEDIUM, HIGH, LOW = 0, 1, 2  # values of the priority
 REMAINING, COMPLETED, FAILED, WARNING = 0x1020, 0x1021, 0x1022, 0x1023  # sub-operations
 
 
@@ -37,19 +38,19 @@ class Message:
 def parse_command(data: bytes | bytearray) -> Command:
     """Decode a command set: Implicit VR Little Endian, group 0000. Raises only `PduError`."""
     elements: dict[int, bytes] = {}
-    at = 0
-    while at < len(data):
-        if at + 8 > len(data):
+    data = bytes(data)
+    at, size = 0, len(data)
+    while at < size:
+        if at + 8 > size:
             raise PduError("a command set cut off inside an element")
-        group = int.from_bytes(data[at : at + 2], "little")
-        element = int.from_bytes(data[at + 2 : at + 4], "little")
-        end = at + 8 + int.from_bytes(data[at + 4 : at + 8], "little")
-        if end > len(data):
+        group, element, length = _ELEMENT.unpack_from(data, at)
+        start = at + 8
+        at = start + length
+        if at > size:
             raise PduError("a command element longer than the command set")
         if group != 0:
             raise PduError("a command set with an element outside group 0000")
-        elements[element] = bytes(data[at + 8 : end])
-        at = end
+        elements[element] = data[start:at]
     field = _number(elements, FIELD, "command field")
     answer = bool(field & RESPONSE) or field == C_CANCEL_RQ
     return Command(
@@ -69,12 +70,6 @@ def _number(elements: dict[int, bytes], element: int, name: str) -> int:
     if len(value) != 2:
         raise PduError(f"a command whose {name} is not of two bytes")
     return int.from_bytes(value, "little")
-
-
-def priority_of(command: Command) -> int:
-    """The priority of a request; medium where it has none that the standard knows."""
-    value = int.from_bytes(command.elements.get(PRIORITY, b""), "little")
-    return value if value in (HIGH, LOW) else MEDIUM
 
 
 def _uid(value: bytes | None) -> str:
@@ -184,8 +179,11 @@ def _tag(tag: int) -> bytes:
 
 def encode_command(elements: Iterable[tuple[int, bytes]]) -> bytes:
     """A command set: its group length, then the elements, which come in their order (PS3.7 6.3)."""
-    body = b"".join(_element(number, value) for number, value in elements)
-    return _element(0, len(body).to_bytes(4, "little")) + body
+    parts: list[bytes] = []
+    for number, value in elements:
+        parts += (_ELEMENT.pack(0, number, len(value)), value)
+    body = b"".join(parts)
+    return _ELEMENT.pack(0, 0, 4) + len(body).to_bytes(4, "little") + body
 
 
 def comment_text(text: str) -> str:
@@ -198,7 +196,3 @@ def padded(text: str, pad: bytes) -> bytes:
     """A value of even length."""
     data = text.encode("latin-1")
     return data + pad if len(data) % 2 else data
-
-
-def _element(number: int, value: bytes) -> bytes:
-    return b"\0\0" + number.to_bytes(2, "little") + len(value).to_bytes(4, "little") + value
