@@ -11,11 +11,13 @@ from tests.ui.fake_jobs import items, send_job
 from tuipacs.domain.job import JobPriority, JobState, LaneRecord
 from tuipacs.domain.level import Level
 from tuipacs.domain.node import CallService, NodeCall, NodeRecord
+from tuipacs.domain.node_health import NodeHealth
 from tuipacs.domain.permissions import Role
 from tuipacs.schema.job_messages import RowRef, SendRequest
 from tuipacs.schema.messages import PageRequest
 from tuipacs.ui.dialogs.confirm import Confirm
 from tuipacs.ui.dialogs.send import SendDialog
+from tuipacs.ui.format import date
 from tuipacs.ui.screens.archive import ArchiveScreen
 from tuipacs.ui.screens.jobs import JobsScreen
 from tuipacs.ui.widgets.choices import Tick
@@ -134,21 +136,42 @@ async def test_a_lane_is_paused_from_its_own_list() -> None:
         await until(pilot, lambda: "paused" in screen_text(app))
 
 
-async def test_sending_names_what_goes_where_and_starts_on_the_first_node() -> None:
+async def test_sending_names_each_study_and_chooses_no_node_by_itself() -> None:
     archive = with_nodes()
     async with at_work(archive) as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, SendDialog) and app.screen.focused)
         said = screen_text(app)
         owner = archive.ordered(PageRequest())[0]
-        assert owner.patient_id in said and "all 2 studies" in said
+        assert owner.patient_id in said
+        for study in archive.studies_of(owner):
+            assert date(study.study_date) in said
+        assert f"in all {owner.number_of_patient_related_instances} objects" in said
         assert "PACS2" in said and "VIEWER" in said
         assert "QUERYONLY" not in said and "CT_ROOM1" not in said
+        app.screen.query_one("#ok", Button).press()
+        await until(pilot, lambda: "Which node?" in screen_text(app))
+        await pilot.press("space")  # on the first one
         app.screen.query_one("#ok", Button).press()
         await until(pilot, lambda: "send.submit" in archive.names_called())
         ((_, request),) = [call for call in archive.calls if call[0] == "send.submit"]
         assert request == SendRequest(rows=(RowRef(level=Level.PATIENT, key=owner.key),), node=2)
         await until(pilot, lambda: isinstance(app.screen, ArchiveScreen))
+        await pilot.press("s")  # the node that was sent to is offered again
+        await until(pilot, lambda: isinstance(app.screen, SendDialog) and app.screen.focused)
+        assert isinstance(app.screen, SendDialog) and app.screen.node is not None
+        assert app.screen.node.ae_title == "PACS2"
+
+
+async def test_the_only_node_is_chosen_and_says_whether_it_answered() -> None:
+    archive = FakeArchive(5)
+    archive.nodes.append(node(2, "PACS2", CallService.SEND))
+    archive.health_of_nodes[2] = NodeHealth(key=2, checked_at=1.0, words="refused")
+    async with at_work(archive) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, SendDialog) and app.screen.focused)
+        assert "✗ PACS2" in screen_text(app)
+        assert isinstance(app.screen, SendDialog) and app.screen.node is not None
 
 
 async def test_marked_rows_are_sent_together_with_commitment_and_first() -> None:
@@ -156,6 +179,7 @@ async def test_marked_rows_are_sent_together_with_commitment_and_first() -> None
     async with at_work(archive) as (app, pilot):
         await pilot.press("space", "space", "s")
         await until(pilot, lambda: isinstance(app.screen, SendDialog) and app.screen.focused)
+        await pilot.press("space")
         app.screen.query_one("#commit", Tick).value = True
         app.screen.query_one("#first", Tick).value = True
         app.screen.query_one("#ok", Button).press()
@@ -171,7 +195,9 @@ async def test_commitment_is_offered_only_where_the_node_is_asked_for_it() -> No
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, SendDialog) and app.screen.focused)
         tick = app.screen.query_one("#commit", Tick)
-        assert not tick.disabled
+        assert tick.disabled
+        await pilot.press("space")  # PACS2
+        await until(pilot, lambda: not tick.disabled)
         tick.value = True
         await pilot.press("down", "enter")  # VIEWER
         await until(pilot, lambda: tick.disabled)
@@ -185,7 +211,7 @@ async def test_the_whole_dialog_fits_into_80_by_24_with_many_marks_and_nodes() -
         await pilot.press(*["space"] * 5, "s")
         await until(pilot, lambda: isinstance(app.screen, SendDialog) and app.screen.focused)
         said = screen_text(app)
-        assert "and 1 more" in said
+        assert "… and more" in said
         assert "Cancel" in said and " Send " in said and "before other jobs" in said
 
 

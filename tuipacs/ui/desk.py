@@ -49,6 +49,7 @@ class Desk:
         self.status: SystemStatus | None = None
         self.jobs: tuple[JobRecord, ...] = ()
         self.lanes: tuple[LaneRecord, ...] = ()
+        self.sent_to = 0  # the node that was last sent to, of this login
         self.associations: tuple[AssociationRecord, ...] = ()
         self.associations_open = 0
 
@@ -94,5 +95,6 @@ class Desk:
         self.status = None
         self.jobs = ()
         self.lanes = ()
+        self.sent_to = 0
         self.associations = ()
         self.associations_open = 0

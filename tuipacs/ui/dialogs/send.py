@@ -10,6 +10,7 @@ from textual.widgets import Button, RadioSet
 
 from tuipacs.domain.job import JobPriority, JobRecord
 from tuipacs.domain.node import CallService, NodeRecord
+from tuipacs.domain.node_health import NodeHealth
 from tuipacs.schema import operations as op
 from tuipacs.schema.job_messages import RowRef, SendRequest
 from tuipacs.ui.dialogs.dialog import Dialog, label, words
@@ -18,7 +19,11 @@ from tuipacs.ui.widgets.push_button import PushButton
 
 
 class SendDialog(Dialog[JobRecord]):
-    """Queues a job and answers with it. ``what`` names the objects; ``nodes`` can be sent to."""
+    """Queues a job and answers with it. ``what`` names the objects; ``nodes`` can be sent to.
+
+    Nothing is chosen beforehand but the only node there is, or the ``last`` one: a slip would send
+    pictures to the wrong place.
+    """
 
     heading = "Send"
     AUTO_FOCUS = "Choices"
@@ -28,10 +33,18 @@ class SendDialog(Dialog[JobRecord]):
     """
 
     def __init__(
-        self, what: Sequence[str], rows: tuple[RowRef, ...], nodes: Sequence[NodeRecord]
+        self,
+        what: Sequence[str],
+        rows: tuple[RowRef, ...],
+        nodes: Sequence[NodeRecord],
+        *,
+        health: Sequence[NodeHealth] = (),
+        last: int = 0,
     ) -> None:
         super().__init__()
         self._what, self._rows, self._targets = what, rows, nodes
+        self._health = {one.key: one for one in health}
+        self._first = nodes[0].key if len(nodes) == 1 else last
 
     def compose_form(self) -> Iterable[Widget]:
         for line in self._what:
@@ -41,8 +54,8 @@ class SendDialog(Dialog[JobRecord]):
         with VerticalScroll(can_focus=False):
             yield Choices(
                 *(
-                    Choice(_words(node), value=index == 0, id=f"node-{node.key}")
-                    for index, node in enumerate(self._targets)
+                    Choice(self._words(node), value=node.key == self._first, id=f"node-{node.key}")
+                    for node in self._targets
                 )
             )
         yield Tick("then ask it for storage commitment", False, id="commit")
@@ -61,30 +74,39 @@ class SendDialog(Dialog[JobRecord]):
         self._offer()
 
     @property
-    def node(self) -> NodeRecord:
+    def node(self) -> NodeRecord | None:
         """The node that is chosen."""
         pressed = self.query_one(Choices).pressed_button
         chosen = pressed.id if pressed is not None else ""
-        return next((n for n in self._targets if f"node-{n.key}" == chosen), self._targets[0])
+        return next((n for n in self._targets if f"node-{n.key}" == chosen), None)
 
     def _offer(self) -> None:
         tick = self.query_one("#commit", Tick)
-        tick.disabled = CallService.COMMIT not in self.node.call.services
+        node = self.node
+        tick.disabled = node is None or CallService.COMMIT not in node.call.services
         if tick.disabled:
             tick.value = False
 
     def chosen(self, button: str) -> None:
+        node = self.node
+        if node is None:
+            self.complain("Which node? space chooses one.")
+            return
         first = self.query_one("#first", Tick).value
         request = SendRequest(
             rows=self._rows,
-            node=self.node.key,
+            node=node.key,
             commit=self.query_one("#commit", Tick).value,
             priority=JobPriority.HIGH if first else JobPriority.NORMAL,
         )
         self.ask(op.SEND, request, self.dismiss)
 
-
-def _words(node: NodeRecord) -> str:
-    place = f"{node.call.host}:{node.call.port}"
-    state = "  (paused)" if node.paused else ""
-    return f"{node.ae_title:<16} {node.description or place}{state}"
+    def _words(self, node: NodeRecord) -> str:
+        """Its title, what is known of it, and where it is."""
+        place = f"{node.call.host}:{node.call.port}"
+        health = self._health.get(node.key)
+        mark = " "
+        if health is not None and health.checked_at:
+            mark = "✓" if health.reached else "✗"
+        state = "  (paused)" if node.paused else ""
+        return f"{mark} {node.ae_title:<16} {node.description or place}{state}"
