@@ -56,6 +56,12 @@ def test_all_of_a_node_is_added_shown_and_changed(cli: Cli) -> None:
     assert "AE title PACS2 → PACS3" in audited
 
 
+def test_a_title_that_looks_like_a_pattern_is_added_with_a_warning(cli: Cli) -> None:
+    added = cli.run("node", "add", "CT*", "--address", "192.0.2.9", user=ADMIN)
+    assert added.code == 0
+    assert "CT* is taken letter by letter, not as a pattern" in added.err
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -15,6 +15,7 @@ from tuipacs.cli.output import note, print_json, print_lines
 from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
 from tuipacs.client.connection import Connection
+from tuipacs.domain.ae_title import looks_like_pattern
 from tuipacs.domain.node import USUALLY_ASKED, NodeCall, NodeRecord
 from tuipacs.domain.node_words import call_words, change_words, line
 from tuipacs.domain.permissions import NodeService
@@ -80,7 +81,7 @@ def edit(
             start = msgspec.structs.replace(start, call=NodeCall(services=USUALLY_ASKED))
         request = n.NodeEditRequest(seen=before, node=o.changed(start, given))
         after = connection.call(op.NODE_EDIT, request)
-        if before.certificate_sha256 != after.certificate_sha256:
+        if (before.certificate_sha256, before.ae_title) != (after.certificate_sha256, after.ae_title):
             _warn(connection, after)
     if as_json:
         print_json(after)
@@ -114,6 +115,9 @@ def _warn(connection: Connection, node: NodeRecord) -> None:
     if others:
         note(f"warning: {', '.join(others)} is bound to the same certificate")
         note("         right for one device with several AE titles; wrong for two devices")
+    if looks_like_pattern(node.ae_title):
+        note(f"warning: {node.ae_title} is taken letter by letter, not as a pattern: only who")
+        note("         calls himself exactly so is this node")
     if call_words(node) and not node.address and node.services:
         note(f"note: whoever calls himself {node.ae_title} may, from any address, ask for")
         note(f"      {', '.join(node.services)}; --address says where it calls from")

@@ -36,7 +36,8 @@ def import_nodes(
 ) -> None:
     """Add the nodes of Orthanc's JSON, a dcmqrscp.cfg or Conquest's acrnema.map.
 
-    All of them or none. Nodes that are known already stay as they are. Exit code 1 if there was
+    These are the nodes that such a program knows, not the program itself, which
+    `tuipacs node add` adds. All of them or none. Nodes that are known already stay as they are. Exit code 1 if there was
     nothing to add.
     """
     found = read_files(files, format_)

@@ -29,6 +29,14 @@ def ae_title_fault(text: str) -> str:
     return ""
 
 
+def looks_like_pattern(text: str) -> bool:
+    """Whether it has a ``*`` or ``?``: legal in a title (PS3.5 6.2), where they stand for nothing.
+
+    Other programs take them for wildcards; here a title is compared as it stands.
+    """
+    return "*" in text or "?" in text
+
+
 def check_ae_title(text: str) -> str:
     """The title without outer spaces. Raises `UsageError` that says what is wrong with it."""
     fault = ae_title_fault(text)

@@ -246,6 +246,24 @@ def test_each_entry_of_conquest_that_cannot_be_taken_says_why() -> None:
     }
 
 
+@pytest.mark.parametrize("title", ["*", "CT*", "C?"])
+def test_a_pattern_is_no_ae_title_whoever_wrote_it(title: str) -> None:
+    """Other programs' wildcards would be nodes that nobody ever is."""
+    files = (
+        json.dumps({"DicomModalities": {"any": [title, "10.0.0.1", 104]}}),
+        json.dumps({"any": {"AET": title, "Host": "10.0.0.1", "Port": 104}}),
+        f'HostTable BEGIN\nany = ("{title}", 10.0.0.1, 104)\nHostTable END\n',
+        f"PACS 10.0.0.2 104\n{title} 10.0.0.1 104 un\n",
+        f"PACS 10.0.0.2 104\n{title} 10.0.* 104 un\n",
+    )
+    for text in files:
+        found = parse(text, None)
+        assert title not in nodes(found)
+        assert [left.reason for left in found.left_out] == [
+            "a pattern is no AE title: add those that call, by name"
+        ]
+
+
 @pytest.mark.parametrize(
     ("text", "first"), [(ORTHANC, "STORESCP"), (DCMQRSCP, "ACME1"), (CONQUEST, "CT7")]
 )

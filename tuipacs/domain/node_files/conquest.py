@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from tuipacs.domain.ae_title import check_ae_title
 from tuipacs.domain.node import USUALLY_ASKED, NodeCall
 from tuipacs.domain.node_files.found import (
     Collector,
     FileNode,
     FileNodes,
+    check_title,
     file_node,
     port_of,
 )
@@ -71,8 +71,6 @@ def _node(entry: str, parts: list[str], *, is_first: bool) -> FileNode:
     if not 3 <= len(parts) <= 4:
         raise UsageError("not like: AE host port compression")
     title, host, port = parts[0], parts[1], port_of(parts[2])
-    if "*" in title or "?" in title:
-        raise UsageError("a pattern is no AE title: add those that call, by name")
     if is_first and (host == "localhost" or host.startswith("127.")):
         raise UsageError("the first entry is that Conquest itself, at its own loopback address")
     compression = parts[3].lower() if len(parts) == 4 else "un"
@@ -110,7 +108,7 @@ def _caller(entry: str, title: str, address: str, notes: list[str]) -> FileNode:
     missing = "" if address else "; query and move not given: its address is not known"
     return FileNode(
         entry=clean(entry, limit=60),
-        ae_title=check_ae_title(title),
+        ae_title=check_title(title),
         address=address,
         services=given,
         call=NodeCall(),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import msgspec
 from msgspec import Struct
 
-from tuipacs.domain.ae_title import check_ae_title
+from tuipacs.domain.ae_title import check_ae_title, looks_like_pattern
 from tuipacs.domain.network import check_node_address
 from tuipacs.domain.node import NodeCall
 from tuipacs.domain.node_rules import check_call
@@ -104,13 +104,20 @@ def file_node(
         given = kept
     return FileNode(
         entry=clean(entry, limit=60),
-        ae_title=check_ae_title(ae_title),
+        ae_title=check_title(ae_title),
         address=check_node_address(address),
         services=given,
         call=call,
         description=clean(description, limit=100),
         notes=tuple(clean(note, limit=160) for note in told),
     )
+
+
+def check_title(text: str) -> str:
+    """An AE title that somebody may have. Raises `UsageError`, also for a pattern of titles."""
+    if looks_like_pattern(text):
+        raise UsageError("a pattern is no AE title: add those that call, by name")
+    return check_ae_title(text)
 
 
 def port_of(value: object) -> int:

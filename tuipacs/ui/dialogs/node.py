@@ -10,7 +10,7 @@ from textual.containers import Container
 from textual.widget import Widget
 from textual.widgets import Button
 
-from tuipacs.domain.ae_title import check_ae_title
+from tuipacs.domain.ae_title import check_ae_title, looks_like_pattern
 from tuipacs.domain.character_sets import check_character_set
 from tuipacs.domain.fingerprint import check_fingerprint
 from tuipacs.domain.network import check_node_address
@@ -198,6 +198,9 @@ class NodeDialog(Dialog[NodeRecord]):
     def _done(self, node: NodeRecord) -> None:
         done = "is changed" if self._before else "is a known node now"
         self.notify(f"{node.ae_title} {done}", markup=False)
+        if looks_like_pattern(node.ae_title):
+            words = f"{node.ae_title} is taken letter by letter: it is no pattern here"
+            self.notify(words, severity="warning", markup=False)
         self.dismiss(node)
 
     def refused(self, error: TuipacsError) -> str:

@@ -35,7 +35,8 @@ class NodeFileDialog(Dialog[tuple[str, FileNodes]]):
     def compose_form(self) -> Iterable[Widget]:
         yield words(
             "Orthanc's configuration (JSON), a dcmqrscp.cfg or Conquest's acrnema.map, on this"
-            " machine. You see what would be added first."
+            " machine. You see what would be added first: the nodes that it knows, not that program"
+            " itself."
         )
         yield words("")
         yield label("File (→ completes)")
