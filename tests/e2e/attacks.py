@@ -150,6 +150,7 @@ class Victim:
         self.know(HERE, here=True)
         self.know(SILENT, port=self._deaf.getsockname()[1])
         self.know(MIRROR, port=self._line.port)
+        self.know("TUIPACS", port=self._line.port)  # its own title
         self._warm_up()
         self.at_start = self.resources()
 
