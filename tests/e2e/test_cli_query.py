@@ -76,6 +76,8 @@ def test_partial_results_are_shown_and_the_exit_code_says_to_try_again(
         (("query", "NOBODY", "--name", "doe"), 1, "no node that can be called"),
         (("query", "TUIPACS", "--name", "zoe"), 0, "nothing matches"),
         (("retrieve", "1.2/", "--from", "TUIPACS"), 2, "STUDY/SERIES"),
+        (("retrieve", "abc", "--from", "TUIPACS"), 2, "abc is no UID"),
+        (("retrieve", "1.2/1.2.*", "--from", "TUIPACS"), 2, "1.2.* is no UID"),
         (("retrieve", "1.2.3", "--from", "TUIPACS", "--wait"), 1, "does not have the study 1.2.3"),
         (("retrieve", UID, "--from", "TUIPACS", "--to", "TUIPACS"), 2, "are the same node"),
     ],

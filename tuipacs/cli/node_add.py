@@ -81,7 +81,8 @@ def edit(
             start = msgspec.structs.replace(start, call=NodeCall(services=USUALLY_ASKED))
         request = n.NodeEditRequest(seen=before, node=o.changed(start, given))
         after = connection.call(op.NODE_EDIT, request)
-        if (before.certificate_sha256, before.ae_title) != (after.certificate_sha256, after.ae_title):
+        is_renamed = before.ae_title != after.ae_title
+        if is_renamed or before.certificate_sha256 != after.certificate_sha256:
             _warn(connection, after)
     if as_json:
         print_json(after)

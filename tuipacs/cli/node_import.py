@@ -37,8 +37,8 @@ def import_nodes(
     """Add the nodes of Orthanc's JSON, a dcmqrscp.cfg or Conquest's acrnema.map.
 
     These are the nodes that such a program knows, not the program itself, which
-    `tuipacs node add` adds. All of them or none. Nodes that are known already stay as they are. Exit code 1 if there was
-    nothing to add.
+    `tuipacs node add` adds. All of them or none. Nodes that are known already stay as they are.
+    Exit code 1 if there was nothing to add.
     """
     found = read_files(files, format_)
     with connected(ctx) as connection:

@@ -13,6 +13,7 @@ from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
 from tuipacs.domain.job import JobRecord, JobState
 from tuipacs.domain.remote import HERE
+from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, is_usable_uid
 from tuipacs.errors import TuipacsError, UnavailableError, UsageError
 from tuipacs.schema import operations as op
 from tuipacs.schema.remote_messages import RetrieveRequest, RetrieveTarget
@@ -90,7 +91,18 @@ def target_of(text: str) -> RetrieveTarget:
     study, *below = text.strip().split("/")
     if not study or len(below) > 2 or not all(below):
         raise UsageError(f"{text}: give STUDY, STUDY/SERIES or STUDY/SERIES/INSTANCE")
+    for uid in (study, *below):
+        if not _may_be_uid(uid):
+            raise UsageError(
+                f"{uid} is no UID", remedy="tuipacs query NODE --name NAME lists those of studies"
+            )
     series, instance = (*below, "", "")[:2]
     return RetrieveTarget(
         study_instance_uid=study, series_instance_uid=series, sop_instance_uid=instance
     )
+
+
+def _may_be_uid(text: str) -> bool:
+    """Odd ones with letters are in use; a name or an accession number in their place is a slip."""
+    has_form = "." in text or text.isdecimal()
+    return has_form and is_usable_uid(text, longest=MAX_KEPT_UID_LENGTH)
