@@ -22,6 +22,7 @@ RESPONDED_TO, DATASET_TYPE, STATUS, OFFENDING, COMMENT = 0x0120, 0x0800, 0x0900,
 MOVE_DESTINATION, PRIORITY = 0x0600, 0x0700
 SOP_INSTANCE, REQUESTED_INSTANCE = 0x1000, 0x1001
 EVENT_TYPE, ACTION_TYPE = 0x1002, 0x1008
+MEDIUM, HIGH, LOW = 0, 1, 2  # values of the priority
 REMAINING, COMPLETED, FAILED, WARNING = 0x1020, 0x1021, 0x1022, 0x1023  # sub-operations
 
 
@@ -70,6 +71,12 @@ def _number(elements: dict[int, bytes], element: int, name: str) -> int:
     if len(value) != 2:
         raise PduError(f"a command whose {name} is not of two bytes")
     return int.from_bytes(value, "little")
+
+
+def priority_of(command: Command) -> int:
+    """The priority of a request; medium where it has none that the standard knows."""
+    value = int.from_bytes(command.elements.get(PRIORITY, b""), "little")
+    return value if value in (HIGH, LOW) else MEDIUM
 
 
 def _uid(value: bytes | None) -> str:
