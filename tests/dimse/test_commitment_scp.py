@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 
 import pytest
+from pydicom.filereader import read_dataset
 
 from tests.dimse.faulty_peer import EVENT, Fault, FaultyPeer
 from tests.dimse.raw_peer import EXPLICIT, RawPeer, element, us
@@ -104,6 +106,33 @@ def test_what_is_not_here_or_of_another_class_is_not_committed_to(
     assert report.failed == [(*other, 0x0119), (*unknown, 0x0112)]
 
 
+def test_a_reference_without_a_uid_fails_alone(site: WholeSite, modality: FaultyPeer) -> None:
+    """The rest of the list is answered as ever; only a list that cannot be read is refused."""
+    _, items = site.put("CT1", 2)
+    lacking = [(CT, ""), ("", items[0][1]), ("", "")]
+    uid, status = ask(site, [items[0], *lacking, items[1]])
+    assert status == 0x0000
+    (told,) = eventually(lambda: [one for one in modality.asked if one.field == EVENT])
+    report = read_commitment(told.dataset, EXPLICIT, may_lack_uids=True)
+    assert (report.transaction_uid, report.referenced) == (uid, items)
+    assert report.failed == [(CT, "", 0x0112), ("", items[0][1], 0x0119), ("", "", 0x0112)]
+
+
+def _retrieve_ae_title(report: bytes | bytearray) -> str:
+    dataset = read_dataset(io.BytesIO(report), False, is_little_endian=True)
+    return str(dataset.get("RetrieveAETitle", ""))
+
+
+def test_a_report_says_where_to_retrieve_from(site: WholeSite, modality: FaultyPeer) -> None:
+    """(0008,0054) is ours; nothing is named where nothing is committed (PS3.4 Table J.3-2)."""
+    _, items = site.put("CT1", 1)
+    for asked_for, title in ((items, site.peer("CT1").called_ae_title), ([(CT, "1.2.3")], "")):
+        uid, _ = ask(site, asked_for)
+        report_of(modality, uid)
+        last = [one for one in modality.asked if one.field == EVENT][-1]
+        assert _retrieve_ae_title(last.dataset) == title
+
+
 def test_a_thousand_of_one_object_are_one(site: WholeSite, modality: FaultyPeer) -> None:
     _, items = site.put("CT1", 1)
     uid, _ = ask(site, items * 1000)
@@ -127,6 +156,32 @@ def test_another_list_under_a_known_transaction_is_refused(
     uid, _ = ask(site, items)
     assert ask(site, items[:1], uid)[1] == 0x0115
     assert report_of(modality, uid).referenced == items
+
+
+def test_of_what_has_ended_no_list_is_kept_and_it_is_recognised_all_the_same(
+    site: WholeSite, modality: FaultyPeer
+) -> None:
+    """What a node asks about may be invented, and as much as it likes."""
+    _, items = site.put("CT1", 1)
+    items += [(CT, f"1.2.3.{number}") for number in range(50)]
+    uid, _ = ask(site, items)
+    for _ in range(2):
+        eventually(lambda: _state(site, uid)[0] == "reported")
+        assert _kept(site, uid) == 0
+        assert ask(site, items[:-1], uid)[1] == 0x0115
+        assert ask(site, items, uid)[1] == 0x0000
+    eventually(lambda: len(reports(modality)) == 3)
+    assert all(report.referenced == items[:1] for report in reports(modality))
+    assert all(len(report.failed) == 50 for report in reports(modality))
+
+
+def _kept(site: WholeSite, uid: str) -> int:
+    with site.index.read() as reader:
+        sql = (
+            "SELECT count(*) FROM commitment c JOIN commitment_item i ON i.commitment = c.id"
+            " WHERE c.transaction_uid = ?"
+        )
+        return int(reader.scalar(sql, (uid,)))
 
 
 # -- requests that are none
@@ -311,6 +366,7 @@ def test_a_node_that_is_removed_is_told_nothing(site: WholeSite) -> None:
     uid, _ = ask(site, items)
     eventually(lambda: _state(site, uid)[1] == 1)
     site.forget(node)
+    assert _kept(site, uid) == 0
     with FaultyPeer(title="CT1") as modality:
         again = site.know("CT1", port=modality.port)
         assert again.key == node.key  # as SQLite has it: the trap that this is about

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +19,9 @@ from tuipacs.domain.commitment import (
 )
 from tuipacs.index.database import Reader, Row, Transaction
 
-_COLUMNS = "id, node, node_title, transaction_uid, state, job, created_at, attempts, message"
+_COLUMNS = (
+    "id, node, node_title, transaction_uid, state, job, created_at, attempts, message, list_sha256"
+)
 _OURS, _THEIRS = 1, 0
 
 # Of item i of transaction c of ours, which was committed: whether that counts still. Whatever the
@@ -33,7 +36,7 @@ _STANDS = (
 
 @dataclass(frozen=True, slots=True)
 class Commitment:
-    """One transaction."""
+    """One transaction. ``list_sha256``: of what a node asks about."""
 
     key: int
     node: int
@@ -44,6 +47,7 @@ class Commitment:
     created_at: float
     attempts: int
     message: str
+    list_sha256: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,15 @@ def taken(reader: Reader, node: int, transaction_uid: str) -> Commitment | None:
     return _find(reader, _THEIRS, node, transaction_uid)
 
 
+def is_of(transaction: Commitment, references: Sequence[Reference]) -> bool:
+    """Whether these are what a node asked about, in this order."""
+    return transaction.list_sha256 == hashlib.sha256(_json(references)).digest()
+
+
+def _json(references: Sequence[Reference]) -> bytes:
+    return json.dumps([tuple(one) for one in references]).encode()
+
+
 def open_count(reader: Reader, node: int) -> tuple[int, int]:
     """(transactions, objects) of a node that have no end yet."""
     row = reader.one(
@@ -114,17 +127,24 @@ def take(
 ) -> int:
     """Keep a node's request; return its key."""
     key = _add(tx, _THEIRS, node, node_title, transaction_uid, TakenState.UNVERIFIED, at, due_at)
-    tx.execute(
-        "INSERT INTO commitment_item (commitment, position, sop_class_uid, sop_instance_uid)"
-        " SELECT ?, key + 1, value ->> 0, value ->> 1 FROM json_each(?)",
-        (key, json.dumps([tuple(one) for one in references])),
-    )
+    digest = hashlib.sha256(_json(references)).digest()
+    tx.execute("UPDATE commitment SET list_sha256 = ? WHERE id = ?", (digest, key))
+    _write_list(tx, key, references)
     return key
 
 
-def start_over(tx: Transaction, key: int, due_at: float) -> None:
+def _write_list(tx: Transaction, key: int, references: Sequence[Reference]) -> None:
+    tx.execute("DELETE FROM commitment_item WHERE commitment = ?", (key,))
+    tx.execute(
+        "INSERT INTO commitment_item (commitment, position, sop_class_uid, sop_instance_uid)"
+        " SELECT ?, key + 1, value ->> 0, value ->> 1 FROM json_each(?)",
+        (key, _json(references).decode()),
+    )
+
+
+def start_over(tx: Transaction, key: int, references: Sequence[Reference], due_at: float) -> None:
     """A node asks the same once more: look at the bytes again, and tell it."""
-    tx.execute("UPDATE commitment_item SET outcome = NULL WHERE commitment = ?", (key,))
+    _write_list(tx, key, references)
     tx.execute(
         "UPDATE commitment SET state = ?, due_at = ?, attempts = 0, ended_at = NULL, message = ''"
         " WHERE id = ?",
@@ -152,7 +172,10 @@ def next_due(reader: Reader) -> float | None:
 def verified(tx: Transaction, key: int, outcomes: Sequence[tuple[int, int]]) -> None:
     """Write what the bytes came to, by position; from now on the node is to be told."""
     _set_outcomes(tx, key, outcomes)
-    tx.execute("UPDATE commitment SET state = ? WHERE id = ?", (TakenState.UNREPORTED.value, key))
+    tx.execute(
+        "UPDATE commitment SET state = ? WHERE id = ? AND due_at IS NOT NULL",
+        (TakenState.UNREPORTED.value, key),
+    )
 
 
 def _set_outcomes(tx: Transaction, key: int, outcomes: Sequence[tuple[int, int]]) -> None:
@@ -166,7 +189,8 @@ def _set_outcomes(tx: Transaction, key: int, outcomes: Sequence[tuple[int, int]]
 
 
 def ended(tx: Transaction, key: int, state: TakenState, at: float, message: str) -> None:
-    """The node was told, or cannot be."""
+    """The node was told, or cannot be: what it asked about is not kept, for it may be anything."""
+    tx.execute("DELETE FROM commitment_item WHERE commitment = ?", (key,))
     tx.execute(
         "UPDATE commitment SET state = ?, due_at = NULL, ended_at = ?, message = ? WHERE id = ?",
         (state.value, at, message[:300], key),
@@ -183,7 +207,8 @@ def put_off(tx: Transaction, key: int, due_at: float) -> None:
 def postponed(tx: Transaction, key: int, due_at: float, message: str) -> None:
     """An attempt failed."""
     tx.execute(
-        "UPDATE commitment SET due_at = ?, attempts = attempts + 1, message = ? WHERE id = ?",
+        "UPDATE commitment SET due_at = ?, attempts = attempts + 1, message = ?"
+        " WHERE id = ? AND due_at IS NOT NULL",
         (due_at, message[:300], key),
     )
 
@@ -194,6 +219,15 @@ def forget_ended(tx: Transaction, before: float, limit: int) -> int:
         "DELETE FROM commitment WHERE id IN (SELECT id FROM commitment WHERE asked_by_us = 0"
         " AND ended_at < ? LIMIT ?)",
         (before, limit),
+    )
+
+
+def forget_oldest(tx: Transaction, node: int, keep: int) -> None:
+    """Delete what a node asked of us and was ended, but for the newest."""
+    tx.execute(
+        "DELETE FROM commitment WHERE id IN (SELECT id FROM commitment WHERE node = ?"
+        " AND asked_by_us = 0 AND due_at IS NULL ORDER BY id DESC LIMIT -1 OFFSET ?)",
+        (node, keep),
     )
 
 

@@ -19,7 +19,7 @@ from tuipacs.domain.commitment import COMMITTED, TakenState
 from tuipacs.domain.dimse_status import SUCCESS, answer_words, is_warning
 from tuipacs.errors import NotFoundError, TuipacsError
 from tuipacs.index import audit, commitments
-from tuipacs.index.commitments import Commitment
+from tuipacs.index.commitments import Commitment, Item
 from tuipacs.index.database import Index
 from tuipacs.scu.n_event_report import report_commitment
 from tuipacs.scu.requestor import Response
@@ -62,7 +62,7 @@ class ReportPolicy:
 
 
 class _Stopped(Exception):
-    """The archive stops."""
+    """The archive stops, or the transaction has ended meanwhile."""
 
 
 class CommitmentReporter:
@@ -130,7 +130,7 @@ class CommitmentReporter:
                 found.transaction_uid,
                 committed,
                 failed,
-                lambda status: self._answered_here(found, status),
+                lambda status: self._answered_here(found, status, _told(committed, failed)),
             )
         except _Stopped:
             return
@@ -141,9 +141,9 @@ class CommitmentReporter:
                 self._held.discard(key)
             self._work.set()
 
-    def _answered_here(self, found: Commitment, status: int) -> None:
+    def _answered_here(self, found: Commitment, status: int, words: str) -> None:
         try:
-            self._settle(found, Response(status), "")
+            self._settle(found, Response(status), words)
         except TuipacsError as error:
             log.error("commitment %d is reported once more: %s", found.key, error.message)
 
@@ -230,7 +230,7 @@ class CommitmentReporter:
             committed, failed = self._outcome(found)
             self._check_stop()
             response = tell(found.transaction_uid, committed, failed)
-            words = f"{len(committed)} committed, {len(failed)} not"
+            words = _told(committed, failed)
         except _Stopped:
             return
         except NotFoundError as error:
@@ -250,8 +250,7 @@ class CommitmentReporter:
 
         A node is told after days, and after a restart, too: what was sound then may be gone now.
         """
-        with self._index.read() as reader:
-            items = commitments.items(reader, found.key)
+        items = self._items(found)
         if found.state == TakenState.UNVERIFIED or not self._is_fresh(found.key):
             at_last = found.attempts >= _TRIES_TO_READ
             outcomes = list(self._check.outcomes(items, self._check_stop, at_last=at_last))
@@ -259,8 +258,7 @@ class CommitmentReporter:
                 commitments.verified(tx, found.key, outcomes)
             with self._lock:
                 self._checked[found.key] = self._clock()
-            with self._index.read() as reader:
-                items = commitments.items(reader, found.key)
+            items = self._items(found)
         committed = [(i.sop_class_uid, i.sop_instance_uid) for i in items if i.outcome == COMMITTED]
         failed = [
             (i.sop_class_uid, i.sop_instance_uid, i.outcome if i.outcome is not None else 0x0110)
@@ -268,6 +266,13 @@ class CommitmentReporter:
             if i.outcome != COMMITTED
         ]
         return committed, failed
+
+    def _items(self, found: Commitment) -> list[Item]:
+        with self._index.read() as reader:
+            items = commitments.items(reader, found.key)
+        if not items:  # the list goes with the end: no report of nothing
+            raise _Stopped
+        return items
 
     def _is_fresh(self, key: int) -> bool:
         """And forget what is not."""
@@ -317,3 +322,7 @@ class CommitmentReporter:
             commitments.ended(tx, found.key, state, now, words)
             audit.append(tx, record)
         log.info("commitment %d is %s", found.key, state.value)
+
+
+def _told(committed: Sequence[tuple[str, str]], failed: Sequence[tuple[str, str, int]]) -> str:
+    return f"{len(committed)} committed, {len(failed)} not"

@@ -9,7 +9,7 @@ from tuipacs.dicom.commitment import read_commitment
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.audit import AuditEvent
 from tuipacs.domain.clock import Clock
-from tuipacs.domain.commitment import Reference
+from tuipacs.domain.commitment import Reference, TakenState
 from tuipacs.domain.permissions import Permission
 from tuipacs.errors import ConflictError, InvalidObjectError, UnavailableError, UsageError
 from tuipacs.index import commitments, nodes
@@ -18,6 +18,7 @@ from tuipacs.services.guard import Service, about, guarded
 
 MAX_OPEN = 1000  # transactions of one node without an end
 MAX_OPEN_OBJECTS = 1_000_000
+MAX_ENDED = 2000  # transactions of one node that are kept to be recognised
 _SAME_ASSOCIATION = 600.0  # seconds that a report there has before the worker makes one
 
 
@@ -42,11 +43,12 @@ class CommitmentRequests(Service):
         """Keep a request; when this returns it is durable, and will be answered.
 
         Returns its key if it is to be reported on this very association, else None. The same
-        request again is taken on again. Raises `InvalidObjectError` for what cannot be read,
+        request again is taken on again. A reference without a UID is one of those that fail: it
+        takes no others with it. Raises `InvalidObjectError` for what cannot be read,
         `ConflictError` for a transaction UID that stands for another list, `UnavailableError` for
         more than is taken on at once, and `UsageError` for a node that could not be told.
         """
-        found = read_commitment(request.dataset, request.transfer_syntax_uid)
+        found = read_commitment(request.dataset, request.transfer_syntax_uid, may_lack_uids=True)
         references = list(dict.fromkeys(found.referenced))
         objects = f"{len(references)} object" + ("" if len(references) == 1 else "s")
         about(detail=f"storage commitment for {objects}, transaction {found.transaction_uid}")
@@ -62,6 +64,7 @@ class CommitmentRequests(Service):
             key = _again(tx, request.node, found.transaction_uid, references, due_at)
             if not key:
                 _check_room(tx, request.node, len(references))
+                commitments.forget_oldest(tx, request.node, MAX_ENDED)
                 key = commitments.take(
                     tx,
                     node.key,
@@ -80,10 +83,11 @@ def _again(tx: Transaction, node: int, uid: str, references: list[Reference], du
     before = commitments.taken(tx, node, uid)
     if before is None:
         return 0
-    items = commitments.items(tx, before.key)
-    if [(item.sop_class_uid, item.sop_instance_uid) for item in items] != references:
+    if not commitments.is_of(before, references):
         raise ConflictError("this transaction UID stands for another list already")
-    commitments.start_over(tx, before.key, due_at)
+    if before.state in (TakenState.REPORTED, TakenState.GIVEN_UP):
+        _check_room(tx, node, len(references))
+    commitments.start_over(tx, before.key, references, due_at)
     return before.key
 
 

@@ -14,6 +14,7 @@ CREATE TABLE commitment (
     attempts INTEGER NOT NULL DEFAULT 0,
     ended_at REAL,
     message TEXT NOT NULL DEFAULT '',
+    list_sha256 BLOB,                        -- theirs: of the references, which are gone when it has ended
     refused_until INTEGER,                   -- ours: the newest id when it last refused an object; null: it never did
     UNIQUE (node, asked_by_us, transaction_uid)
 ) STRICT;
@@ -36,6 +37,7 @@ CREATE INDEX commitment_item_uid ON commitment_item (sop_instance_uid) WHERE ins
 -- SQLite may give the key of a removed node to another one, and its reports must not be taken from that.
 CREATE TRIGGER commitment_forgets_node AFTER DELETE ON node
 BEGIN
+    DELETE FROM commitment_item WHERE commitment IN (SELECT id FROM commitment WHERE node = old.id AND asked_by_us = 0);
     UPDATE OR REPLACE commitment SET node = -old.id, due_at = NULL, ended_at = coalesce(ended_at, due_at)
     WHERE node = old.id;
 END;
