@@ -333,8 +333,11 @@ def test_what_was_looked_at_before_a_restart_is_looked_at_again(site: WholeSite)
 
 @pytest.mark.parametrize("status", [0x0110, 0x0211])
 def test_a_report_that_is_refused_is_made_again(
-    site: WholeSite, modality: FaultyPeer, status: int
+    site: WholeSite, modality: FaultyPeer, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The status is in the log; the node's words may name a patient, and are not."""
+    caplog.set_level("INFO", "tuipacs")
+    modality.comment = "not for DOE^JANE"
     modality.deeds[EVENT].append(status)
     _, items = site.put("CT1", 1)
     uid, _ = ask(site, items)
@@ -344,6 +347,8 @@ def test_a_report_that_is_refused_is_made_again(
     site.archive._reporter.wake()
     eventually(lambda: len(reports(modality)) == 2)
     assert eventually(lambda: _state(site, uid)[0] == "reported")
+    assert f"tried again in 10 s: status 0x{status:04X}" in caplog.text
+    assert "DOE" not in caplog.text
 
 
 def test_a_modality_that_does_not_answer_keeps_no_other_waiting(

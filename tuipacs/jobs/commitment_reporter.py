@@ -285,17 +285,19 @@ class CommitmentReporter:
         """Write what the node has answered; ``words`` say what it was told."""
         status = response.status
         if status is None:
-            self._postpone(found, response.comment)
+            self._postpone(found, response.comment, "no answer")
         elif status == SUCCESS or is_warning(status):
             self._end(found, TakenState.REPORTED, words)
         else:
-            self._postpone(found, f"answered {answer_words(status, response.comment)}")
+            words = f"answered {answer_words(status, response.comment)}"
+            self._postpone(found, words, f"status 0x{status:04X}")
 
     def _check_stop(self) -> None:
         if self._is_stopping:
             raise _Stopped
 
-    def _postpone(self, found: Commitment, words: str) -> None:
+    def _postpone(self, found: Commitment, words: str, logged: str) -> None:
+        """The node's own words stay out of the log: they may name anybody."""
         now = self._clock()
         if now - found.created_at > self._policy.patience:
             self._end(found, TakenState.GIVEN_UP, words)
@@ -303,7 +305,7 @@ class CommitmentReporter:
         delay = self._policy.delay(found.attempts + 1)
         with self._index.write() as tx:
             commitments.postponed(tx, found.key, now + delay, words)
-        log.info("commitment %d is tried again in %.0f s: %s", found.key, delay, words)
+        log.info("commitment %d is tried again in %.0f s: %s", found.key, delay, logged)
 
     def _end(self, found: Commitment, state: TakenState, words: str) -> None:
         now = self._clock()
