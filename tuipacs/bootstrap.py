@@ -182,7 +182,7 @@ class Archive:
             ),
             MoveProvider(nodes, retrieve, on_thread_end=index.close),
             GetProvider(nodes, retrieve),
-            CommitProvider(nodes, requests, self._reporter),
+            CommitProvider(nodes, requests, self._reporter, config.dicom.ae_title),
             ReportProvider(nodes, commitments),
         )
         self._listener = Listener(

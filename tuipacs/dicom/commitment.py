@@ -20,7 +20,7 @@ MAX_DATASET = 24 << 20  # bytes: room for as many, with UIDs of 64 characters
 _NODES = 4  # of a reference: an item and its three elements
 
 _CLASS, _INSTANCE = 0x00081150, 0x00081155
-_TRANSACTION, _REASON = 0x00081195, 0x00081197
+_RETRIEVE_AE, _TRANSACTION, _REASON = 0x00080054, 0x00081195, 0x00081197
 _FAILED, _REFERENCED = 0x00081198, 0x00081199
 _OF_AN_ITEM = frozenset((_CLASS, _INSTANCE, _REASON))
 
@@ -50,10 +50,15 @@ def encode_commitment(
     failed: Iterable[tuple[str, str, int]] = (),
     *,
     implicit: bool,
+    retrieve_ae_title: str = "",
 ) -> bytes:
-    """A dataset in Implicit or Explicit VR Little Endian. A sequence without items is left out."""
+    """A dataset in Implicit or Explicit VR Little Endian. A sequence without items is left out.
+
+    ``retrieve_ae_title``: of a report, from where what is committed can be retrieved.
+    """
     write = _implicit if implicit else _explicit
-    parts = [write(_TRANSACTION, b"UI", _uid(transaction_uid))]
+    parts = [write(_RETRIEVE_AE, b"AE", _ae(retrieve_ae_title))] if retrieve_ae_title else []
+    parts += [write(_TRANSACTION, b"UI", _uid(transaction_uid))]
     sequences = (
         (_FAILED, [_item(write, *one) for one in failed]),
         (_REFERENCED, [_item(write, *one) for one in referenced]),
@@ -88,17 +93,27 @@ def _uid(uid: str) -> bytes:
     return data + b"\0" * (len(data) % 2)
 
 
+def _ae(title: str) -> bytes:
+    data = title.encode("ascii")
+    return data + b" " * (len(data) % 2)
+
+
 def read_commitment(
-    data: bytes | bytearray, transfer_syntax_uid: str, *, most: int = MAX_REFERENCES
+    data: bytes | bytearray,
+    transfer_syntax_uid: str,
+    *,
+    most: int = MAX_REFERENCES,
+    may_lack_uids: bool = False,
 ) -> CommitmentDataset:
     """Read a dataset of at most so many references in an uncompressed transfer syntax.
 
     Raises `TooManyReferencesError`, and `InvalidObjectError` for what lacks a UID or cannot be
-    followed to its end: half of a list is no list. Words carry no values.
+    followed to its end: half of a list is no list. Words carry no values. ``may_lack_uids``: a
+    UID of a reference that is missing or empty is an empty text.
     """
     big_endian = transfer_syntax_uid == EXPLICIT_BE
     implicit = transfer_syntax_uid == IMPLICIT_LE
-    reader = _Reader(data, "big" if big_endian else "little", most)
+    reader = _Reader(data, "big" if big_endian else "little", most, may_lack_uids)
     try:
         nodes = tree(data, 0, len(data), implicit=implicit, big_endian=big_endian)
         for node in _bounded(nodes, _NODES * most + 100):
@@ -118,8 +133,11 @@ def _bounded(nodes: Iterator[Node], most: int) -> Iterator[Node]:
 class _Reader:
     """Takes the elements one after another; only items of the two sequences are looked into."""
 
-    def __init__(self, data: bytes | bytearray, order: _Order, most: int) -> None:
+    def __init__(
+        self, data: bytes | bytearray, order: _Order, most: int, may_lack_uids: bool
+    ) -> None:
         self._most = most
+        self._may_lack_uids = may_lack_uids
         self._data = data
         self._order = order
         self._transaction = ""
@@ -161,15 +179,18 @@ class _Reader:
             return
         if len(self._found.referenced) + len(self._found.failed) >= self._most:
             raise TooManyReferencesError(f"the list has more than {self._most} objects")
-        reference = Reference(
-            self._usable(item.get(_CLASS, b"")), self._usable(item.get(_INSTANCE, b""))
-        )
+        reference = Reference(self._named(item, _CLASS), self._named(item, _INSTANCE))
         if self._sequence == _REFERENCED:
             self._found.referenced.append(reference)
         else:
             reason = item.get(_REASON, b"")
             number = int.from_bytes(reason, self._order) if len(reason) == 2 else 0
             self._found.failed.append(Failed(*reference, number))
+
+    def _named(self, item: dict[int, bytes], tag: int) -> str:
+        value = item.get(tag, b"")
+        is_empty = not value.strip(b"\0 ")
+        return "" if is_empty and self._may_lack_uids else self._usable(value)
 
     def finish(self) -> CommitmentDataset:
         self._end_item()

@@ -57,15 +57,18 @@ class Reports(Protocol):
 
 
 class CommitProvider:
-    """N-ACTION: takes requests for commitment on."""
+    """N-ACTION: takes requests on. ``ae_title``: where what is committed can be retrieved from."""
 
     command_field = N_ACTION_RQ
     right = NodeService.COMMIT
 
-    def __init__(self, nodes: Nodes, requests: CommitmentRequests, reports: Reports) -> None:
+    def __init__(
+        self, nodes: Nodes, requests: CommitmentRequests, reports: Reports, ae_title: str
+    ) -> None:
         self._nodes = nodes
         self._requests = requests
         self._reports = reports
+        self._ae_title = ae_title
 
     def serves(self, abstract_syntax: str) -> bool:
         """The Storage Commitment Push Model SOP class."""
@@ -85,7 +88,9 @@ class CommitProvider:
         if not command.dataset_follows:
             return Reply(_NO_DATASET)
 
-        return _Request(self._nodes, self._requests, self._reports, association, request)
+        return _Request(
+            self._nodes, self._requests, self._reports, self._ae_title, association, request
+        )
 
 
 class _Request(Gathering):
@@ -96,6 +101,7 @@ class _Request(Gathering):
         nodes: Nodes,
         requests: CommitmentRequests,
         reports: Reports,
+        ae_title: str,
         association: AssociationInfo,
         request: Request,
     ) -> None:
@@ -103,6 +109,7 @@ class _Request(Gathering):
         self._nodes = nodes
         self._requests = requests
         self._reports = reports
+        self._ae_title = ae_title
         self._caller = association.caller
         self._syntax = request.context.transfer_syntax
         self._report_here: int | None = None
@@ -130,7 +137,11 @@ class _Request(Gathering):
             on_answer: Callable[[int], None],
         ) -> None:
             data = encode_commitment(
-                transaction_uid, committed, failed, implicit=self._syntax == IMPLICIT_LE
+                transaction_uid,
+                committed,
+                failed,
+                implicit=self._syntax == IMPLICIT_LE,
+                retrieve_ae_title=self._ae_title if committed else "",
             )
             send(SOME_FAILED if failed else ALL_COMMITTED, data, on_answer)
 

@@ -83,8 +83,15 @@ def commitment_source(
     transaction_uid: str,
     referenced: Sequence[tuple[str, str]],
     failed: Sequence[tuple[str, str, int]] = (),
+    *,
+    retrieve_ae_title: str = "",
 ) -> DatasetSource:
     """The dataset of a request or report, encoded for its context."""
-    implicit = context.transfer_syntax == ImplicitVRLittleEndian
-    data = encode_commitment(transaction_uid, referenced, failed, implicit=implicit)
+    data = encode_commitment(
+        transaction_uid,
+        referenced,
+        failed,
+        implicit=context.transfer_syntax == ImplicitVRLittleEndian,
+        retrieve_ae_title=retrieve_ae_title,
+    )
     return DatasetSource(io.BytesIO(data), len(data))

@@ -22,6 +22,7 @@ def report_commitment(
     """Tell a node what became of its request, on an association in our role of the SCP.
 
     ``committed``: SOP Class and SOP Instance UIDs; ``failed``: the same, and the Failure Reason.
+    They can be retrieved from whom the peer is called as.
     Raises `AssociationFailedError`, an `UnavailableError`, if no association comes about.
 
     A node that passes over the role is told all the same: many take the report then.
@@ -39,5 +40,11 @@ def report_commitment(
             ),
             context,
             STORAGE_COMMITMENT_INSTANCE,
-            commitment_source(context, transaction_uid, committed, failed),
+            commitment_source(
+                context,
+                transaction_uid,
+                committed,
+                failed,
+                retrieve_ae_title=peer.calling_ae_title if committed else "",
+            ),
         )
