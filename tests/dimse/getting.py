@@ -40,6 +40,7 @@ class Getter(RawPeer):
         self.finals: list[dict[int, bytes]] = []
         self.pending: list[dict[int, bytes]] = []
         self.failed: list[str] = []
+        self.has_list = False  # of what failed, if only an empty one
         self.priority = 0
 
     def ask(self, study: list[Dataset]) -> None:
@@ -86,7 +87,8 @@ class Getter(RawPeer):
             if data:
                 told = answer(data, IMPLICIT)
                 uids = told.FailedSOPInstanceUIDList
-                self.failed = [uids] if isinstance(uids, str) else list(uids)
+                self.has_list = True
+                self.failed = [uids] if isinstance(uids, str) and uids else list(uids)
             return None
 
     def acknowledge(self, store: dict[int, bytes], status: int = 0x0000, **other: bytes) -> None:

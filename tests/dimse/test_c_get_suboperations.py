@@ -127,7 +127,7 @@ def test_a_cancel_ends_it_after_the_object_at_hand(archive: Source, study: list[
         peer.acknowledge(store[0])
         assert peer.next_store() is None
         assert peer.final() == (0xFE00, {"remaining": 2, "completed": 1, "failed": 0, "warning": 0})
-        assert peer.failed == []
+        assert (peer.has_list, peer.failed) == (True, [])
         assert peer.release() == 6
     details = [
         record.detail

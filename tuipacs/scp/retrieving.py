@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tuipacs.dicom.failed_list import encode_failed_list
 from tuipacs.dicom.find_identifier import MAX_IDENTIFIER
-from tuipacs.dimse.contract import Answer, AssociationInfo, Counts, Outcome, Request
+from tuipacs.dimse.contract import Answer, AssociationInfo, Outcome, Request
 from tuipacs.dimse.messages import comment_text
 from tuipacs.domain.admission import Admission
 from tuipacs.domain.find import FindModel
@@ -121,13 +121,7 @@ class Progress:
 def last_answer(retrieval: Retrieval, request: Request, *, cancelled: bool) -> Answer:
     """The final status, counts, and what failed (PS3.4 C.4.2.3.1)."""
     counts = retrieval.counts(is_final=not cancelled)
-    dataset = None
-    if retrieval.failed_uids:
-        dataset = encode_failed_list(retrieval.failed_uids, request.context.transfer_syntax)
-    comment = ""
     outcome = Outcome.OTHER
-    if retrieval.failed:
-        comment = comment_text(f"{retrieval.failed} not sent: {retrieval.why}")
     if cancelled:
         status, meaning = 0xFE00, "Cancel"
     elif retrieval.failed and retrieval.failed == retrieval.total:
@@ -136,20 +130,25 @@ def last_answer(retrieval: Retrieval, request: Request, *, cancelled: bool) -> A
         status, meaning = 0xB000, "sub-operations complete, some failed or with warnings"
     else:
         status, meaning = 0x0000, SUCCESS
-    return Answer(status, meaning, comment, outcome, dataset, counts)
+    dataset = None
+    if status:  # also where nothing failed: the list is empty then (PS3.4 C.4.2.1.4.2)
+        dataset = encode_failed_list(retrieval.failed_uids, request.context.transfer_syntax)
+    return Answer(status, meaning, comment_text(retrieval.why), outcome, dataset, counts)
 
 
 def broken_answer(retrieval: Retrieval, request: Request, error: TuipacsError) -> Answer:
-    """The last one if the rest could not even be looked up: all of it failed."""
-    last = last_answer(retrieval, request, cancelled=False)
-    failed = retrieval.failed + retrieval.remaining
+    """The last one if the rest could not even be looked up.
+
+    Nobody can list that rest, so it is not counted as failed: count and list say the same.
+    """
+    dataset = encode_failed_list(retrieval.failed_uids, request.context.transfer_syntax)
     return replace(
-        last,
+        last_answer(retrieval, request, cancelled=False),
         status=0xC000,
         meaning="unable to process",
         comment=comment_text(error.message),
         outcome=Outcome.REFUSED,
-        counts=Counts(None, retrieval.completed, failed, retrieval.warning),
+        dataset=dataset,
     )
 
 

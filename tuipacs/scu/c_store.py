@@ -26,6 +26,7 @@ from tuipacs.scu.sources import SourceObject, dataset_source, file_source, opene
 
 Pace = Callable[[int], None]
 
+NOT_SENT = "not sent: "  # begins the comment of what did not go out
 _SLOW = 10.0  # seconds of preparing one object, after which the peer may have given us up
 
 
@@ -257,5 +258,5 @@ def _groups(contexts: Sequence[Context]) -> list[list[Context]]:
 def not_sent(source: SourceObject, why: str, failure: Failure | None) -> StoreOutcome:
     """The outcome of an object that did not go out."""
     return StoreOutcome(
-        source.sop_instance_uid, None, f"not sent: {why}", key=source.key, failure=failure
+        source.sop_instance_uid, None, NOT_SENT + why, key=source.key, failure=failure
     )

@@ -15,9 +15,9 @@ from tuipacs.domain.store_status import item_words
 from tuipacs.index import audit
 from tuipacs.index.database import Index
 from tuipacs.index.retrieve import Named, Share
-from tuipacs.scu.c_store import StoreOutcome
+from tuipacs.scu.c_store import NOT_SENT, StoreOutcome
 from tuipacs.scu.sources import SourceObject
-from tuipacs.services.transfer import Transfer
+from tuipacs.services.transfer import Check, Transfer
 
 _MAX_WHY = 200  # characters of the first failure in a record
 
@@ -121,9 +121,12 @@ class Retrieval:
         remaining = None if is_final else self.remaining
         return Counts(remaining, self.completed, self.failed, self.warning)
 
-    def objects(self) -> Iterator[SourceObject]:
-        """Each object, opened when its turn comes. Raises as `Index.read` does."""
-        return self._transfer.objects(self.keys)
+    def objects(self, check: Check) -> Iterator[SourceObject]:
+        """Each object, opened when its turn comes; ``check`` as in `Transfer.objects`.
+
+        Raises as `Index.read` does.
+        """
+        return self._transfer.objects(self.keys, check)
 
     def note(self, outcome: StoreOutcome) -> None:
         """The next object has this outcome."""
@@ -134,10 +137,11 @@ class Retrieval:
         elif outcome.stored:
             self.completed += 1
         else:
-            self.why = self.why or item_words(outcome.status, outcome.comment)[:_MAX_WHY]
-            if self.failed_uids:
-                self.failed_uids += b"\\"
-            self.failed_uids += outcome.sop_instance_uid.encode("latin-1")
+            if not self.why:
+                comment = outcome.comment.removeprefix(NOT_SENT)
+                self.why = item_words(outcome.status, comment)[:_MAX_WHY]
+            uid = outcome.sop_instance_uid.encode("latin-1")
+            self.failed_uids += b"\\" + uid if uid and self.failed_uids else uid
             self.failed += 1
 
     def end(self, ending: Ending) -> None:
