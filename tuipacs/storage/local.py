@@ -8,6 +8,7 @@ The order is the promise (docs/adr/0003): ``.part`` (O_EXCL, 0600), fsync, renam
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import secrets
@@ -205,7 +206,7 @@ class LocalStore:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise StorageFailedError("opening a stored file failed: it is no plain file")
-        return os.fdopen(descriptor, "rb")
+        return io.BufferedReader(io.FileIO(descriptor))  # `open` would ask if it is a terminal
 
     def set_aside(self, key: str) -> None:
         """Take a damaged object out of the way; its file stays beside, under another name."""

@@ -11,13 +11,13 @@ from tuipacs.dimse.acceptor.pdus import AssociateRequest
 from tuipacs.dimse.contract import (
     AcceptedContext,
     Admit,
-    CalledByScp,
     Caller,
     ExtendsNegotiation,
     Giver,
     Identify,
     ListenerSettings,
     ServiceProvider,
+    called_by_scp,
 )
 from tuipacs.dimse.pdu import ContextAnswer, ProposedContext
 from tuipacs.dimse.syntaxes import APPLICATION_CONTEXT, name_of
@@ -202,7 +202,7 @@ def _judge_as_scu(
     serving = [
         provider
         for provider in providers
-        if provider.serves(context.abstract_syntax) and not isinstance(provider, CalledByScp)
+        if provider.serves(context.abstract_syntax) and not called_by_scp(provider)
     ]
     if not serving:
         return _Verdict(ABSTRACT_SYNTAX, "", "this archive does not offer this SOP class")
@@ -224,8 +224,8 @@ def _judge_as_scp(
     """Whether objects may be sent to the peer on this context, or it may report; None if not."""
     for provider in providers:
         if (
-            isinstance(provider, Giver)
-            and provider.right in admission.services
+            provider.right in admission.services
+            and isinstance(provider, Giver)
             and provider.gives(context.abstract_syntax)
             and (syntax := provider.choose(context.abstract_syntax, context.transfer_syntaxes))
         ):
@@ -239,7 +239,7 @@ def _judge_as_reporter(
     """Whether the peer may send what an SCP sends of itself on this context; None if not."""
     for provider in providers:
         if (
-            isinstance(provider, CalledByScp)
+            called_by_scp(provider)
             and provider.right in admission.services
             and provider.serves(context.abstract_syntax)
         ):

@@ -14,7 +14,6 @@ from tuipacs.dimse.contract import (
     AcceptedContext,
     Answer,
     AssociationInfo,
-    CalledByScp,
     Command,
     Exchange,
     ListenerSettings,
@@ -23,6 +22,7 @@ from tuipacs.dimse.contract import (
     Reply,
     Request,
     ServiceProvider,
+    called_by_scp,
 )
 from tuipacs.dimse.faults import PduError
 from tuipacs.dimse.guarding import CLASS_NOT_SUPPORTED, INTERNAL, Guarded
@@ -88,7 +88,7 @@ class Serving:
         provider = next((p for p in serving if p.serves(context.abstract_syntax)), None)
         if provider is None or command.sop_class_uid != context.abstract_syntax:
             return Reply(CLASS_NOT_SUPPORTED)
-        by_scp = isinstance(provider, CalledByScp)
+        by_scp = called_by_scp(provider)
         if not (context.peer_is_scp if by_scp else context.peer_is_scu):
             return Reply(_NO_ROLE)
         line = self._line = self._new_line(context, command)
