@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,7 @@ from tuipacs.dicom.helper_side import LENGTH
 from tuipacs.errors import DecodeError, UnavailableError
 
 _START_TIMEOUT = 60.0
+_LOOK_EVERY = 0.2
 _REQUESTS_PER_PROCESS = 5000  # then a fresh one: C libraries leak
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "LANG", "TZ")
 
@@ -211,16 +212,23 @@ class HelperPool(Generic[Helper]):
         self._start_once = threading.Lock()
 
     @contextmanager
-    def borrow(self) -> Iterator[Helper]:
-        """One of them for the length of a block."""
+    def borrow(self, check: Callable[[], None] = lambda: None) -> Iterator[Helper]:
+        """One of them for the length of a block. ``check`` raises what is to end the waiting."""
         with self._start_once:
             if self._resting.ident is None:
                 self._resting.start()
-        worker = self._free.get()
+        worker = self._next(check)
         try:
             yield worker
         finally:
             self._free.put(worker)
+
+    def _next(self, check: Callable[[], None]) -> Helper:
+        while True:
+            try:
+                return self._free.get(timeout=_LOOK_EVERY)
+            except queue.Empty:
+                check()
 
     def _rest(self) -> None:
         while not self._closing.wait(self._idle_seconds / 2):

@@ -24,6 +24,7 @@ class Outgoing:
     header_size: int
     dataset_size: int
     dataset_sha256: bytes
+    frames: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def outgoing(reader: Reader, keys: Sequence[int]) -> dict[int, Outgoing]:
         row[0]: Outgoing(*row)
         for row in reader.execute(
             "SELECT id, sop_class_uid, sop_instance_uid, transfer_syntax_uid, blob_key,"
-            " header_size, dataset_size, dataset_sha256 FROM instance"
+            " header_size, dataset_size, dataset_sha256, number_of_frames FROM instance"
             " WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(keys)),),
         )

@@ -130,7 +130,7 @@ class _Run:
         preferred = self._node.call.preferred_syntaxes
         outcomes = store_objects(
             peer,
-            self._until_told(transfer.objects(keys)),
+            self._until_told(transfer.objects(keys, self._progress.check)),
             transfer.plan(keys, preferred).contexts,
             priority=_PRIORITIES[self._priority],
             preferred=preferred,

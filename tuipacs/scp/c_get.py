@@ -142,7 +142,7 @@ class _Getting(IdentifierTaker):
         try:
             if retrieval.total:
                 yield progress.now()
-            for source in retrieval.objects():
+            for source in retrieval.objects(self._check):
                 if cancelled := self._line.is_cancelled():
                     break
                 retrieval.note(giving.give(source))
@@ -154,6 +154,11 @@ class _Getting(IdentifierTaker):
             yield broken_answer(retrieval, self._request, error)
             return
         yield last_answer(retrieval, self._request, cancelled=cancelled)
+
+    def _check(self) -> None:
+        """While an object is transcoded, whose bytes nobody waits for any more."""
+        if self._line.is_cancelled():
+            raise SourceFailedError("it was cancelled")
 
     def discard(self) -> None:
         """If it did not come to its end, say so in the audit log."""

@@ -145,13 +145,17 @@ class Move(Retrieval):
                 self._fail(error)
 
     def _wanted(self) -> Iterator[SourceObject]:
-        for source in self.objects():
+        for source in self.objects(self._check):
             if self._is_stopped.is_set():
                 return
             if self._is_still_known():
                 yield source
             else:
                 self.note(not_sent(source, _GONE, Failure.ENDED))
+
+    def _check(self) -> None:
+        if self._is_cut.is_set():
+            raise _CutError
 
     def _is_still_known(self) -> bool:
         """Whether objects may go to the node still, and over this very association."""
@@ -178,8 +182,7 @@ class Move(Retrieval):
 
     def _pace(self, size: int) -> None:
         """Before each block: no faster than the node is to be sent to."""
-        if self._is_cut.is_set():
-            raise _CutError
+        self._check()
         rate = self._node.call.kib_per_second * 1024.0
         if not rate:
             return

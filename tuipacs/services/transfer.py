@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from tuipacs.dicom.attributes import read_attributes
 from tuipacs.dicom.encoding import DEFLATED
-from tuipacs.dicom.transcoding.process import Transcoders
+from tuipacs.dicom.transcoding.process import LARGEST, Transcoders, seconds_for
 from tuipacs.dimse.faults import SourceFailedError
 from tuipacs.errors import InvalidObjectError, UnavailableError
 from tuipacs.index import outgoing
@@ -29,6 +29,7 @@ from tuipacs.scu.requestor import Context
 from tuipacs.scu.sources import SourceObject
 from tuipacs.services.digests import Digests
 from tuipacs.services.outgoing_files import ReadAhead, verify
+from tuipacs.services.room import Room
 from tuipacs.storage.blob import BlobStore
 
 _BATCH = 500
@@ -36,6 +37,8 @@ _READERS = 4  # threads, for all that is sent at once
 _NOT_IT = "what the decoder made of it is not the same object"
 _FIRST_LOOK, _LONGEST_LOOK = 1 << 16, 1 << 28  # bytes, to find what an object is
 _GONE = "it is not in the archive any more"
+
+Check = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Transfer:
     """From instance keys to what `store_objects` and a C-GET send. Thread-safe.
 
     ``folder`` is where transcoded datasets lie while they are sent, in files without a name;
-    ``reserve`` bytes of its disk stay free.
+    ``reserve`` bytes of its disk stay free, however many are made at once.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class Transfer:
         self._store = store
         self._transcoders = transcoders
         self._folder = folder
-        self._reserve = reserve
+        self._room = Room(lambda: store.free()[0], reserve, most=LARGEST)
         self._digests = Digests()
         self._readers = ThreadPoolExecutor(_READERS, "read-ahead")  # threads start when needed
 
@@ -78,8 +81,12 @@ class Transfer:
         stored = [Context(*pair) for pair in load.pairs]
         return TransferPlan(tuple(proposals(stored, preferred)), load.size, load.count)
 
-    def objects(self, keys: Iterable[int]) -> Iterator[SourceObject]:
-        """One for each key, in this order; where an object is gone, one with a ``fault``."""
+    def objects(self, keys: Iterable[int], check: Check = lambda: None) -> Iterator[SourceObject]:
+        """One for each key, in this order; where an object is gone, one with a ``fault``.
+
+        ``check`` is called now and then while one is transcoded; what it raises ends that, and
+        passes through whoever opens the object.
+        """
         left = iter(keys)
         ahead = ReadAhead(self._store, self._digests, self._readers)
         while batch := list(islice(left, _BATCH)):
@@ -90,7 +97,7 @@ class Transfer:
                     yield _gone(key)
                 else:
                     opener = partial(ahead.open, there, found.get(following))
-                    yield self._source(there, opener, ahead.read_next)
+                    yield self._source(there, opener, ahead.read_next, check)
 
     def close(self) -> None:
         """End the processes that transcode, and the threads that read ahead."""
@@ -98,7 +105,11 @@ class Transfer:
         self._transcoders.close()
 
     def _source(
-        self, there: Outgoing, opener: Callable[[], BinaryIO], meanwhile: Callable[[], None]
+        self,
+        there: Outgoing,
+        opener: Callable[[], BinaryIO],
+        meanwhile: Callable[[], None],
+        check: Check,
     ) -> SourceObject:
         return SourceObject(
             sop_class_uid=there.sop_class_uid,
@@ -106,33 +117,39 @@ class Transfer:
             transfer_syntax_uid=there.transfer_syntax_uid,
             header_size=there.header_size,
             open=opener,
-            transcode=partial(self._transcode, there),
+            transcode=partial(self._transcode, there, check),
             key=there.key,
             meanwhile=meanwhile,
             is_odd=bool(there.dataset_size % 2) and there.transfer_syntax_uid not in DEFLATED,
         )
 
-    def _transcode(self, there: Outgoing, target: str) -> BinaryIO:
+    def _transcode(self, there: Outgoing, check: Check, target: str) -> BinaryIO:
         """The dataset in another transfer syntax; with its own, in even length.
 
         Made whole before any of it is sent. Raises `SourceFailedError` and `TuipacsError`.
         """
-        with ExitStack() as stack:
-            stored = stack.enter_context(self._store.open(there.blob_key))
-            verify(stored, there)
-            made = stack.enter_context(TemporaryFile(dir=self._folder))
-            free, _ = self._store.free()
-            size = self._transcoders.transcode(
-                stored.fileno(),
-                made.fileno(),
-                start=there.header_size,
-                syntaxes=(there.transfer_syntax_uid, target),
-                most=max(0, free - self._reserve),
-            )
+        with ExitStack() as kept:
+            made = kept.enter_context(TemporaryFile(dir=self._folder))
+            with self._store.open(there.blob_key) as stored:
+                verify(stored, there)
+                with self._room.share(check) as most:
+                    size = self._transcoders.transcode(
+                        stored.fileno(),
+                        made.fileno(),
+                        start=there.header_size,
+                        syntaxes=(there.transfer_syntax_uid, target),
+                        most=most,
+                        seconds=seconds_for(there.frames, there.dataset_size),
+                        check=partial(self._look, check),
+                    )
             _check_made(made, size, there, target)
-            stored.close()
-            stack.pop_all()
+            kept.pop_all()
             return made
+
+    def _look(self, check: Check) -> None:
+        check()
+        if self._room.is_exceeded():  # others write too
+            raise SourceFailedError("the disk is full")
 
 
 def _check_made(made: BinaryIO, size: int, there: Outgoing, target: str) -> None:

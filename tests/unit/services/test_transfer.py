@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tuipacs.scu.requestor import Context
 from tuipacs.scu.sources import SourceObject, opened
 from tuipacs.services.outgoing_files import VERIFIED_BEFORE
 from tuipacs.services.transfer import Transfer
+from tuipacs.storage.local import LocalStore
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 
@@ -326,6 +328,80 @@ def test_there_must_be_room_for_what_is_made(
     (source,) = transfer.objects(keys(parts))
     with pytest.raises(SourceFailedError, match="no room"):
         opened(source, IMPLICIT)
+
+
+SLOW = """
+import os, sys, time
+from tuipacs.dicom.transcoding import worker
+real = worker.transcode
+log = os.open(sys.argv[0] + ".log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def slow(*args):
+    os.write(log, b"(")
+    time.sleep(0.4)
+    os.write(log, b")")
+    return real(*args)
+worker.transcode = slow
+worker.main(sys.argv[1:])
+"""
+ENDLESS = """
+import sys, time
+from tuipacs.dicom.transcoding import worker
+def endless(descriptor, wanted, write, tick, most):
+    while True:
+        time.sleep(0.1)
+        tick()
+worker.transcode = endless
+worker.main(sys.argv[1:])
+"""
+
+
+class Narrow(LocalStore):
+    """On a disk with little room, whatever is written."""
+
+    def free(self) -> tuple[int, int]:
+        return 80 << 20, 1 << 40
+
+
+def test_two_that_are_made_at_once_keep_the_reserve_together(parts: Parts, tmp_path: Path) -> None:
+    """Where there is no room for two, one waits for the other."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    command = (sys.executable, str(tmp_path / "slow.py"))
+    pool = Transcoders([Transcoder(command=command), Transcoder(command=command)])
+    store = Narrow(parts.folder / "objects", reserve=0)
+    transfer = Transfer(parts.index, store, pool, folder=tmp_path)
+    parts.send()
+    parts.send()
+    sizes: list[int] = []
+
+    def go(source: SourceObject) -> None:
+        sizes.append(len(content(source, IMPLICIT)))
+
+    threads = [threading.Thread(target=go, args=(s,)) for s in transfer.objects(keys(parts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    transfer.close()
+    assert len(sizes) == 2
+    assert (tmp_path / "slow.py.log").read_bytes() == b"()()"
+
+
+def test_what_nobody_waits_for_is_not_decoded_to_its_end(parts: Parts, tmp_path: Path) -> None:
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    one = Transcoder(command=(sys.executable, str(tmp_path / "endless.py")))
+    transfer = Transfer(parts.index, parts.store, Transcoders([one]), folder=tmp_path)
+    parts.send()
+
+    def check() -> None:
+        if one.process_id:
+            raise SourceFailedError("it was cancelled")
+
+    (source,) = transfer.objects(keys(parts), check)
+    with pytest.raises(SourceFailedError, match="cancelled"):
+        opened(source, IMPLICIT)
+    assert one.process_id is None
+    assert content(source), "as it is stored it still goes out"
+    transfer.close()
 
 
 # -- what UIDs name

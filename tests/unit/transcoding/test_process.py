@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.builders import make_dataset, part10_bytes
 from tests.bundled import bundled_files
 from tests.unit.transcoding.making import EXPLICIT, IMPLICIT, made
 from tuipacs.dicom.part10 import read_part10
-from tuipacs.dicom.transcoding.process import Transcoder
+from tuipacs.dicom.transcoding.process import Transcoder, seconds_for
 from tuipacs.errors import DecodeError, UnavailableError
 
 # What a decoder may do, chosen by the number of bytes that may be written.
@@ -43,6 +44,10 @@ def misbehave(descriptor, wanted, write, tick, most):
             tick()
     if most == 108:
         write(bytes(4 << 20))
+    if most == 109:
+        while True:
+            time.sleep(0.3)
+            tick()
     return real(descriptor, wanted, write, tick, 1 << 30)
 
 worker.transcode = misbehave
@@ -71,7 +76,13 @@ def stored(tmp_path: Path) -> Path:
     return path
 
 
-def asked(transcoder: Transcoder, path: Path, target: str = IMPLICIT, most: int = 1 << 30) -> bytes:
+def asked(
+    transcoder: Transcoder,
+    path: Path,
+    target: str = IMPLICIT,
+    most: int = 1 << 30,
+    **more: Any,
+) -> bytes:
     """What the process makes of a file."""
     parts = read_part10(path)
     with path.open("rb") as file, TemporaryFile() as out:
@@ -81,6 +92,7 @@ def asked(transcoder: Transcoder, path: Path, target: str = IMPLICIT, most: int 
             start=parts.dataset_offset,
             syntaxes=(parts.transfer_syntax_uid, target),
             most=most,
+            **more,
         )
         assert file.tell() == 0, "the position of the file is not touched"
         out.seek(0)
@@ -128,6 +140,37 @@ def test_a_decoder_that_dies_or_hangs_costs_one_object(
 
 def test_work_that_goes_on_is_waited_for(bad: Transcoder, stored: Path) -> None:
     assert asked(bad, stored, most=107) == made(stored, IMPLICIT)
+
+
+def test_an_object_without_end_is_ended_though_it_lives(bad: Transcoder, stored: Path) -> None:
+    """Each frame is quick enough, and there are too many."""
+    with pytest.raises(DecodeError, match="longer than 2 s for all of it"):
+        asked(bad, stored, most=109, seconds=1.5)
+    assert bad.process_id is None
+    assert asked(bad, stored) == made(stored, IMPLICIT)
+
+
+@pytest.mark.parametrize("most", [102, 109])
+def test_who_does_not_want_it_any_more_ends_the_process(
+    bad: Transcoder, stored: Path, most: int
+) -> None:
+    looks = []
+
+    def check() -> None:
+        looks.append(1)
+        if len(looks) == 3:
+            raise KeyError("no more")
+
+    with pytest.raises(KeyError):
+        asked(bad, stored, most=most, check=check)
+    assert bad.process_id is None
+
+
+def test_the_time_for_an_object_is_by_its_frames_and_bytes() -> None:
+    """Frames that the header claims, and that have no bytes, give no time."""
+    assert seconds_for(1, 1 << 10) < 61
+    assert seconds_for(1000, 1 << 20) == 60 + 250 + 1
+    assert seconds_for(2_000_000_000, 1 << 10) < 100
 
 
 def test_what_fills_the_disk_is_stopped(bad: Transcoder, stored: Path) -> None:
