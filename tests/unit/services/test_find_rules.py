@@ -210,6 +210,7 @@ TIMES = ["10", "1030", "103000", "103000.5", "103059.999999", "10:30:30", "1031"
         ("-1030", [0, 1, 2, 3, 4, 5, 8]),
         ("1031-", [6]),
         ("093000-095959", [8]),
+        ("1031-0930", []),  # no night: what is before it and after it is asked for apart
     ],
 )
 def test_times_match_at_any_precision(rows: Rows, key: str, expected: list[int]) -> None:
