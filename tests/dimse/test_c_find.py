@@ -264,7 +264,6 @@ def test_every_uncompressed_transfer_syntax(ask: Asker, options: str) -> None:
         ("0008,0052=IMAGE", "0020,000d=1.2.0"),
         ("0008,0052=IMAGE", "0020,000e=1.2.0.1"),
         ("0008,0052=STUDY", "0020,000e=1.2.0.1"),
-        ("0008,0052=STUDY", "0008,0060=CT"),
     ],
 )
 def test_a_level_or_hierarchy_that_the_model_has_not_is_refused(

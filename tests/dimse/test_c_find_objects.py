@@ -414,7 +414,8 @@ def test_each_level_of_patient_root_stands_on_the_one_above(archive: Archive) ->
             0x0020000D,
         ),
         (PATIENT_ROOT_FIND, "IMAGE", {"PatientID": "P1", "StudyInstanceUID": "1.1"}, 0x0020000E),
-        (PATIENT_ROOT_FIND, "PATIENT", {"StudyDate": "20240131"}, 0x00080020),
+        (PATIENT_ROOT_FIND, "PATIENT", {"StudyInstanceUID": "1.1"}, 0x0020000D),
+        (STUDY_ROOT_FIND, "STUDY", {"SeriesInstanceUID": "1.1.2"}, 0x0020000E),
         (PATIENT_STUDY_ONLY_FIND, "SERIES", {"PatientID": "P1"}, 0x00080052),
         (STUDY_ROOT_FIND, "PATIENT", {"PatientID": "P1"}, 0x00080052),
         (STUDY_ROOT_FIND, "", {"PatientID": "P1"}, 0x00080052),
@@ -476,9 +477,45 @@ def test_a_key_below_the_level_of_a_relational_query_is_matched_and_not_returned
 
 
 def test_across_levels_the_models_end_where_they_end(archive: Archive) -> None:
-    wanted = identifier("STUDY", StudyInstanceUID="", Modality="CT")
+    wanted = identifier("STUDY", StudyInstanceUID="", SeriesInstanceUID="1.1.2")
     asked = Asked(archive, PATIENT_STUDY_ONLY_FIND, wanted, extended=b"\1")
     assert (asked.status, asked.answers) == (0xA900, [])
+
+
+@pytest.mark.parametrize(
+    ("level", "keys", "found"),
+    [
+        ("STUDY", {"Modality": "CT"}, True),
+        ("STUDY", {"Modality": "CT", "InstitutionName": "*"}, True),
+        ("STUDY", {"Modality": "ZZ"}, False),
+        ("STUDY", {"InstitutionName": "ZZ"}, False),
+        ("STUDY", {"InstitutionName": "ZZ", "Rows": 1}, False),
+        ("STUDY", {"Rows": 1}, True),  # of the objects only: passed over
+        ("PATIENT", {"StudyDate": "18000101"}, False),
+        ("PATIENT", {"Modality": "CT"}, True),
+        ("PATIENT", {"Modality": "ZZ"}, False),
+    ],
+)
+def test_a_condition_on_what_series_have_is_matched_above_them(
+    archive: Archive, level: str, keys: dict[str, Any], found: bool
+) -> None:
+    """As if it were one on any of the study's series; not returned, which FF01 says."""
+    model = PATIENT_ROOT_FIND if level == "PATIENT" else STUDY_ROOT_FIND
+    unique = "PatientID" if level == "PATIENT" else "StudyInstanceUID"
+    asked = Asked(archive, model, identifier(level, **{unique: ""}, **keys))
+    assert asked.status == 0
+    assert bool(asked.answers) == found
+    assert asked.statuses == ({0xFF01} if found else set())
+    assert not any("Modality" in answer for answer in asked.answers)
+
+
+def test_a_study_is_found_by_any_of_its_series_and_once(archive: Archive) -> None:
+    """As ModalitiesInStudy finds it."""
+    found = [
+        Asked(archive, STUDY_ROOT_FIND, identifier("STUDY", StudyInstanceUID="", **{key: "CT"}))
+        for key in ("Modality", "ModalitiesInStudy")
+    ]
+    assert found[0].values("StudyInstanceUID") == found[1].values("StudyInstanceUID") != []
 
 
 def test_what_only_objects_know_is_not_looked_for_in_the_whole_archive(archive: Archive) -> None:

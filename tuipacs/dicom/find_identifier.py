@@ -171,16 +171,14 @@ class _Reading:
             return
         if ORDER.index(self._level) >= ORDER.index(Level.SERIES):
             self._object_keys.append(asked.key)
-            return
-        self._unsupported = True
-        if not asked.key.is_universal:
-            raise _below(tag)
+        else:
+            self._unsupported = True
 
     def _take_below(self, key: FindKey) -> None:
-        """A key of a lower level. Only a relational query may have a condition on it.
+        """A key of a lower level. A unique one may have a condition in a relational query only.
 
-        To pass over it would answer far too much: an asker that overlooks 0xFF01 would take all
-        studies for those with the Modality it named.
+        Any other is matched as far as no object has to be looked at: one series has to fit. To pass
+        over it would answer far too much, for an asker may overlook 0xFF01.
         """
         self._unsupported = True  # at least it is not returned: an answer has one value
         tag = key.tag
@@ -194,8 +192,8 @@ class _Reading:
         condition = self._ask(tag, key.vr)
         if condition is None:
             return
-        if not is_allowed:
-            raise _below(tag)
+        if not is_allowed and key.level is Level.INSTANCE:
+            return
         self._below.append(AskedKey(key, condition))
 
     def _check_above(self) -> None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from tuipacs.domain.find import AskedKey, FindQuery, Held
+from tuipacs.domain.find import KEYS, AskedKey, FindQuery, Held
 from tuipacs.domain.find_match import (
     Condition,
     DateSpan,
@@ -32,6 +32,7 @@ _OF_FEW_VALUES = frozenset(
     ("s.modalities", "s.study_description", "s.referring_physician_name")  # each has an index
 )
 _FEW = 2000
+_MODALITIES = next(key for key in KEYS if key.column == "s.modalities")
 _ALL = "1"  # the condition that all rows meet
 _MOST_VALUES = 100  # that SQL looks for one by one
 
@@ -54,7 +55,7 @@ class _Narrowing(NamedTuple):
 def studies(reader: Reader, query: FindQuery) -> Sql:
     """The statement that gives the keys of all studies that may match, in any order."""
     driver, of_driver = _driver(reader, query)
-    asked_for = (*query.keys, *query.below)
+    asked_for = _of_studies(query)
     where, parameters = conditions((asked for asked in asked_for if asked is not of_driver), "ps")
     if driver is None:
         return f"SELECT s.id FROM study s WHERE {where}", parameters
@@ -64,6 +65,16 @@ def studies(reader: Reader, query: FindQuery) -> Sql:
         f"SELECT s.id FROM ({driver[0]}) d CROSS JOIN study s ON s.id = d.id WHERE {where}",
         driver[1] + parameters,
     )
+
+
+def _of_studies(query: FindQuery) -> tuple[AskedKey, ...]:
+    """All conditions, and what they mean for a study: one with a CT is one with a CT series."""
+    also = (
+        AskedKey(_MODALITIES, asked.condition)
+        for asked in query.below
+        if asked.key.column == "r.modality"
+    )
+    return (*query.keys, *query.below, *also)
 
 
 def patients(reader: Reader, query: FindQuery) -> Sql:
@@ -92,7 +103,7 @@ def conditions(asked_for: Iterable[AskedKey], tables: str) -> Sql:
 def _driver(reader: Reader, query: FindQuery) -> tuple[Sql | None, AskedKey | None]:
     """The index that leaves fewest studies, and the key that it is of; none if none helps."""
     best: tuple[int, Sql | None, AskedKey | None] = (_ENOUGH + 1, None, None)
-    asked_for = (*query.keys, *query.below)
+    asked_for = _of_studies(query)
     for asked in asked_for:
         ids = _narrowing(asked).ids
         if ids and (count := _count(reader, ids)) < best[0]:

@@ -129,10 +129,27 @@ def test_unsupported_keys_are_noted_and_group_lengths_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "keys", [{"Modality": "CT"}, {"SeriesDate": "20240101"}, {"Rows": 512}, {"ImageType": "A\\B"}]
+    "keys", [{"Modality": "CT"}, {"SeriesDate": "20240101"}, {"InstitutionName": "ZZ"}]
 )
-def test_a_condition_below_the_level_is_refused(keys: dict[str, object]) -> None:
-    """An asker that overlooks 0xFF01 would see each study as a CT."""
+@pytest.mark.parametrize("is_relational", [False, True])
+def test_a_condition_on_series_is_matched_above_them(
+    keys: dict[str, object], is_relational: bool
+) -> None:
+    """An asker that overlooks 0xFF01 would else see each study as a CT."""
+    query = read(identifier(PatientID="P1", **keys), is_relational=is_relational)
+    assert [asked.key.keyword for asked in query.below] == list(keys)
+    assert query.unsupported, "it is not returned"
+
+
+@pytest.mark.parametrize("keys", [{"Rows": 512}, {"ImageType": "A\\B"}, {"InstanceNumber": "1"}])
+def test_a_condition_on_objects_is_passed_over_above_them(keys: dict[str, object]) -> None:
+    """As any key that is not supported there: no question reads all objects."""
+    query = read(identifier(PatientID="", **keys))
+    assert (query.below, query.unsupported) == ((), True)
+
+
+@pytest.mark.parametrize("keys", [{"SeriesInstanceUID": "1.2"}, {"SOPInstanceUID": "1.2"}])
+def test_a_unique_key_below_the_level_is_refused(keys: dict[str, object]) -> None:
     with pytest.raises(QueryModelError, match="is below the level"):
         read(identifier(PatientID="", **keys))
 
@@ -205,9 +222,9 @@ def test_keys_within_a_sequence_that_nobody_answers_are_flagged() -> None:
 
 
 def test_a_request_is_asked_for_below_the_study_only() -> None:
-    with pytest.raises(QueryModelError, match="is below the level"):
-        read(identifier(RequestAttributesSequence=[item(RequestedProcedureID="RP1")]))
-    assert read(identifier(RequestAttributesSequence=[item(RequestedProcedureID="")])).unsupported
+    for wanted in ("RP1", ""):
+        query = read(identifier(RequestAttributesSequence=[item(RequestedProcedureID=wanted)]))
+        assert (query.object_keys, query.unsupported) == ((), True)
 
 
 @pytest.mark.parametrize(
@@ -281,11 +298,12 @@ def test_a_relational_query_needs_no_unique_keys_and_may_ask_below() -> None:
     for data in (
         identifier("SERIES", PatientID="P1"),
         identifier("SERIES", StudyInstanceUID="1.2", SOPInstanceUID="1.2"),
-        identifier("STUDY", Rows=1),
     ):
         with pytest.raises(QueryModelError):
             read(data)
-        assert read(data, is_relational=True).keys or data == identifier("STUDY", Rows=1)
+        assert read(data, is_relational=True).keys
+    rows = identifier("STUDY", Rows=1)
+    assert [len(read(rows, is_relational=is_it).below) for is_it in (False, True)] == [0, 1]
 
 
 def test_a_universal_key_below_is_passed_over_in_any_query() -> None:

@@ -207,3 +207,21 @@ def test_rows_are_read_by_their_keys(index: Index, level: Level) -> None:
     with index.read() as reader:
         plan = [row[3] for row in reader.all(f"EXPLAIN QUERY PLAN {rows.sql}", ("[1]",))]
     assert [line for line in plan if line.startswith("SCAN")] == ["SCAN k VIRTUAL TABLE INDEX 1:"]
+
+
+@pytest.mark.parametrize("level", [Level.PATIENT, Level.STUDY])
+@pytest.mark.parametrize("keys", [{"Modality": "CT"}, {"StationName": "ST1", "SeriesNumber": "1"}])
+def test_a_condition_on_series_reads_no_object(
+    index: Index, level: Level, keys: dict[str, str]
+) -> None:
+    """Nor all series at once: those of some studies at a time, by their index."""
+    asked = query(level, **{UNIQUE[level]: ""}, **keys)
+    rows = RowReader(asked)
+    with index.read() as reader:
+        sql, parameters = statement(reader, asked)
+        plan = [row[3] for row in reader.all(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+        below = rows._parameters
+        read = [row[3] for row in reader.all(f"EXPLAIN QUERY PLAN {rows.sql}", ("[1]", *below))]
+    assert "instance" not in sql + rows.sql.replace("study_instance_uid", "")
+    assert any("USING INDEX series_study" in line for line in read), read
+    assert ("study_modalities" in "".join(plan)) == ("Modality" in keys)
