@@ -6,6 +6,8 @@ import io
 from collections.abc import Callable, Sequence
 
 from pydicom import dcmread
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from tests.builders import dataset_bytes
@@ -13,12 +15,16 @@ from tests.dimse.faulty_peer import Asked, FaultyPeer, Held
 
 
 class ImageSource(FaultyPeer):
-    """``has``: datasets. ``says``: what it makes of its answers; else it tells the truth."""
+    """``has``: datasets. ``says``: what it makes of its answers; else it tells the truth. What it
+    says in bytes goes out as it is.
+    """
 
     def __init__(
         self,
         has: Sequence[Dataset] = (),
-        says: Callable[[Dataset, list[Dataset]], list[Dataset]] = lambda asked, found: found,
+        says: Callable[[Dataset, list[Dataset]], Sequence[Dataset | bytes]] = lambda _, found: (
+            found
+        ),
         **more: object,
     ) -> None:
         self.has = list(has)
@@ -72,7 +78,21 @@ def question(asked: Asked) -> Dataset:
     return dcmread(io.BytesIO(asked.dataset), force=True)
 
 
-def _encoded(match: Dataset) -> bytes:
+def with_uid(dataset: Dataset, uid: str) -> Held:
+    """An object under a UID that no sane program gives; its command has it cut, as DCMTK's has."""
+    data = dataset_bytes(dataset)
+    start = data.index(b"\x08\x00\x18\x00UI")
+    end = start + 8 + int.from_bytes(data[start + 6 : start + 8], "little")
+    value = uid.encode() + b"\0" * (len(uid) % 2)
+    head = data[start : start + 6] + len(value).to_bytes(2, "little")
+    data = data[:start] + head + value + data[end:]
+    dataset["SOPInstanceUID"] = DataElement(0x00080018, "UI", uid, validation_mode=IGNORE)
+    return Held(str(dataset.SOPClassUID), uid[:64], dataset=data)
+
+
+def _encoded(match: Dataset | bytes) -> bytes:
+    if isinstance(match, bytes):
+        return match
     out = io.BytesIO()
     match.save_as(out, implicit_vr=False, little_endian=True)
     return out.getvalue()

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 
 from tests.builders import make_dataset, make_study
 from tests.dimse.faulty_peer import FIND, Fault, FaultyPeer
-from tests.dimse.image_source import ImageSource, question
+from tests.dimse.image_source import ImageSource, question, with_uid
 from tests.ports import unused_port
 from tests.unit.services.conftest import parts as parts
 from tests.unit.services.parts import NOW, Parts, actor
@@ -37,6 +37,7 @@ from tuipacs.services.remote import Remote
 from tuipacs.services.remote_tasks import IDLE_SECONDS, MAX_OF_SESSION, Tasks
 
 TINA = actor(Role.TECHNOLOGIST, name="tina", session_key=1)
+LONG = "1.2.826.0.1.3680043.2.1143." + "7" * 40  # 67 characters: seen in the field
 ANYBODY = RemoteQuery(patient_name="*", study_date="20000101-")
 PATIENCE = 20.0
 
@@ -176,7 +177,48 @@ def test_what_cannot_be_read_is_dropped_and_counted(asker: Asker) -> None:
     with ImageSource([make_dataset() for _ in range(3)], says) as peer:
         answer = asker.all([asker.node("ODD", peer.port)])
     assert (one(answer).rows, one(answer).malformed) == (2, 1)
+    assert one(answer).is_partial
+    assert "1 answer has no Study Instance UID" in one(answer).words
+
+
+def test_a_uid_of_67_characters_is_shown_as_it_is(asker: Asker) -> None:
+    study = make_study(1, 2)
+    with_uid(study[0], LONG)
+    query = RemoteQuery(
+        level=Level.INSTANCE,
+        study_instance_uids=(str(study[0].StudyInstanceUID),),
+        series_instance_uids=(str(study[0].SeriesInstanceUID),),
+    )
+    with ImageSource(study, objects=()) as peer:
+        answer = asker.all([asker.node("ODD", peer.port)], query)
+    assert {row.sop_instance_uid for row in answer.rows} == {LONG, str(study[1].SOPInstanceUID)}
+    assert not one(answer).is_partial
+
+
+def test_what_cannot_be_compared_is_missing_and_told(asker: Asker) -> None:
+    """All that can be read of the series is here, and that is not all."""
+    study = make_study(1, 4)
+    with_uid(study[0], "1." * 70 + "1")
+    for dataset in study[2:]:
+        asker.parts.send(dataset)
+
+    def says(asked: Dataset, found: list[Dataset]) -> list[Dataset | bytes]:
+        if asked.QueryRetrieveLevel == "IMAGE":
+            return [found[0], b"no dataset", *found[2:]]
+        return [*found]
+
+    with ImageSource(study, says, objects=()) as peer:
+        key = asker.node("THERE", peer.port)
+        uid = str(study[0].StudyInstanceUID)
+        task = asker.remote.compare(TINA, r.CompareStart(node=key, study_instance_uid=uid))
+        answer = asker.until(task, lambda answer: answer.finished)
+    (series,) = answer.series
+    assert (series.there, series.here, series.missing) == (4, 2, 2)
+    assert series.presence is Presence.PARTIAL
+    assert one(answer).state is NodeState.COMPLETE
+    assert one(answer).is_partial
     assert "1 answer could not be read" in one(answer).words
+    assert "1 answer has a SOP Instance UID of 141 characters" in one(answer).words
 
 
 def test_another_study_level_patient_or_date_than_asked_is_dropped_and_told(asker: Asker) -> None:

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from tests.builders import make_dataset, make_study
 from tests.dimse.faulty_peer import FIND, GET, MOVE, Fault
-from tests.dimse.image_source import ImageSource, held, question
+from tests.dimse.image_source import ImageSource, held, question, with_uid
 from tests.unit.jobs.office import TINA, Office
 from tests.unit.services.conftest import parts as parts
 from tests.unit.services.parts import Parts
@@ -58,6 +58,13 @@ class Fetching(Office):
         target = RetrieveTarget(study_instance_uid=str(study[0].StudyInstanceUID))
         request = RetrieveRequest(node=node.key, targets=(target,), **more)  # type: ignore[arg-type]
         return self.retrievals.submit(TINA, request)
+
+    def fetch_all(self, node: NodeRecord, *studies: Sequence[Dataset]) -> JobRecord:
+        """Ask for several studies in one job."""
+        targets = tuple(
+            RetrieveTarget(study_instance_uid=str(study[0].StudyInstanceUID)) for study in studies
+        )
+        return self.retrievals.submit(TINA, RetrieveRequest(node=node.key, targets=targets))
 
     def settled(self, job: JobRecord) -> JobRecord:
         """The job when it has ended, or waits."""
@@ -163,20 +170,131 @@ def test_what_the_peer_cannot_send_is_named_and_waits(office: Fetching) -> None:
     assert (left.sop_instance_uid, left.words) == (bad, "STORE could not send it")
 
 
-def test_a_list_with_a_gap_is_no_list(office: Fetching) -> None:
-    """An answer that cannot be read may be the one that is missing here."""
+LONG = "1.2.826.0.1.3680043.2.1143." + "7" * 40  # 67 characters: seen in the field
 
-    def says(asked: Dataset, found: list[Dataset]) -> list[Dataset]:
-        if asked.QueryRetrieveLevel == "IMAGE":
-            found[0].SOPInstanceUID = ""
-        return found
 
-    study = make_study(1, 2)
-    with ImageSource(study, says) as peer:
+@pytest.mark.parametrize(
+    ("uid", "shown", "why"),
+    [
+        ("", "", "no SOP Instance UID"),
+        ("1." * 70 + "1", "1." * 63 + "1\N{HORIZONTAL ELLIPSIS}", "a SOP Instance UID of 141"),
+        ("1.2\x1b[2J", "1.2\N{SYMBOL FOR ESCAPE}[2J", "with characters that none has"),
+    ],
+)
+def test_what_nobody_can_ask_for_fails_at_once_and_holds_up_nothing(
+    office: Fetching, uid: str, shown: str, why: str
+) -> None:
+    """Beside it two others of its series and another study are good."""
+    study, other = make_study(1, 3), make_study(1, 2)
+    with_uid(study[0], uid)
+    objects = [held(dataset) for dataset in (*study[1:], *other)]
+    with ImageSource([*study, *other], objects=objects) as peer:
+        job = office.settled(office.fetch_all(office.source(peer), study, other))
+        asked = [str(get.get("SOPInstanceUID", "")) for get in asked_for(peer, GET)]
+    assert (job.state, job.total, job.stored, job.failed) == (JobState.DEAD, 5, 4, 1)
+    assert "1 failed, it: the source lists it with" in job.message
+    assert why in job.message
+    (item,) = [item for item in office.items(job.key) if item.state is ItemState.FAILED]
+    assert item.sop_instance_uid == shown
+    assert why in item.words
+    assert office.uids() == uids_of([*study[1:], *other])
+    assert len(asked) == 2
+
+
+def test_a_uid_of_67_characters_is_fetched_as_it_is(office: Fetching) -> None:
+    """It is kept here, so it can be had; DCMTK cuts it in its command."""
+    study = make_study(1, 3)
+    odd = with_uid(study[1], LONG)
+    with ImageSource(study, objects=[held(study[0]), odd, held(study[2])]) as peer:
         job = office.settled(office.fetch(office.source(peer), study))
-    assert (job.state, job.total) == (JobState.WAITING, 0)
-    assert "cannot be read" in job.message
-    assert office.uids() == set()
+    assert (job.state, job.stored) == (JobState.DONE, 3)
+    assert LONG in office.uids()
+
+
+def test_what_has_too_long_a_uid_is_asked_for_alone(office: Fetching) -> None:
+    """A source that does not take such a question gives the others."""
+    study = make_study(1, 4)
+    office.parts.send(study[0])
+    odd = with_uid(study[1], LONG)
+    with ImageSource(study, objects=[odd, *map(held, study[2:])]) as peer:
+        job = office.settled(office.fetch(office.source(peer), study))
+        gets = [asked.dataset for asked in peer.asked if asked.field == GET]
+    assert (job.state, job.stored, job.duplicate) == (JobState.DONE, 3, 1)
+    assert [LONG.encode() in get for get in gets] == [True, False]
+    assert all(str(each.SOPInstanceUID).encode() in gets[1] for each in study[2:])
+
+
+def test_a_list_with_a_gap_is_asked_for_again_and_holds_up_no_other_study(
+    office: Fetching,
+) -> None:
+    """One answer is garbage the first time; what it stood for comes later, and nothing twice."""
+    study, other = make_study(2, 2), make_study(1, 2)
+    garbage = [b"no dataset"]
+
+    def says(asked: Dataset, found: list[Dataset]) -> list[Dataset | bytes]:
+        is_gap = asked.QueryRetrieveLevel == "IMAGE" and garbage
+        return [garbage.pop(), *found[1:]] if is_gap else [*found]
+
+    with ImageSource([*study, *other], says) as peer:
+        job = office.settled(office.fetch_all(office.source(peer), study, other))
+        assert (job.state, job.total, job.stored) == (JobState.WAITING, 5, 5)
+        assert "5 of 5 objects are here; " in job.message
+        assert f"not all of the study {study[0].StudyInstanceUID} is listed" in job.message
+        assert "1 answer cannot be read" in job.message
+        office.later(60)
+        job = office.ended(job.key)
+        finds = [question(asked) for asked in peer.asked if asked.field == FIND]
+    assert (job.state, job.total, job.done, job.stored) == (JobState.DONE, 6, 6, 6)
+    assert office.uids() == uids_of([*study, *other])
+    ids = [item.sop_instance_uid for item in office.items(job.key)]
+    assert len(ids) == len(set(ids)) == 6
+    again = [str(other[0].StudyInstanceUID) == find.StudyInstanceUID for find in finds]
+    assert again.count(True) == 2  # its series, and the instances of one: never once more
+
+
+def test_a_study_whose_list_is_garbage_each_time_is_given_up_alone(office: Fetching) -> None:
+    study, other = make_study(1, 2), make_study(1, 2)
+    uid = str(study[0].StudyInstanceUID)
+
+    def says(asked: Dataset, found: list[Dataset]) -> list[Dataset | bytes]:
+        return [b"no dataset"] if asked.StudyInstanceUID == uid else [*found]
+
+    with ImageSource([*study, *other], says) as peer:
+        job = office.settled(office.fetch_all(office.source(peer), study, other))
+        for attempt in range(2, 12):
+            office.later(700)
+            job = office.until(
+                job.key,
+                lambda r, n=attempt: (
+                    r.state.ended or (r.state is JobState.WAITING and r.attempts == n)
+                ),
+            )
+    assert (job.state, job.stored, job.total) == (JobState.DEAD, 2, 2)
+    assert f"not all of the study {uid} is listed: its list of series has gaps" in job.message
+
+
+def test_a_study_that_breaks_the_association_is_listed_last(office: Fetching) -> None:
+    study, other = make_study(1, 2), make_study(1, 2)
+    with ImageSource([*study, *other], find=[Fault.ABORT]) as peer:
+        job = office.settled(office.fetch_all(office.source(peer), study, other))
+        assert (job.state, job.total) == (JobState.WAITING, 0)
+        office.later(60)
+        job = office.ended(job.key)
+        finds = [question(asked) for asked in peer.asked if asked.field == FIND]
+    assert (job.state, job.stored) == (JobState.DONE, 4)
+    assert finds[1].StudyInstanceUID == other[0].StudyInstanceUID
+
+
+def test_a_study_that_is_gone_fails_alone_and_comes_when_it_is_back(office: Fetching) -> None:
+    study, gone = make_study(1, 2), make_study(1, 2)
+    with ImageSource(study, objects=[held(each) for each in (*study, *gone)]) as peer:
+        job = office.settled(office.fetch_all(office.source(peer), gone, study))
+        assert (job.state, job.stored, job.failed) == (JobState.DEAD, 2, 1)
+        assert f"does not have the study {gone[0].StudyInstanceUID}" in job.message
+        peer.has += gone
+        office.jobs.retry(TINA, m.JobRequest(key=job.key))
+        job = office.until(job.key, lambda r: r.state.ended and r.state is not JobState.DEAD)
+    assert (job.state, job.stored, job.total, job.failed) == (JobState.DONE, 4, 4, 0)
 
 
 def test_a_list_that_broke_off_is_no_list(office: Fetching) -> None:

@@ -146,11 +146,11 @@ def _print(level: Level, rows: Sequence[MergedRow], answers: Sequence[NodeAnswer
         what = "SOP" if level is Level.INSTANCE else level.value.upper()
         header = (*_COLUMNS[level], "HERE", "AT", f"{what} INSTANCE UID")
         print_table(header, (_cells(level, row, titles) for row in rows))
-    partial = [answer for answer in answers if answer.state.is_partial]
+    partial = [answer for answer in answers if answer.is_partial]
     if not rows:
-        note("nothing matches" if not partial else "nothing was found where an answer came")
+        note("nothing matches" if not partial else "nothing was found in what could be read")
     elif partial:
-        note("this is not all: not every node has answered to its end")
+        note("this is not all: not every node has answered to its end, or so that it can be read")
     for row in rows:
         if row.differing:
             note(f"warning: {row.uid} is of another patient elsewhere: {row.differing} differs")

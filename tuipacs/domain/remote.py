@@ -138,6 +138,11 @@ class NodeAnswer(Struct, frozen=True, kw_only=True):
     unasked: int = 0  # answers that did not fit the question
     repeated: int = 0
 
+    @property
+    def is_partial(self) -> bool:
+        """True when it may have more than was shown."""
+        return self.state.is_partial or (self.state.ended and self.malformed > 0)
+
 
 class Presence(StrEnum):
     """What this archive has of a row."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tuipacs.domain.dates import da, days_ago, is_relative, range_ends, spoken_day
 from tuipacs.domain.level import Level
 from tuipacs.domain.remote import RemoteQuery
-from tuipacs.domain.uid import is_usable_uid, strip_uid
+from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, is_usable_uid, strip_uid
 from tuipacs.errors import UsageError
 
 MAX_TEXT = 64  # characters of a key
@@ -99,7 +99,7 @@ def _uids(what: str, values: tuple[str, ...]) -> tuple[str, ...]:
     uids = tuple(dict.fromkeys(strip_uid(value.strip()) for value in values))
     if len(uids) > MAX_UIDS:
         raise UsageError(f"more than {MAX_UIDS} UIDs")
-    if not all(is_usable_uid(uid) for uid in uids):
+    if not all(is_usable_uid(uid, longest=MAX_KEPT_UID_LENGTH) for uid in uids):
         raise UsageError(f"that is no {what} UID")
     return uids
 

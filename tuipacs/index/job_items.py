@@ -82,13 +82,25 @@ def add_instances(tx: Transaction, job: int, instances: Sequence[int]) -> None:
     _count_total(tx, job)
 
 
-def add_named(tx: Transaction, job: int, names: Sequence[tuple[str, str]]) -> None:
+def add_named(
+    tx: Transaction, job: int, names: Sequence[tuple[str, str]], *, first: int = 1
+) -> None:
     """Give a job instances that are not here as its items: (SOP Class, SOP Instance UID)."""
     tx.execute(
         "INSERT INTO job_item (job, position, instance, sop_class_uid, sop_instance_uid)"
-        " SELECT ?, e.key + 1, 0, e.value ->> 0, e.value ->> 1 FROM json_each(?) e",
-        (job, json.dumps(list(names))),
+        " SELECT ?, e.key + ?, 0, e.value ->> 0, e.value ->> 1 FROM json_each(?) e",
+        (job, first, json.dumps(list(names))),
     )
+    _count_total(tx, job)
+
+
+def remove(tx: Transaction, job: int, positions: Sequence[int]) -> None:
+    """Take items from a job, with what was counted of them."""
+    tx.execute(
+        "DELETE FROM job_item WHERE job = ? AND position IN (SELECT value FROM json_each(?))",
+        (job, json.dumps(list(positions))),
+    )
+    _count(tx, job)
     _count_total(tx, job)
 
 

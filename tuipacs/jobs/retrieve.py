@@ -7,6 +7,7 @@ much a peer says that it has sent counts for nothing: here the index tells what 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 import msgspec
@@ -49,26 +50,37 @@ class RetrieveObjects:
         progress.check()
         ends = self._retrievals.ends(actor, record.node, asked)
         try:
-            with self._index.read() as reader:
-                is_listed = retrieve_jobs.is_listed(reader, record.key)
-            if not is_listed:
-                self._list(actor, record.key, ends, asked, progress)
+            gaps = self._list(actor, record.key, ends, asked, progress)
             words = self._run(actor, record.key, ends, asked, progress)
         except UnavailableError as error:
             raise RetryLater(error.message) from error
-        return self._closing_words(record.key, ends, words)
+        return self._closing_words(record.key, ends, words, gaps)
 
     def _list(
         self, actor: Actor, key: int, ends: Ends, asked: RetrievePayload, progress: Progress
-    ) -> None:
+    ) -> Mapping[str, str]:
+        """List what has not been. Returns the studies that are still to be, and why."""
+        with self._index.read() as reader:
+            again = retrieve_jobs.to_list(reader, key)
+            known = retrieve_jobs.named(reader, key) if again else frozenset()
+        if again is not None and not again:
+            return {}
+        targets = asked.targets
+        if again:
+            place = {study: number for number, study in enumerate(again)}
+            some = [target for target in targets if target.study_instance_uid in place]
+            targets = tuple(sorted(some, key=lambda target: place[target.study_instance_uid]))
         with ExitStack() as stack:
             present = self._present(actor, ends, asked, progress, stack)
             peer = self._retrievals.peer(actor, ends.source, CallService.QUERY)
             source = stack.enter_context(listing(peer, ends.source, progress.check))
-            found = listed(source, asked.targets, present, progress.check)
+            found = listed(source, targets, present, progress.check, known=known)
         with self._index.write() as tx:
-            retrieve_jobs.put_list(tx, key, found)
+            retrieve_jobs.put_list(
+                tx, key, found.series, again=again or (), still=tuple(found.gaps)
+            )
         progress.tell()
+        return found.gaps
 
     def _present(
         self,
@@ -106,9 +118,10 @@ class RetrieveObjects:
             refused.append(refusal)
         raise GivenUp("; ".join(dict.fromkeys(refused)))
 
-    def _closing_words(self, key: int, ends: Ends, remark: str) -> str:
+    def _closing_words(self, key: int, ends: Ends, remark: str, gaps: Mapping[str, str]) -> str:
         with self._index.read() as reader:
             counts = job_items.counts(reader, key)
+            failed, _, _ = job_items.page(reader, key, (ItemState.FAILED,), 0, 1)
         come = counts[ItemState.DONE] + counts[ItemState.WARNING]
         where = f" at {ends.to.ae_title}" if ends.to else " here"
         words = f"{come:,} of {sum(counts.values()):,} objects are{where}"
@@ -116,8 +129,15 @@ class RetrieveObjects:
             words += f", {counts[ItemState.WAITING]:,} did not come"
         if remark:
             words += f"; {remark}"
-        if counts[ItemState.WAITING]:
+        if failed:
+            first = "it" if counts[ItemState.FAILED] == 1 else "the first"
+            words += f"; {counts[ItemState.FAILED]:,} failed, {first}: {failed[0].words}"
+        if gaps:
+            study, why = list(gaps.items())[-1]
+            more = f", and of {len(gaps) - 1:,} more" if len(gaps) > 1 else ""
+            words += f"; not all of the study {study} is listed{more}: {why}"
+        if counts[ItemState.WAITING] or gaps:
             raise RetryLater(words)
-        if counts[ItemState.FAILED]:
-            raise GivenUp(f"{words}; {counts[ItemState.FAILED]:,} failed")
+        if failed:
+            raise GivenUp(words)
         return words

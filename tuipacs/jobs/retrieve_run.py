@@ -13,6 +13,7 @@ from tuipacs.domain.actor import Actor
 from tuipacs.domain.dimse_status import answer_words
 from tuipacs.domain.job import ItemState
 from tuipacs.domain.node import CallService
+from tuipacs.domain.uid import MAX_UID_LENGTH
 from tuipacs.index import holdings, retrieve_jobs
 from tuipacs.index.database import Index
 from tuipacs.index.job_items import ItemOutcome, WaitingItem
@@ -314,10 +315,16 @@ class Run:
 
 
 def _pieces(items: Iterable[WaitingItem]) -> Iterator[list[WaitingItem]]:
-    """As many as fit into one request, by SOP class."""
+    """As many as fit into one request, by SOP class.
+
+    A peer may refuse a request for a UID that is too long for one: those go alone.
+    """
     piece: list[WaitingItem] = []
     classes: set[str] = set()
     for item in sorted(items, key=lambda item: (item.sop_class_uid, item.position)):
+        if len(item.sop_instance_uid) > MAX_UID_LENGTH:
+            yield [item]
+            continue
         if len(piece) == MAX_UIDS or len(classes | {item.sop_class_uid}) > MAX_CLASSES:
             yield piece
             piece, classes = [], set()

@@ -14,7 +14,7 @@ from tuipacs.dimse.messages import comment_text
 from tuipacs.dimse.syntaxes import STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.ingest import AnnouncedObject
-from tuipacs.domain.uid import strip_uid
+from tuipacs.domain.uid import MAX_UID_LENGTH, strip_uid
 from tuipacs.errors import TuipacsError
 from tuipacs.jobs.running import Progress
 from tuipacs.jobs.signals import Cancelled, Interrupted
@@ -126,7 +126,7 @@ class GetWay:
 
     def _begin(self, request: Request) -> Exchange:
         command = request.command
-        uid = strip_uid(command.sop_instance_uid)
+        uid = self._meant(strip_uid(command.sop_instance_uid))
         if not command.dataset_follows:
             return _refused(0xC000, "cannot understand", "no data set followed")
         if uid not in self._expected:
@@ -146,6 +146,13 @@ class GetWay:
         except TuipacsError as error:
             return _failed(error)
         return _Fetching(self, uid, reception)
+
+    def _meant(self, uid: str) -> str:
+        """The one that was asked for, whose UID a source built on DCMTK cuts to 64 characters."""
+        if uid in self._expected or len(uid) != MAX_UID_LENGTH:
+            return uid
+        cut = sorted(long for long in self._expected if long.startswith(uid))
+        return next((long for long in cut if long not in self._taken), cut[0] if cut else uid)
 
     def pace(self, count: int) -> None:
         """As fast as the node's limit allows. What ends the run is seen by who follows it."""

@@ -22,7 +22,7 @@ from tuipacs.domain.permissions import Permission
 from tuipacs.domain.remote import HERE, MAX_NODES, NodeState, RemoteQuery
 from tuipacs.domain.remote_keys import Key, questions_of
 from tuipacs.domain.safe_text import clean
-from tuipacs.domain.uid import is_usable_uid
+from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, is_usable_uid
 from tuipacs.errors import TuipacsError, UsageError
 from tuipacs.index import holdings, nodes
 from tuipacs.index.database import Index
@@ -131,7 +131,7 @@ class Remote(Service):
     def compare(self, actor: Actor, request: CompareStart) -> RemoteTask:
         """Begin to list a study at a node, series by series, down to its SOP Instance UIDs."""
         uid = request.study_instance_uid.strip()
-        if not is_usable_uid(uid):
+        if not is_usable_uid(uid, longest=MAX_KEPT_UID_LENGTH):
             raise UsageError("that is no study UID")
         node = self._calling.node(request.node)
         about(study_instance_uid=uid, detail=f"every instance at {node.ae_title}, to compare")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -19,7 +20,7 @@ from tuipacs.domain.remote_keys import Key
 from tuipacs.errors import InvalidObjectError, TuipacsError, UnavailableError, UsageError
 from tuipacs.scu.c_find import STUDY_ROOT, Matches
 from tuipacs.scu.requestor import Association, Context, Peer, Response, open_association
-from tuipacs.services.remote_identifier import Answers, Unasked, identifier
+from tuipacs.services.remote_identifier import Answers, Unasked, UnusableUidError, identifier
 from tuipacs.services.remote_tasks import Part
 
 NODE_SECONDS = 180.0  # that one node may take for a query
@@ -119,6 +120,8 @@ def _ask_one(
 def _read(part: Part, answers: Answers, data: bytes, transfer_syntax: str) -> RemoteRow | None:
     try:
         return answers.read(data, transfer_syntax)
+    except UnusableUidError as error:
+        part.malformed(error.fault)
     except InvalidObjectError:
         part.malformed()
     except Unasked:
@@ -143,19 +146,46 @@ def _ended_well(part: Part, final: Response) -> bool:
     return False
 
 
+class ListBrokenError(UnavailableError):
+    """A list that broke off: nothing more can be asked on this association."""
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """What a node lists under a UID that nobody could keep it under. ``uid``: clean, may be ""."""
+
+    uid: str
+    fault: str  # "a SOP Instance UID of 140 characters"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a node has below something. ``unreadable``: answers that were no datasets, so anything
+    may be missing in ``rows``.
+    """
+
+    rows: tuple[RemoteRow, ...]
+    unusable: tuple[Unusable, ...] = ()
+    unreadable: int = 0
+
+
 class Lister:
-    """Whole lists of what is below a study, on one association; a list with a gap is an error."""
+    """Whole lists of what is below a study, on one association."""
 
     def __init__(self, association: Association, node: int, character_set: str = "") -> None:
         self._association = association
         self._node = node
         self._character_set = character_set
 
-    def series(self, study_instance_uid: str) -> list[RemoteRow]:
-        """The series of a study. Raises `UnavailableError` if the list is not complete."""
+    def series(self, study_instance_uid: str) -> Listed:
+        """The series of a study.
+
+        Raises `UnavailableError` if the node does not give the whole list, `ListBrokenError` if it
+        can give no other one either.
+        """
         return self._list(Level.SERIES, (_key("StudyInstanceUID", study_instance_uid),))
 
-    def instances(self, study_instance_uid: str, series_instance_uid: str) -> list[RemoteRow]:
+    def instances(self, study_instance_uid: str, series_instance_uid: str) -> Listed:
         """The instances of a series. Raises as `series` does."""
         above = (
             _key("StudyInstanceUID", study_instance_uid),
@@ -163,36 +193,35 @@ class Lister:
         )
         return self._list(Level.INSTANCE, above)
 
-    def _list(self, level: Level, keys: Sequence[Key]) -> list[RemoteRow]:
+    def _list(self, level: Level, keys: Sequence[Key]) -> Listed:
         answers = Answers(self._node, level, keys, self._character_set)
         question = identifier(level, keys, self._character_set)
         matches = Matches(self._association, STUDY_ROOT, question)
         found: dict[str, RemoteRow] = {}
+        unusable: dict[str | int, Unusable] = {}
         unreadable = 0
         for data in matches.datasets():
             try:
                 row = answers.read(data, matches.transfer_syntax)
+            except UnusableUidError as error:  # those without any are not one and the same
+                unusable[error.uid or len(unusable)] = Unusable(error.shown, error.fault)
             except InvalidObjectError:
                 unreadable += 1
             except Unasked:
                 continue  # of another study: nothing that was asked for is missing
             else:
                 found.setdefault(row.uid, row)
-            if len(found) + unreadable > MAX_LISTED:
-                raise UnavailableError(f"the node lists more than {MAX_LISTED:,}: not believed")
+            if len(found) + len(unusable) + unreadable > MAX_LISTED:
+                raise ListBrokenError(f"the node lists more than {MAX_LISTED:,}: not believed")
         final = matches.final or Response(None, "there was no last answer")
         what = "series" if level is Level.SERIES else "instances"
         if final.status is None:
-            raise UnavailableError(f"the list of {what} broke off: {final.comment}")
+            raise ListBrokenError(f"the list of {what} broke off: {final.comment}")
         if final.status != 0x0000:
             raise UnavailableError(
                 f"the list of {what} was refused: {answer_words(final.status, final.comment)}"
             )
-        if unreadable:
-            raise UnavailableError(
-                f"{unreadable:,} of the node's answers cannot be read: its list of {what} has gaps"
-            )
-        return list(found.values())
+        return Listed(tuple(found.values()), tuple(unusable.values()), unreadable)
 
 
 def _key(keyword: str, uid: str) -> Key:

@@ -8,7 +8,7 @@ from tuipacs.errors import UnavailableError
 from tuipacs.index import holdings
 from tuipacs.index.database import Index
 from tuipacs.scu.requestor import Peer
-from tuipacs.services.remote_asking import Lister, asking
+from tuipacs.services.remote_asking import Listed, Lister, asking
 from tuipacs.services.remote_tasks import Part, Task
 
 
@@ -31,14 +31,16 @@ def compare_study(
 
 
 def _compare(task: Task, part: Part, index: Index, lister: Lister, study_instance_uid: str) -> None:
+    """What the node lists and cannot be compared is missing here, and told."""
     there = lister.series(study_instance_uid)
-    for series in there:
+    _tell(part, there)
+    for series in there.rows:
         if part.stopped:
             return
-        uids = {
-            row.sop_instance_uid
-            for row in lister.instances(study_instance_uid, series.series_instance_uid)
-        }
+        listed = lister.instances(study_instance_uid, series.series_instance_uid)
+        _tell(part, listed)
+        uids = {row.sop_instance_uid for row in listed.rows}
+        unknown = len(listed.unusable) + listed.unreadable
         with index.read() as reader:
             held = holdings.held(reader, uids).keys()
             here = holdings.instances_of(reader, study_instance_uid, series.series_instance_uid)
@@ -48,13 +50,13 @@ def _compare(task: Task, part: Part, index: Index, lister: Lister, study_instanc
                 modality=series.modality,
                 series_number=series.series_number,
                 series_description=series.series_description,
-                there=len(uids),
+                there=len(uids) + unknown,
                 here=len(here),
-                missing=len(uids - held),
+                missing=len(uids - held) + unknown,
                 extra=len(here - uids),
             )
         )
-    known = {series.series_instance_uid for series in there}
+    known = {series.series_instance_uid for series in there.rows}
     with index.read() as reader:
         only_here = [
             (series, len(holdings.instances_of(reader, study_instance_uid, series[0])))
@@ -73,3 +75,10 @@ def _compare(task: Task, part: Part, index: Index, lister: Lister, study_instanc
             )
         )
     part.end(NodeState.COMPLETE)
+
+
+def _tell(part: Part, listed: Listed) -> None:
+    for each in listed.unusable:
+        part.malformed(each.fault)
+    if listed.unreadable:
+        part.malformed(count=listed.unreadable)

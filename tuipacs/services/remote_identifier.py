@@ -17,7 +17,8 @@ from tuipacs.domain.find_match import condition_of
 from tuipacs.domain.level import Level
 from tuipacs.domain.remote import RemoteRow
 from tuipacs.domain.remote_keys import Key
-from tuipacs.domain.uid import is_usable_uid, strip_uid
+from tuipacs.domain.safe_text import clean
+from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, is_usable_uid, strip_uid
 from tuipacs.errors import InvalidObjectError
 
 _FIELDS: Mapping[Level, Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -66,6 +67,13 @@ _ABOVE = MappingProxyType(
         Level.INSTANCE: ("study_instance_uid", "series_instance_uid"),
     }
 )
+_NAMES = MappingProxyType(
+    {
+        "study_instance_uid": "Study Instance UID",
+        "series_instance_uid": "Series Instance UID",
+        "sop_instance_uid": "SOP Instance UID",
+    }
+)
 _COUNT = re.compile(r"[0-9]{1,9}")
 _LENIENT = frozenset(("LO", "SH", "CS"))
 # How a name or a description is matched is the peer's own way (PS3.4 C.2.2.2.1): not judged here.
@@ -86,6 +94,28 @@ _JUDGED = frozenset(
 
 class Unasked(Exception):
     """A good answer to another question."""
+
+
+class UnusableUidError(InvalidObjectError):
+    """An answer that can be read, and names nothing that could be asked for or kept.
+
+    ``fault``: "no SOP Instance UID"; ``uid``: as it came; ``shown``: clean.
+    """
+
+    def __init__(self, name: str, uid: str) -> None:
+        if not uid:
+            self.fault = f"no {name}"
+        elif len(uid) > MAX_KEPT_UID_LENGTH:
+            self.fault = f"a {name} of {len(uid):,} characters"
+        else:
+            self.fault = f"a {name} with characters that none has"
+        super().__init__(f"the answer has {self.fault}")
+        self.uid = uid
+
+    @property
+    def shown(self) -> str:
+        """The UID for a screen or a list."""
+        return clean(self.uid, limit=MAX_KEPT_UID_LENGTH)
 
 
 def identifier(level: Level, keys: Sequence[Key], character_set: str = "") -> Dataset:
@@ -142,7 +172,9 @@ class Answers:
         }
 
     def read(self, data: bytes, transfer_syntax: str) -> RemoteRow:
-        """One answer. Raises `InvalidObjectError` for none at all, `Unasked` for another's."""
+        """One answer. Raises `InvalidObjectError` for none at all, `UnusableUidError` for one that
+        names nothing, and `Unasked` for another's.
+        """
         values = self._reader.read(data, transfer_syntax, self._character_set)
         level = values.pop(LEVEL_TAG, "").strip()
         if level and level != LEVEL_WORDS[self._level]:
@@ -152,8 +184,12 @@ class Answers:
         fields: dict[str, object] = {}
         for field, (tag, vr) in self._fields.items():
             text = values.get(tag, "")
-            if vr == "UI":
-                fields[field] = _uid(text, optional=field in self._given or "class" in field)
+            if field == "sop_class_uid":
+                fields[field] = (
+                    strip_uid(text) if is_usable_uid(text) else ""
+                )  # no more than a hint
+            elif vr == "UI":
+                fields[field] = _uid(text, _NAMES[field], optional=field in self._given)
             elif field in ("instances", "series_count"):
                 fields[field] = int(text) if _COUNT.fullmatch(text.strip()) else None
             elif field == "modalities_in_study":
@@ -165,10 +201,10 @@ class Answers:
         return RemoteRow(node=self._node, level=self._level, **fields)  # type: ignore[arg-type]
 
 
-def _uid(text: str, *, optional: bool) -> str:
+def _uid(text: str, name: str, *, optional: bool) -> str:
     uid = strip_uid(text)
-    if not (is_usable_uid(uid) or (optional and not uid)):
-        raise InvalidObjectError("an answer without a usable UID")
+    if not (is_usable_uid(uid, longest=MAX_KEPT_UID_LENGTH) or (optional and not uid)):
+        raise UnusableUidError(name, uid)
     return uid
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tuipacs.domain.clock import Clock
@@ -36,7 +37,8 @@ class Part:
         self._lock = threading.Lock()
         self._state = NodeState.WAITING
         self._words = ""
-        self._rows = self._malformed = self._unasked = self._repeated = 0
+        self._rows = self._unasked = self._repeated = 0
+        self._malformed: Counter[str] = Counter()
         self._cut: Callable[[], None] | None = None
         self._timers: list[threading.Timer] = []
         self.stopped = ""  # why it is to end before its time
@@ -89,10 +91,10 @@ class Part:
             self._rows += 1
             return True
 
-    def malformed(self) -> None:
-        """An answer that cannot be read."""
+    def malformed(self, fault: str = "", count: int = 1) -> None:
+        """Answers that cannot be read, or that have a ``fault``: "no SOP Instance UID"."""
         with self._lock:
-            self._malformed += 1
+            self._malformed[fault] += count
 
     def unasked(self) -> None:
         """An answer that does not fit the question."""
@@ -124,7 +126,7 @@ class Part:
         with self._lock:
             words = [
                 self._words,
-                _counted(self._malformed, "could not be read"),
+                *(_faulty(count, fault) for fault, count in self._malformed.most_common(3)),
                 _counted(self._unasked, "did not fit the question"),
                 _counted(self._repeated, "came twice"),
             ]
@@ -134,7 +136,7 @@ class Part:
                 state=self._state,
                 words="; ".join(word for word in words if word),
                 rows=self._rows,
-                malformed=self._malformed,
+                malformed=self._malformed.total(),
                 unasked=self._unasked,
                 repeated=self._repeated,
             )
@@ -144,6 +146,12 @@ def _counted(count: int, what: str) -> str:
     if not count:
         return ""
     return f"{count:,} {'answer' if count == 1 else 'answers'} {what}"
+
+
+def _faulty(count: int, fault: str) -> str:
+    if not fault:
+        return _counted(count, "could not be read")
+    return _counted(count, f"{'has' if count == 1 else 'have'} {fault}")
 
 
 class Task:

@@ -15,7 +15,7 @@ from tuipacs.domain.job import JobKind, JobPriority, JobRecord, and_more
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import NodeService, Permission
 from tuipacs.domain.remote import HERE
-from tuipacs.domain.uid import is_usable_uid
+from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, is_usable_uid
 from tuipacs.errors import NotFoundError, UsageError
 from tuipacs.index import jobs
 from tuipacs.index.database import Index
@@ -143,6 +143,7 @@ def _checked(target: RetrieveTarget) -> RetrieveTarget:
     uids = (target.study_instance_uid, target.series_instance_uid, target.sop_instance_uid)
     if target.sop_instance_uid and not target.series_instance_uid:
         raise UsageError("an instance is named with its study and its series")
-    if not target.study_instance_uid or not all(is_usable_uid(uid) for uid in uids if uid):
+    longest = MAX_KEPT_UID_LENGTH
+    if not uids[0] or not all(is_usable_uid(uid, longest=longest) for uid in uids if uid):
         raise UsageError("a target has a UID that is none")
     return target

@@ -10,6 +10,7 @@ ALTER TABLE job ADD COLUMN node_title TEXT NOT NULL DEFAULT '';        -- for wh
 ALTER TABLE job ADD COLUMN priority INTEGER NOT NULL DEFAULT 1;        -- 0 low, 1 normal, 2 high
 ALTER TABLE job ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;        -- that failed since it was queued, or retried by hand
 ALTER TABLE job ADD COLUMN retry_at REAL;
+ALTER TABLE job ADD COLUMN begun_at REAL;                              -- its first run; started_at: the last
 ALTER TABLE job ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;          -- of done: with a warning status
 ALTER TABLE job ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN pause_requested INTEGER NOT NULL DEFAULT 0;
@@ -26,7 +27,7 @@ BEGIN UPDATE job SET node = -old.id WHERE node = old.id; END;
 CREATE TABLE job_item (
     job INTEGER NOT NULL REFERENCES job (id) ON DELETE CASCADE,
     position INTEGER NOT NULL,
-    instance INTEGER NOT NULL,               -- 0: not here
+    instance INTEGER NOT NULL,               -- 0: not here, -1: nor to be asked for
     sop_class_uid TEXT NOT NULL,
     sop_instance_uid TEXT NOT NULL,
     state INTEGER NOT NULL DEFAULT 0,        -- 0 waiting, 1 done, 2 done with a warning, 3 failed

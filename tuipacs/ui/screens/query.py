@@ -197,6 +197,7 @@ class QueryScreen(QuerySearch):
             self.series_rows.say_when_empty(answer.words)
         else:
             words = f"compared with {title}, one by one: {missing:,} missing here"
+            words += f"; {answer.words}" if answer.words else ""
         who = f.person_name(row.first.patient_name)
         self.query_one("#series", Panel).entitle(f"{who}  {words}", row.differing and "⚑ patients")
         self.refresh_keys()

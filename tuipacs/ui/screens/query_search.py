@@ -134,7 +134,7 @@ class QuerySearch(WorkScreen):
             self._merger.add(answer.rows)
             if answer.finished:
                 self._searching = None
-                partial = any(node.state.is_partial for node in answer.nodes)
+                partial = any(node.is_partial for node in answer.nodes)
                 empty = "nothing was found where an answer came" if partial else "nothing matches"
                 self.rows.say_when_empty(empty)
             if answer.rows or answer.finished:
@@ -192,10 +192,12 @@ class QuerySearch(WorkScreen):
         answers = [Row(answer.node, node_cells(answer)) for answer in self._answers]
         self.query_one("#asked", RowList).set_rows(answers)
         marked = f", {len(self._marks):,} marked" if self._marks else ""
-        partial = any(answer.state.is_partial for answer in self._answers)
+        partial = any(answer.is_partial for answer in self._answers)
         found = f.plural(len(self._rows), "study", "studies")
         asking = "asking …  " if self._searching is not None else ""
-        not_all = "  not all answered to the end" if partial else ""
+        unended = any(answer.state.is_partial for answer in self._answers)
+        why = "not all answered to the end" if unended else "not all answers could be read"
+        not_all = f"  {why}" if partial else ""
         studies.entitle(f"{asking}{found}{marked}{not_all}", _LEGEND)
         nodes.entitle(_words(self._query))
         self.refresh_keys()
