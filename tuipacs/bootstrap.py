@@ -233,7 +233,7 @@ class Archive:
         self._router = Router(judging, sessions, self.wakeups, clock, on_thread_end=index.close)
         routes = Routes(index, clock, quiet_seconds=quiet_seconds)
         routes.on_change = self._router.wake
-        jobs = Jobs(index, clock, self.wakeups, calling)
+        jobs = Jobs(index, clock, self.wakeups, calling, config.jobs.retries)
         jobs.on_change = self._runner.look
         self._asked = Tasks(clock)
         self._pictures = PixelWorkers([PixelWorker() for _ in range(_DECODERS)])

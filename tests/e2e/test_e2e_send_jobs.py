@@ -311,6 +311,8 @@ def test_the_commands_exit_codes(site: Site) -> None:
         key = str(failed.json["job"]["key"])
         shown = run("jobs", "show", key, user=ADMIN).out
         assert f"failed: {item['sop_instance_uid']}: 0xC000 cannot understand" in shown
+        assert f"next step  tuipacs jobs retry {key} does what is left" in shown
+        assert "the job was given up" in failed.err
         again = run("jobs", "retry", key, user=ADMIN)
         assert (again.code, again.out) == (0, f"job {key}: queued\n")
         site.done(int(key))
@@ -339,6 +341,15 @@ def test_the_commands_for_jobs_and_lanes(site: Site) -> None:
         f"job {key}: queued: the lane of {node.ae_title} is paused\n"
     )
     assert run("jobs", "cancel", key, user=ADMIN).out == f"job {key}: cancelled: cancelled\n"
+    several = run("jobs", "cancel", key, "999999", key, user=ADMIN)
+    assert (several.code, several.out) == (1, "")
+    assert f"job {key}: the job was cancelled\njob 999999: there is no such job" in several.err
+    again = run("jobs", "retry", key, "--json", user=ADMIN).json
+    assert (again["key"], again["tries_left"]) == (int(key), None)
+    shown = run("jobs", "show", key, user=ADMIN).out
+    assert f"next step  tuipacs jobs resume --lane {node.ae_title}" in shown
+    assert "first try" not in shown
+    assert [job["key"] for job in run("jobs", "cancel", key, "999999", "--json", user=ADMIN).json]
     opened = run("jobs", "resume", "--lane", str(node.key), user=ADMIN)
     assert opened.out == f"{node.ae_title} is open: no jobs\n"
 

@@ -103,7 +103,7 @@ async def test_a_dead_letter_can_be_retried_and_a_done_job_can_not() -> None:
         await pilot.pause()
         screen = app.screen
         assert isinstance(screen, JobsScreen)
-        assert screen.lacks("retry") == "the job is done"
+        assert screen.lacks("retry") == "the job is done already"
         assert archive.jobs[1].state is JobState.DONE
 
 

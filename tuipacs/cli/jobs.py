@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import msgspec
 import typer
 
-from tuipacs.cli.output import moment, print_json, print_lines, print_table
+from tuipacs.cli.output import moment, note, print_json, print_lines, print_table
 from tuipacs.cli.progress import state_words
 from tuipacs.cli.send import priority_of
 from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
 from tuipacs.domain.job import ItemState, JobKind, JobRecord, LaneRecord, Refusal
-from tuipacs.errors import UsageError
+from tuipacs.domain.job_words import next_step, tries_words
+from tuipacs.errors import ConflictError, NotFoundError, TuipacsError, UsageError
 from tuipacs.schema import job_messages as j
 from tuipacs.schema import messages as m
 from tuipacs.schema import operations as op
@@ -24,10 +26,12 @@ app = typer.Typer(
 )
 
 KeyArgument = Annotated[int, typer.Argument(metavar="KEY")]
-OptionalKey = Annotated[int, typer.Argument(metavar="[KEY]", show_default=False)]
+KeysArgument = Annotated[list[int], typer.Argument(metavar="KEY...", show_default=False)]
+OptionalKeys = Annotated[list[int] | None, typer.Argument(metavar="[KEY...]", show_default=False)]
 LaneOption = Annotated[
-    str, typer.Option(metavar="NODE", help="All jobs of a node (AE title or key) instead of one")
+    str, typer.Option(metavar="NODE", help="All jobs of a node (AE title or key) instead")
 ]
+FAILED = 1
 _REMARKABLE = (ItemState.WARNING, ItemState.FAILED)
 
 
@@ -96,10 +100,9 @@ def show(
         [
             f"job        {job.key}: {job.title}",
             f"state      {state_words(job)}",
-            *([f"again at   {moment(job.retry_at)}"] if job.retry_at else []),
-            f"by         {job.submitted_by}, {moment(job.created_at)}",
-            f"time       {moment(job.started_at)} to {moment(job.finished_at)}",
+            *_facts(job),
             f"progress   {_progress(job)}",
+            *([f"next step  {step}"] if (step := next_step(job)) else []),
         ]
     )
     print_lines(f"refused: {refusal.path}: {refusal.reason}" for refusal in refusals)
@@ -107,6 +110,21 @@ def show(
         f"{item.state.value}: {item.sop_instance_uid}" + (f": {item.words}" if item.words else "")
         for item in items
     )
+
+
+def _facts(job: JobRecord) -> Iterator[str]:
+    """Who and when; the last try and the next one where there was more than one."""
+    yield f"submitted  {moment(job.created_at)} by {job.submitted_by}"
+    if job.begun_at is not None:
+        yield f"first try  {moment(job.begun_at)}"
+    if job.started_at is not None and job.started_at != job.begun_at:
+        yield f"last try   {moment(job.started_at)}"
+    if words := tries_words(job):
+        yield f"tries      {words}"
+    if job.retry_at is not None:
+        yield f"{'next try' if job.attempts else 'waits till'} ".ljust(11) + moment(job.retry_at)
+    if job.finished_at is not None:
+        yield f"ended      {moment(job.finished_at)}"
 
 
 def _progress(job: JobRecord) -> str:
@@ -119,37 +137,43 @@ def _progress(job: JobRecord) -> str:
 
 
 @app.command("cancel")
-def cancel(ctx: typer.Context, key: KeyArgument, as_json: JsonOption = False) -> None:
-    """Ask a job to end; what it has stored or sent stays."""
-    _steer(ctx, op.JOB_CANCEL, key, as_json=as_json)
+def cancel(ctx: typer.Context, keys: KeysArgument, as_json: JsonOption = False) -> None:
+    """Ask jobs to end; what they have stored or sent stays."""
+    _steer(ctx, op.JOB_CANCEL, keys, as_json=as_json)
 
 
 @app.command("retry")
-def retry(ctx: typer.Context, key: KeyArgument, as_json: JsonOption = False) -> None:
-    """Queue a failed, cancelled or dead job again; what was done stays done."""
-    _steer(ctx, op.JOB_RETRY, key, as_json=as_json)
+def retry(ctx: typer.Context, keys: KeysArgument, as_json: JsonOption = False) -> None:
+    """Queue failed, cancelled or dead jobs again; what was done stays done."""
+    _steer(ctx, op.JOB_RETRY, keys, as_json=as_json)
 
 
 @app.command("pause")
 def pause(
-    ctx: typer.Context, key: OptionalKey = 0, lane: LaneOption = "", as_json: JsonOption = False
+    ctx: typer.Context,
+    keys: OptionalKeys = None,
+    lane: LaneOption = "",
+    as_json: JsonOption = False,
 ) -> None:
-    """Hold a job, or all jobs of a node, after the object at hand."""
-    if _is_lane(key, lane):
+    """Hold jobs, or all jobs of a node, after the object at hand."""
+    if _is_lane(keys, lane):
         _steer_lane(ctx, op.LANE_PAUSE, lane, as_json=as_json)
     else:
-        _steer(ctx, op.JOB_PAUSE, key, as_json=as_json)
+        _steer(ctx, op.JOB_PAUSE, keys or (), as_json=as_json)
 
 
 @app.command("resume")
 def resume(
-    ctx: typer.Context, key: OptionalKey = 0, lane: LaneOption = "", as_json: JsonOption = False
+    ctx: typer.Context,
+    keys: OptionalKeys = None,
+    lane: LaneOption = "",
+    as_json: JsonOption = False,
 ) -> None:
-    """Let a paused job, or the jobs of a node, go on; one that waits tries at once."""
-    if _is_lane(key, lane):
+    """Let paused jobs, or the jobs of a node, go on; one that waits tries at once."""
+    if _is_lane(keys, lane):
         _steer_lane(ctx, op.LANE_RESUME, lane, as_json=as_json)
     else:
-        _steer(ctx, op.JOB_RESUME, key, as_json=as_json)
+        _steer(ctx, op.JOB_RESUME, keys or (), as_json=as_json)
 
 
 @app.command("priority")
@@ -162,31 +186,50 @@ def priority(
     """Let a job go before or after the others to its node."""
     request = j.JobPriorityRequest(key=key, priority=priority_of(word))
     with connected(ctx) as connection:
-        _tell(connection.call(op.JOB_PRIORITY, request), as_json=as_json)
+        job = connection.call(op.JOB_PRIORITY, request)
+    if as_json:
+        print_json(job)
+    else:
+        _tell(job)
 
 
 def _steer(
     ctx: typer.Context,
     operation: Operation[m.JobRequest, JobRecord],
-    key: int,
+    keys: Sequence[int],
     *,
     as_json: bool,
 ) -> None:
+    """One after the other. Of several, one that cannot be does not keep the others from it."""
+    jobs: list[JobRecord] = []
+    failure: TuipacsError | None = None
     with connected(ctx) as connection:
-        _tell(connection.call(operation, m.JobRequest(key=key)), as_json=as_json)
-
-
-def _tell(job: JobRecord, *, as_json: bool) -> None:
+        for key in dict.fromkeys(keys):
+            try:
+                job = connection.call(operation, m.JobRequest(key=key))
+            except (ConflictError, NotFoundError) as error:
+                if len(keys) == 1:
+                    raise
+                note(f"job {key}: {error.message}")
+                failure = error
+                continue
+            jobs.append(job)
+            if not as_json:
+                _tell(job)
     if as_json:
-        print_json(job)
-        return
+        print_json(jobs[0] if len(keys) == 1 else jobs)
+    if failure is not None:
+        raise typer.Exit(FAILED)
+
+
+def _tell(job: JobRecord) -> None:
     ending = " (after the object at hand)" if job.is_stopping else ""
     print_lines([f"job {job.key}: {state_words(job)}{ending}"])
 
 
-def _is_lane(key: int, lane: str) -> bool:
-    if bool(key) == bool(lane):
-        raise UsageError("give the key of a job, or --lane NODE")
+def _is_lane(keys: Sequence[int] | None, lane: str) -> bool:
+    if bool(keys) == bool(lane):
+        raise UsageError("give keys of jobs, or --lane NODE")
     return bool(lane)
 
 

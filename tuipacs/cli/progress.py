@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from tuipacs.cli.output import note, print_json, print_lines
 from tuipacs.client.connection import Connection
 from tuipacs.domain.job import ItemState, JobItem, JobRecord, JobState
+from tuipacs.domain.job_words import ending_sentence
 from tuipacs.domain.safe_text import clean
 from tuipacs.errors import DaemonUnreachableError, TuipacsError, UnavailableError
 from tuipacs.schema import messages as m
@@ -70,7 +71,7 @@ def wait_to_the_end(
         print_lines([f"job {job.key} {state_words(job)}"])
     if job.state is JobState.DONE:
         return
-    words = f"the job is {state_words(job)}"
+    words = ending_sentence(job)
     if job.state is JobState.DEAD and job.attempts:
         raise UnavailableError(words, remedy=f"tuipacs jobs retry {job.key}")
     raise TuipacsError(words, remedy=f"tuipacs jobs show {job.key}")

@@ -12,6 +12,7 @@ from tuipacs.cli.remote_nodes import named_nodes
 from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
 from tuipacs.domain.job import JobRecord, JobState
+from tuipacs.domain.job_words import ending_sentence
 from tuipacs.domain.remote import HERE
 from tuipacs.domain.uid import MAX_KEPT_UID_LENGTH, is_usable_uid
 from tuipacs.errors import TuipacsError, UnavailableError, UsageError
@@ -62,7 +63,7 @@ def retrieve(
 
 
 def _failure(job: JobRecord) -> TuipacsError:
-    words = f"the job is {state_words(job)}"
+    words = ending_sentence(job)
     if job.state is JobState.DEAD and job.attempts:
         return UnavailableError(words, remedy=f"tuipacs jobs retry {job.key}")
     return TuipacsError(words, remedy=f"tuipacs jobs show {job.key}")

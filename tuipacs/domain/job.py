@@ -68,7 +68,7 @@ class JobRecord(Struct, frozen=True, kw_only=True):
     title: str
     submitted_by: str
     created_at: float
-    started_at: float | None
+    started_at: float | None  # its last run
     finished_at: float | None
     total: int  # objects to look at; 0 while still counting
     done: int
@@ -82,7 +82,9 @@ class JobRecord(Struct, frozen=True, kw_only=True):
     node: int = 0  # whom it calls: its lane; 0: nobody; below 0: it was removed
     node_title: str = ""  # AE title when it was submitted
     priority: JobPriority = JobPriority.NORMAL
+    begun_at: float | None = None  # its first run
     attempts: int = 0  # in a row that got nothing done
+    tries_left: int | None = None  # before it is given up; None: it is not to be tried again
     retry_at: float | None = None  # of a waiting one
     warned: int = 0
     failed: int = 0

@@ -147,10 +147,10 @@ def asked(reader: Reader, key: int) -> Asked:
 def take(tx: Transaction, key: int, now: float) -> bool:
     """Let a job begin; False if it does not wait for its turn any more."""
     sql = (
-        "UPDATE job SET state = 'running', started_at = ?, done_before = done, message = '',"
-        " retry_at = NULL WHERE id = ? AND state = 'queued'"
+        "UPDATE job SET state = 'running', started_at = ?, begun_at = coalesce(begun_at, ?),"
+        " done_before = done, message = '', retry_at = NULL WHERE id = ? AND state = 'queued'"
     )
-    return tx.change(sql, (now, key)) == 1
+    return tx.change(sql, (now, now, key)) == 1
 
 
 def running(reader: Reader) -> list[int]:
@@ -258,6 +258,7 @@ def _record(job: Job, now: float) -> JobRecord:
         title=job.title,
         submitted_by=job.submitted_by,
         created_at=job.created_at,
+        begun_at=job.begun_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
         total=job.total,

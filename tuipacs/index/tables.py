@@ -82,6 +82,7 @@ class Job(Model):
     priority = IntegerField(default=1)
     attempts = IntegerField(default=0)
     retry_at = FloatField(null=True)
+    begun_at = FloatField(null=True)
     warned = IntegerField(default=0)
     failed = IntegerField(default=0)
     pause_requested = BooleanField(default=False)

@@ -15,6 +15,7 @@ from tuipacs.domain.actor import Actor
 from tuipacs.domain.audit import AuditEvent
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.job import JobRecord, JobState, LaneRecord
+from tuipacs.domain.job_words import paused_lane_words, state_sentence
 from tuipacs.domain.node import NodeRecord
 from tuipacs.domain.permissions import Permission
 from tuipacs.domain.time_window import opens_at
@@ -43,10 +44,13 @@ _EVENT = AuditEvent.APPLICATION_ACTIVITY
 class Jobs(Service):
     """Looking at jobs and lanes, and steering them."""
 
-    def __init__(self, index: Index, clock: Clock, wakeups: Wakeups, calling: Calling) -> None:
+    def __init__(
+        self, index: Index, clock: Clock, wakeups: Wakeups, calling: Calling, retries: int
+    ) -> None:
         super().__init__(index, clock)
         self._wakeups = wakeups
         self._calling = calling
+        self._retries = retries
         self.on_change: Callable[[], None] = lambda: None  # the runner is to look
 
     def _changed(self) -> None:
@@ -61,13 +65,16 @@ class Jobs(Service):
 
     def _shown(self, reader: Reader, record: JobRecord) -> JobRecord:
         """The job as people see it: a queued one in a held lane says what it waits for."""
+        if record.attempts and not record.state.ended:
+            left = max(self._retries + 1 - record.attempts, 0)
+            record = msgspec.structs.replace(record, tries_left=left)
         if record.state is not JobState.QUEUED or record.node <= 0:
             return record
         node = nodes.node(reader, record.node)
         if node is None:
             return record
         if node.paused:
-            return msgspec.structs.replace(record, message=f"the lane of {node.ae_title} is paused")
+            return msgspec.structs.replace(record, message=paused_lane_words(node.ae_title))
         opens = opens_at(node.call.window, self._clock())
         if opens is None:
             return record
@@ -223,7 +230,7 @@ class Jobs(Service):
 
         def change(tx: Transaction, record: JobRecord) -> None:
             if not record.state.can_be_retried:
-                raise ConflictError(f"the job is {record.state.value}: there is nothing to retry")
+                raise ConflictError(f"{state_sentence(record.state)}: there is nothing to retry")
             if record.node < 0:
                 raise ConflictError(
                     f"the node {record.node_title} was removed",
@@ -281,4 +288,4 @@ class Jobs(Service):
 
 def _check_open(record: JobRecord) -> None:
     if record.state.ended:
-        raise ConflictError(f"the job has ended already: it is {record.state.value}")
+        raise ConflictError(state_sentence(record.state))

@@ -51,7 +51,7 @@ class Office:
             ADMIN, m.UserAddRequest(name="tina", role=Role.TECHNOLOGIST, password=PASSWORD)
         )
         self.calling = Calling(parts.index, "TUIPACS", None)
-        self.jobs = Jobs(parts.index, parts.clock, parts.wakeups, self.calling)
+        self.jobs = Jobs(parts.index, parts.clock, parts.wakeups, self.calling, retries=10)
         self.send = Send(parts.index, parts.clock, parts.wakeups, self.calling)
         self.runner: JobRunner | None = None
 

@@ -42,7 +42,7 @@ class Office:
         parts.users.add(ADMIN, request)
         self.imports = Imports(parts.index, parts.clock, parts.wakeups)
         self.jobs = Jobs(
-            parts.index, parts.clock, parts.wakeups, Calling(parts.index, "TUIPACS", None)
+            parts.index, parts.clock, parts.wakeups, Calling(parts.index, "TUIPACS", None), 10
         )
         self.kind: Kind = ImportFiles(parts.index, parts.ingest)
         self.runner: JobRunner | None = None

@@ -15,6 +15,7 @@ from tuipacs.domain.job import (
     JobRecord,
     JobState,
 )
+from tuipacs.domain.job_words import state_sentence
 from tuipacs.domain.permissions import Role
 from tuipacs.errors import ConflictError, ForbiddenError, UsageError
 from tuipacs.index import job_items
@@ -103,10 +104,13 @@ def test_a_run_that_delivers_something_begins_the_count_anew(office: Office) -> 
     key = office.add(office.node(), office.store(2))
     office.start(Scripted(play))
     seen = []
+    began = office.clock()
     for _ in range(4):
         record = office.reaches(key, JobState.WAITING)
         assert record.retry_at is not None
         seen.append((record.attempts, record.retry_at - office.clock()))
+        assert record.tries_left == 11 - record.attempts
+        assert (record.begun_at, record.started_at) == (began, office.clock())
         before = runs
         office.later(record.retry_at - office.clock())
         office.until(key, lambda r, before=before: runs > before)  # type: ignore[misc]
@@ -278,7 +282,7 @@ def test_what_has_ended_is_neither_cancelled_nor_paused_nor_resumed(
 ) -> None:
     key = in_state(office, state)
     for ask in (office.jobs.cancel, office.jobs.pause, office.jobs.resume):
-        with pytest.raises(ConflictError, match=f"it is {state.value}"):
+        with pytest.raises(ConflictError, match=state_sentence(state)):
             ask(TINA, m.JobRequest(key=key))
 
 

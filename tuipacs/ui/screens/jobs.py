@@ -8,6 +8,7 @@ from textual import work
 from textual.widget import Widget
 
 from tuipacs.domain.job import ItemState, JobKind, JobPriority, JobRecord, JobState, LaneRecord
+from tuipacs.domain.job_words import state_sentence
 from tuipacs.schema import operations as op
 from tuipacs.schema.job_messages import JobItemsRequest, JobPriorityRequest, LaneRequest
 from tuipacs.schema.messages import Changes, JobRequest
@@ -145,7 +146,7 @@ class JobsScreen(WorkScreen):
         job = self.current
         if job is None:
             return "there is no job"
-        ended = f"the job is {job.state.value}"
+        ended = state_sentence(job.state)
         if need in ("open", "lane-or-open") and job.state.ended:
             return ended
         if need == "retry" and not (job.state.can_be_retried or job.state is JobState.WAITING):
