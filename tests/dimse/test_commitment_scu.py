@@ -239,6 +239,24 @@ def test_another_machine_under_the_nodes_name_is_asked_anew(site: WholeSite, pac
         assert [one.field for one in other.asked] == [ACTION]
 
 
+def test_a_job_counts_no_promise_of_the_machine_before(site: WholeSite, pacs: Pacs) -> None:
+    """Retried after a change of its node, it asks about what was committed to as well."""
+    pacs.played.outcome = _says(lambda i: (i[:1], [(*i[1], 0x0112)]))
+    study, items = site.put("CT1", 2)
+    job = site.ended(site.commit(study, pacs.node))
+    assert job.message.startswith("PACS2 has committed to 1 of 2 objects")
+    with FaultyPeer(title="PACS2", report_to=site.peer("PACS2")) as other:
+        other.outcome = _says(lambda i: (i[1:], [(*i[0], 0x0112)]))
+        pacs.node = site.move(pacs.node, other.port)
+        site.retry(job)
+        asked = eventually(lambda: other.asked)
+        again = read_commitment(asked[0].dataset, EXPLICIT).referenced
+        assert sorted(again) == sorted(items)
+        job = site.ended(job)
+    assert job.message.startswith("PACS2 has committed to 1 of 2 objects")
+    assert site.said(study) == [("PACS2", 1, 2)]
+
+
 @pytest.mark.parametrize("role", [(0, 1), None])
 def test_the_reporter_is_accepted_as_the_scp(
     site: WholeSite, pacs: Pacs, role: tuple[int, int] | None

@@ -15,7 +15,7 @@ from tuipacs.dimse.contract import Exchange, Request
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.clock import Clock
-from tuipacs.domain.commitment import COMMITTED, AskedState, reason_words
+from tuipacs.domain.commitment import COMMITTED, AskedState, may_pass, reason_words
 from tuipacs.domain.dimse_status import SUCCESS, answer_words, is_warning
 from tuipacs.domain.job import ItemState, JobRecord
 from tuipacs.domain.node import NodeRecord, is_same_machine
@@ -184,15 +184,20 @@ class CommitObjects:
         self._committing = committing
 
     def run(self, actor: Actor, record: JobRecord, payload: str, progress: Progress) -> str:
-        """Ask and look. Raises as `Committing.run`, and `GivenUp` if not all is committed."""
+        """Ask and look.
+
+        Raises as `Committing.run`; if not all is committed `RetryLater` while that may pass for some
+        of it, else `GivenUp`.
+        """
         progress.check()
+        self._doubt(record.key)
         with self._index.read() as reader:
             items = job_items.waiting(reader, record.key)
         outcomes = self._committing.run(actor, record, [_wanted(item) for item in items], progress)
         noted = [
             ItemOutcome(
                 item.position,
-                ItemState.DONE if outcome == COMMITTED else ItemState.FAILED,
+                _state(outcome),
                 None,
                 "" if outcome == COMMITTED else reason_words(outcome),
             )
@@ -205,8 +210,25 @@ class CommitObjects:
         total, done = sum(counts.values()), counts[ItemState.DONE]
         words = f"{record.node_title} has committed to {done} of {total} objects"
         if done < total:
-            raise GivenUp(f"{words}{why(outcomes.values())}")
+            words += why(outcomes.values())
+            raise RetryLater(words) if counts[ItemState.WAITING] else GivenUp(words)
         return words
+
+    def _doubt(self, job: int) -> None:
+        """What was promised to an earlier run and counts no more is to be asked about again."""
+        with self._index.read() as reader:
+            stands = commitments.committed_instances(reader, job)
+            done = job_items.delivered(reader, job)
+        lost = [(one.position, "taken back") for one in done if one.instance not in stands]
+        if lost:
+            with self._index.write() as tx:
+                job_items.not_committed(tx, job, [], lost)
+
+
+def _state(outcome: int) -> ItemState:
+    if outcome == COMMITTED:
+        return ItemState.DONE
+    return ItemState.WAITING if may_pass(outcome) else ItemState.FAILED
 
 
 def why(outcomes: Iterable[int]) -> str:
