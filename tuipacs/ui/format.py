@@ -24,7 +24,10 @@ FLAG_WORDS: dict[Flag, tuple[str, str]] = {
         "patient mismatch",
         "name, birth date or sex differ under one patient ID: is this one person?",
     ),
-    Flag.UID_SHARED: ("shared UID", "one Study Instance UID appears under two patients"),
+    Flag.UID_SHARED: (
+        "shared UID",
+        "one Study Instance UID appears under two patients: nobody is sent it by that UID alone",
+    ),
     Flag.NO_PATIENT_ID: ("no patient ID", "cannot be matched with other studies of the person"),
     Flag.REMARK: ("remark", "the header had oddities; the instance's details name them"),
 }
