@@ -76,34 +76,57 @@ def _says(
     return lambda uid, items: (uid, *change(items))
 
 
+_FINAL, _PASSING = JobState.DEAD, JobState.WAITING
+
+
 @pytest.mark.parametrize(
-    ("outcome", "words"),
+    ("outcome", "state", "words"),
     [
-        (_says(lambda i: (i[:2], [(*i[2], 0x0112)])), "0x0112 it has no such object"),
-        (_says(lambda i: (i[:2], [])), "its report does not name the object"),
-        (_says(lambda i: ([*i[:2], (CT, "1.2.3")], [])), "does not name the object"),
-        (_says(lambda i: ([*i[:2], (MR, i[2][1])], [])), "does not name the object"),
-        (_says(lambda i: (i, [(*i[2], 0x0110)])), "0x0110 processing failure"),
-        (_says(lambda i: (i[:2], [(*i[2], 0x9999)])), "0x9999 for another reason"),
-        (_says(lambda i: (i[:2], [(*i[2], 0)])), "0x0110 processing failure"),
+        (_says(lambda i: (i[:2], [(*i[2], 0x0112)])), _FINAL, "0x0112 it has no such object"),
+        (_says(lambda i: (i[:2], [])), _PASSING, "its report does not name the object"),
+        (_says(lambda i: ([*i[:2], (CT, "1.2.3")], [])), _PASSING, "does not name the object"),
+        (_says(lambda i: ([*i[:2], (MR, i[2][1])], [])), _PASSING, "does not name the object"),
+        (_says(lambda i: (i, [(*i[2], 0x0110)])), _PASSING, "0x0110 processing failure"),
+        (_says(lambda i: (i, [(*i[2], 0x0213)])), _PASSING, "0x0213 it has no room"),
+        (_says(lambda i: (i[:2], [(*i[2], 0x9999)])), _FINAL, "0x9999 for another reason"),
+        (_says(lambda i: (i[:2], [(*i[2], 0)])), _PASSING, "0x0110 processing failure"),
     ],
 )
 def test_only_what_a_report_vouches_for_is_committed(
-    site: WholeSite, pacs: Pacs, outcome: Callable[..., Outcome], words: str
+    site: WholeSite, pacs: Pacs, outcome: Callable[..., Outcome], state: JobState, words: str
 ) -> None:
+    """What says nothing of the object is asked again later, and nothing else is."""
     pacs.played.outcome = outcome
     study, _ = site.put("CT1", 3)
-    job = site.ended(site.commit(study, pacs.node))
-    assert (job.state, job.failed) == (JobState.DEAD, 1)
+    job = site.commit(study, pacs.node)
+    job = eventually(lambda: now if "committed to" in (now := site.job(job)).message else None)
+    assert (job.state, job.failed) == (state, int(state is _FINAL))
     assert "committed to 2 of 3 objects" in job.message
     assert words in job.message
     assert site.said(study) == [("PACS2", 2, 3)]
 
 
+def test_what_may_pass_is_asked_for_again_and_nothing_else(site: WholeSite, pacs: Pacs) -> None:
+    """One has no room, one is not there: the retry asks for the first, and ends with the other."""
+    pacs.played.outcome = _says(lambda i: (i[:1], [(*i[1], 0x0213), (*i[2], 0x0112)]))
+    study, items = site.put("CT1", 3)
+    job = site.commit(study, pacs.node)
+    eventually(lambda: "committed to 1 of 3" in site.job(job).message)
+    pacs.played.outcome = _says(lambda i: (i, []))
+    site.clock.ahead += 60.0
+    site.archive._runner.look()
+    job = site.ended(job)
+    assert (job.state, job.done, job.failed) == (JobState.DEAD, 3, 1)
+    assert "committed to 2 of 3 objects" in job.message
+    last = [one for one in pacs.played.asked if one.field == ACTION][-1]
+    assert read_commitment(last.dataset, EXPLICIT).referenced == items[1:2]
+
+
 def test_a_report_of_others_alone_commits_nothing(site: WholeSite, pacs: Pacs) -> None:
     pacs.played.outcome = _says(lambda _: ([(CT, "1.2.3")], []))
     study, _ = site.put("CT1", 2)
-    assert site.ended(site.commit(study, pacs.node)).state is JobState.DEAD
+    job = site.commit(study, pacs.node)
+    eventually(lambda: "committed to 0 of 2" in site.job(job).message)
     assert site.said(study) == []
     assert any("1 that were not asked about" in detail for _, detail in site.audited("PACS2"))
 

@@ -23,6 +23,21 @@ class FailureReason(IntEnum):
     RESOURCE_LIMITATION = 0x0213
 
 
+_MAY_PASS = frozenset(
+    (
+        PASSED_OVER,
+        FailureReason.PROCESSING_FAILURE,
+        FailureReason.RESOURCE_LIMITATION,
+        FailureReason.DUPLICATE_TRANSACTION_UID,
+    )
+)
+
+
+def may_pass(reason: int) -> bool:
+    """Whether asking again later makes sense: it says nothing of the object."""
+    return reason in _MAY_PASS
+
+
 _WORDS = {
     FailureReason.PROCESSING_FAILURE: "processing failure",
     FailureReason.NO_SUCH_OBJECT_INSTANCE: "it has no such object",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tuipacs.domain.actor import Actor
-from tuipacs.domain.commitment import COMMITTED, PASSED_OVER, FailureReason, reason_words
+from tuipacs.domain.commitment import COMMITTED, FailureReason, may_pass, reason_words
 from tuipacs.domain.job import JobRecord
 from tuipacs.index import job_items
 from tuipacs.index.database import Index
@@ -14,16 +14,6 @@ from tuipacs.jobs.running import Progress
 from tuipacs.jobs.signals import GivenUp, RetryLater
 
 _MOST_SENT = 3  # times that an object is sent to a node that says it has none
-
-# Asked again later: these say nothing of the object. The rest would be said again.
-_MAY_PASS = frozenset(
-    (
-        PASSED_OVER,
-        FailureReason.PROCESSING_FAILURE,
-        FailureReason.RESOURCE_LIMITATION,
-        FailureReason.DUPLICATE_TRANSACTION_UID,
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,7 @@ class SentAndCommitted:
         outcomes = self.committing.run(actor, record, wanted, progress)
         failed: list[tuple[int, str]] = []
         resent: list[tuple[int, str]] = []
-        may_pass = 0
+        passing = 0
         for item in items:
             reason = outcomes[item.instance]
             if reason == COMMITTED:
@@ -55,13 +45,13 @@ class SentAndCommitted:
                 resent.append((item.position, words))
             else:
                 failed.append((item.position, words))
-                may_pass += reason in _MAY_PASS
+                passing += may_pass(reason)
         if not failed and not resent:
             return
         with self.index.write() as tx:
             job_items.not_committed(tx, record.key, failed, resent)
         lost = len(failed) + len(resent)
         words = f"{record.node_title} has not committed to {lost} of {len(items)} objects"
-        if resent or may_pass:
+        if resent or passing:
             raise RetryLater(words)
         raise GivenUp(words)
