@@ -385,7 +385,7 @@ def names() -> set[str]:
 
 def test_a_slow_lane_hears_a_cancel(archive: Source, study: list[Dataset]) -> None:
     with FaultyPeer() as node:
-        key = archive.destination("SLOW", node.port, kib_per_second=1)
+        key = archive.destination("SLOW", node.port, kib_per_second=16)
         big = make_study(1, 2)
         for one in big:
             one.PixelData = bytes(1 << 19)

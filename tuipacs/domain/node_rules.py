@@ -30,6 +30,7 @@ LIMITS: dict[str, tuple[float, float, str]] = {  # of NodeCall: least, most, wha
     "kib_per_second": (0, 10_000_000, "the rate in KiB/s"),
 }
 MAX_RESULTS = 10_000_000
+MIN_RATE = 16  # KiB/s for each job: a block of 256 KiB then leaves before peers stop waiting (30 s)
 
 
 def check_host(text: str) -> str:
@@ -90,6 +91,12 @@ def check_call(call: NodeCall) -> NodeCall:
     services = tuple(service for service in CallService if service in call.services)
     for name in LIMITS:
         check_limit(name, getattr(call, name))
+    if 0 < call.kib_per_second < MIN_RATE * call.max_associations:
+        each = " for each of its jobs at once" if call.max_associations > 1 else ""
+        raise UsageError(
+            f"the rate is at least {MIN_RATE} KiB/s{each}, or 0 for no limit",
+            remedy="with less the peer takes the pauses for a lost connection",
+        )
     if services and not host:
         raise UsageError(
             "a node without a host cannot be asked for anything",

@@ -186,8 +186,8 @@ class CommitObjects:
     def run(self, actor: Actor, record: JobRecord, payload: str, progress: Progress) -> str:
         """Ask and look.
 
-        Raises as `Committing.run`; if not all is committed `RetryLater` while that may pass for some
-        of it, else `GivenUp`.
+        Raises as `Committing.run`; if not all is committed `RetryLater` while that may pass for
+        some of it, else `GivenUp`.
         """
         progress.check()
         self._doubt(record.key)

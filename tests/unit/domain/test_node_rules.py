@@ -220,3 +220,14 @@ def test_a_node_in_one_line() -> None:
     six = node(services=(), call=msgspec.structs.replace(CALL, host="2001:db8::5"))
     assert call_words(six) == "[2001:db8::5]:104: echo"
     assert "may do nothing here" in line(six)
+
+
+@pytest.mark.parametrize(("rate", "jobs"), [(0, 32), (16, 1), (64, 4)])
+def test_a_rate_leaves_no_pause_that_peers_take_for_the_end(rate: int, jobs: int) -> None:
+    assert check_call(NodeCall(kib_per_second=rate, max_associations=jobs)).kib_per_second == rate
+
+
+@pytest.mark.parametrize(("rate", "jobs"), [(1, 1), (15, 1), (63, 4), (511, 32)])
+def test_a_rate_with_longer_pauses_is_refused(rate: int, jobs: int) -> None:
+    with pytest.raises(UsageError, match="at least 16 KiB/s"):
+        check_call(NodeCall(kib_per_second=rate, max_associations=jobs))
