@@ -248,7 +248,7 @@ class Archive:
             jobs=jobs,
             send=send,
             audit=Audit(index, clock),
-            remote=Remote(index, clock, calling, self._asked),
+            remote=Remote(index, clock, calling, self._asked, self._checks),
             retrievals=retrievals,
             commitments=commitments,
             routes=routes,

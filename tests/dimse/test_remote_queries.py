@@ -33,6 +33,7 @@ from tuipacs.errors import NotFoundError, UsageError
 from tuipacs.index import nodes
 from tuipacs.schema import remote_messages as r
 from tuipacs.services.calling import Calling
+from tuipacs.services.node_checks import Checks
 from tuipacs.services.remote import Remote
 from tuipacs.services.remote_tasks import IDLE_SECONDS, MAX_OF_SESSION, Tasks
 
@@ -99,7 +100,7 @@ class Asker:
 def asker(parts: Parts) -> Iterator[Asker]:
     tasks = Tasks(parts.clock)
     calling = Calling(parts.index, "TUIPACS", None)
-    yield Asker(parts, Remote(parts.index, parts.clock, calling, tasks), tasks)
+    yield Asker(parts, Remote(parts.index, parts.clock, calling, tasks, Checks()), tasks)
     tasks.stop()
     for thread in threading.enumerate():
         if thread.name.startswith("query "):

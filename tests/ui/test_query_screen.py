@@ -69,6 +69,53 @@ async def test_the_form_asks_all_ticked_nodes_and_rows_stream_in_with_badges() -
             assert not screen.is_asking
 
 
+async def test_who_did_not_answer_last_time_is_not_asked_unless_ticked() -> None:
+    archive = FakeArchive(5)
+    first, second = archive.remote_nodes
+    archive.remote_nodes = [
+        msgspec.structs.replace(first, answers=True),
+        msgspec.structs.replace(second, answers=False),
+    ]
+    async with at_work(archive) as (app, pilot):
+        await open_query(app, pilot)
+        text = screen_text(app)
+        assert "[x] PACS1" in text
+        assert "[ ] PACS2            ✗ did not answer" in text
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "[x] PACS2" in screen_text(app))
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "[x]" not in screen_text(app))
+        type_ahead(app, "doe", "enter")
+        await until(pilot, lambda: "Tick whom to ask" in screen_text(app))
+        await pilot.press("ctrl+t", "enter")
+        await until(pilot, lambda: asked_for(archive, "remote.start"))
+        (asked,) = asked_for(archive, "remote.start")
+        assert isinstance(asked, RemoteStart)
+        assert asked.nodes == (HERE, 7, 8)
+
+
+async def test_many_nodes_leave_room_for_the_studies() -> None:
+    """At 80x24 at most four lines tell how they stand, each with the reason."""
+    archive = FakeArchive(5)
+    words = "NODE1 at 10.0.0.1:104 refused the connection"
+    archive.pieces = [
+        msgspec.structs.replace(
+            piece,
+            nodes=tuple(
+                answer_of(key, f"NODE{key}", NodeState.UNREACHABLE, words=words)
+                for key in range(1, 9)
+            ),
+        )
+        for piece in archive.pieces
+    ]
+    async with at_work(archive) as (app, pilot):
+        await search(app, pilot)
+        lines = screen_text(app).splitlines()
+        told = [line for line in lines if "unreachable" in line]
+        assert len(told) == 4
+        assert "refused the connection" in told[0] and "10.0.0.1" not in told[0]
+
+
 async def test_a_wrong_date_is_told_in_the_form_and_nobody_is_asked() -> None:
     archive = FakeArchive(5)
     async with at_work(archive) as (app, pilot):

@@ -129,7 +129,7 @@ def line_of(answer: NodeAnswer) -> str:
     """What has to be said of a node, beside its rows; empty if all went well."""
     if answer.state is NodeState.COMPLETE and not answer.words:
         return ""
-    words = f": {answer.words}" if answer.words else ""
+    words = f": {answer.reason}" if answer.words else ""
     return f"{answer.ae_title}: {answer.state.value}{words}"
 
 

@@ -139,6 +139,14 @@ class NodeAnswer(Struct, frozen=True, kw_only=True):
     repeated: int = 0
 
     @property
+    def reason(self) -> str:
+        """``words`` without the node's own name and address in front, for where that stands."""
+        before = f"{self.ae_title} at "
+        if not self.words.startswith(before):
+            return self.words
+        return self.words.removeprefix(before).partition(" ")[2] or self.words
+
+    @property
     def is_partial(self) -> bool:
         """True when it may have more than was shown."""
         return self.state.is_partial or (self.state.ended and self.malformed > 0)

@@ -17,12 +17,16 @@ from tuipacs.schema.messages import Message
 
 
 class RemoteNode(Struct, frozen=True, kw_only=True):
-    """A node that can be called, and what it may be asked for."""
+    """A node that can be called, and what it may be asked for.
+
+    ``answers``: whether its last test or echo was answered; None if it was not tested.
+    """
 
     key: int
     ae_title: str
     description: str
     services: tuple[CallService, ...]
+    answers: bool | None = None
 
 
 class RemoteNodes(Message, frozen=True, kw_only=True):

@@ -40,6 +40,7 @@ from tuipacs.schema.remote_messages import (
 )
 from tuipacs.services.calling import Calling
 from tuipacs.services.guard import Service, about, guarded
+from tuipacs.services.node_checks import Checks
 from tuipacs.services.remote_asking import NODE_SECONDS, ask
 from tuipacs.services.remote_compare import compare_study
 from tuipacs.services.remote_here import ask_here
@@ -62,6 +63,7 @@ class Remote(Service):
         clock: Clock,
         calling: Calling,
         tasks: Tasks,
+        checks: Checks,
         *,
         node_seconds: float = NODE_SECONDS,
     ) -> None:
@@ -69,6 +71,7 @@ class Remote(Service):
         self._calling = calling
         self._node_seconds = node_seconds
         self._tasks = tasks
+        self._checks = checks
         self._turns = threading.BoundedSemaphore(MAX_THREADS)
 
     @guarded(Permission.QUERY_NODES, AuditEvent.QUERY, only_refusals="no patient data")
@@ -76,6 +79,11 @@ class Remote(Service):
         """The nodes that can be called, and for what."""
         with self._index.read() as reader:
             found = nodes.all_nodes(reader)
+        answers = {
+            health.key: health.reached
+            for health in self._checks.health(found, {})
+            if health.checked_at
+        }
         return RemoteNodes(
             nodes=tuple(
                 RemoteNode(
@@ -83,6 +91,7 @@ class Remote(Service):
                     ae_title=node.ae_title,
                     description=node.description,
                     services=node.call.services,
+                    answers=answers.get(node.key),
                 )
                 for node in found
                 if node.call.host

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from textual.binding import Binding
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Button, Input
@@ -33,7 +34,13 @@ FIELDS = (
 
 
 class QueryDialog(Dialog[RemoteStart]):
-    """Answers with what to ask. ``ticked``: keys of nodes, HERE for this archive."""
+    """Answers with what to ask. ``ticked``: keys of nodes, HERE for this archive.
+
+    Without it all are ticked but those that did not answer when they were last tested: a query
+    that waits for what is known to be broken helps nobody.
+    """
+
+    BINDINGS = [Binding("ctrl+t", "tick_all", "All or none", show=False, priority=True)]
 
     heading = "Query"
     AUTO_FOCUS = "#patient_name"
@@ -45,7 +52,8 @@ class QueryDialog(Dialog[RemoteStart]):
         layout: grid; grid-size: 2; grid-gutter: 0 2; grid-rows: auto; height: auto;
     }
     QueryDialog #fields > Vertical { height: auto; }
-    QueryDialog #nodes { height: auto; max-height: 7; margin-top: 1; }
+    QueryDialog #nodes { height: auto; max-height: 7; }
+    QueryDialog.-high #fields { margin-bottom: 1; }
     """
 
     def __init__(
@@ -69,14 +77,24 @@ class QueryDialog(Dialog[RemoteStart]):
                     yield Input(
                         value=_text(getattr(self._before, field)), placeholder=hint, id=field
                     )
+        yield label("Whom to ask (ctrl+t: all or none)")
         with VerticalScroll(id="nodes", can_focus=False):
-            yield Tick("this archive", self._is_ticked(HERE), id=f"node-{HERE}")
+            yield Tick("this archive", self._is_ticked(HERE, True), id=f"node-{HERE}")
             for node in self._offered:
-                words = f"{node.ae_title:<16} {node.description}".rstrip()
-                yield Tick(words, self._is_ticked(node.key), id=f"node-{node.key}")
+                broken = "✗ did not answer when it was last tested"
+                about = broken if node.answers is False else node.description
+                is_ticked = self._is_ticked(node.key, node.answers is not False)
+                yield Tick(f"{node.ae_title:<16} {about}", is_ticked, id=f"node-{node.key}")
 
-    def _is_ticked(self, key: int) -> bool:
-        return self._ticked is None or key in self._ticked
+    def _is_ticked(self, key: int, at_first: bool) -> bool:
+        return at_first if self._ticked is None else key in self._ticked
+
+    def action_tick_all(self) -> None:
+        """All of them, or none if all are."""
+        ticks = list(self.query(Tick))
+        value = not all(tick.value for tick in ticks)
+        for tick in ticks:
+            tick.value = value
 
     def buttons(self) -> Iterable[Button]:
         yield PushButton("Cancel", id="cancel")

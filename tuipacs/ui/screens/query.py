@@ -44,8 +44,8 @@ class QueryScreen(QuerySearch):
 
     DEFAULT_CSS = """
     QueryScreen {
-        & #nodes { height: auto; max-height: 8; }
-        & #nodes RowList { height: auto; max-height: 6; }
+        & #nodes { height: auto; max-height: 6; }
+        & #nodes RowList { height: auto; max-height: 4; }
         & #studies { height: 3fr; }
         & #series { height: 2fr; display: none; }
         &.-detail #series { display: block; }

@@ -124,7 +124,7 @@ def node_cells(answer: NodeAnswer) -> tuple[Part, ...]:
         Cell(answer.ae_title, "name"),
         Cell(answer.state.value, tone),
         Cell(f.number(answer.rows), "" if answer.rows else "dim"),
-        Cell(answer.words, "warn" if answer.is_partial else "dim"),
+        Cell(answer.reason, "warn" if answer.is_partial else "dim"),
     )
 
 
