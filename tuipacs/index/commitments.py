@@ -1,8 +1,7 @@
-"""Storage commitment in the index: transactions of ours, and of those that ask us."""
+"""Storage commitment in the index: transactions, and what we ask of other nodes."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -19,10 +18,10 @@ from tuipacs.domain.commitment import (
 )
 from tuipacs.index.database import Reader, Row, Transaction
 
-_COLUMNS = (
+COLUMNS = (
     "id, node, node_title, transaction_uid, state, job, created_at, attempts, message, list_sha256"
 )
-_OURS, _THEIRS = 1, 0
+OURS, THEIRS = 1, 0
 
 # Of item i of transaction c of ours, which was committed: whether that counts still. Whatever the
 # same node has refused since it was asked may have been looked at later, or the other way round.
@@ -75,110 +74,21 @@ def items(reader: Reader, key: int) -> list[Item]:
 
 def get(reader: Reader, key: int) -> Commitment | None:
     """One transaction."""
-    row = reader.one(f"SELECT {_COLUMNS} FROM commitment WHERE id = ?", (key,))
+    row = reader.one(f"SELECT {COLUMNS} FROM commitment WHERE id = ?", (key,))
     return None if row is None else Commitment(*row)
 
 
-def _find(reader: Reader, asked_by_us: int, node: int, transaction_uid: str) -> Commitment | None:
+def find(reader: Reader, asked_by_us: int, node: int, transaction_uid: str) -> Commitment | None:
+    """The transaction of this UID with a node; ``asked_by_us``: OURS or THEIRS."""
     row = reader.one(
-        f"SELECT {_COLUMNS} FROM commitment WHERE node = ? AND asked_by_us = ?"
+        f"SELECT {COLUMNS} FROM commitment WHERE node = ? AND asked_by_us = ?"
         " AND transaction_uid = ?",
         (node, asked_by_us, transaction_uid),
     )
     return None if row is None else Commitment(*row)
 
 
-# -- what nodes ask of us
-
-
-def taken(reader: Reader, node: int, transaction_uid: str) -> Commitment | None:
-    """What a node asked under this UID."""
-    return _find(reader, _THEIRS, node, transaction_uid)
-
-
-def is_of(transaction: Commitment, references: Sequence[Reference]) -> bool:
-    """Whether these are what a node asked about, in this order."""
-    return transaction.list_sha256 == hashlib.sha256(_json(references)).digest()
-
-
-def _json(references: Sequence[Reference]) -> bytes:
-    return json.dumps([tuple(one) for one in references]).encode()
-
-
-def open_count(reader: Reader, node: int) -> tuple[int, int]:
-    """(transactions, objects) of a node that have no end yet."""
-    row = reader.one(
-        "SELECT count(*), coalesce(sum((SELECT count(*) FROM commitment_item i"
-        " WHERE i.commitment = c.id)), 0) FROM commitment c"
-        " WHERE node = ? AND asked_by_us = 0 AND due_at IS NOT NULL",
-        (node,),
-    )
-    return (0, 0) if row is None else (row[0], row[1])
-
-
-def take(
-    tx: Transaction,
-    node: int,
-    node_title: str,
-    transaction_uid: str,
-    references: Sequence[Reference],
-    at: float,
-    due_at: float,
-) -> int:
-    """Keep a node's request; return its key."""
-    key = _add(tx, _THEIRS, node, node_title, transaction_uid, TakenState.UNVERIFIED, at, due_at)
-    digest = hashlib.sha256(_json(references)).digest()
-    tx.execute("UPDATE commitment SET list_sha256 = ? WHERE id = ?", (digest, key))
-    _write_list(tx, key, references)
-    return key
-
-
-def _write_list(tx: Transaction, key: int, references: Sequence[Reference]) -> None:
-    tx.execute("DELETE FROM commitment_item WHERE commitment = ?", (key,))
-    tx.execute(
-        "INSERT INTO commitment_item (commitment, position, sop_class_uid, sop_instance_uid)"
-        " SELECT ?, key + 1, value ->> 0, value ->> 1 FROM json_each(?)",
-        (key, _json(references).decode()),
-    )
-
-
-def start_over(tx: Transaction, key: int, references: Sequence[Reference], due_at: float) -> None:
-    """A node asks the same once more: look at the bytes again, and tell it."""
-    _write_list(tx, key, references)
-    tx.execute(
-        "UPDATE commitment SET state = ?, due_at = ?, attempts = 0, ended_at = NULL, message = ''"
-        " WHERE id = ?",
-        (TakenState.UNVERIFIED.value, due_at, key),
-    )
-
-
-def due(reader: Reader, now: float) -> list[Commitment]:
-    """The transactions to be looked at, longest due first."""
-    return [
-        Commitment(*row)
-        for row in reader.execute(
-            f"SELECT {_COLUMNS} FROM commitment WHERE due_at <= ? ORDER BY due_at LIMIT 1000",
-            (now,),
-        )
-    ]
-
-
-def next_due(reader: Reader) -> float | None:
-    """When the next one is to be looked at."""
-    at = reader.scalar("SELECT min(due_at) FROM commitment WHERE due_at IS NOT NULL")
-    return None if at is None else float(at)
-
-
-def verified(tx: Transaction, key: int, outcomes: Sequence[tuple[int, int]]) -> None:
-    """Write what the bytes came to, by position; from now on the node is to be told."""
-    _set_outcomes(tx, key, outcomes)
-    tx.execute(
-        "UPDATE commitment SET state = ? WHERE id = ? AND due_at IS NOT NULL",
-        (TakenState.UNREPORTED.value, key),
-    )
-
-
-def _set_outcomes(tx: Transaction, key: int, outcomes: Sequence[tuple[int, int]]) -> None:
+def set_outcomes(tx: Transaction, key: int, outcomes: Sequence[tuple[int, int]]) -> None:
     """Write the outcomes of all objects of a transaction, by position; nearly always they agree."""
     usual = Counter(outcome for _, outcome in outcomes).most_common(1)[0][0]
     tx.execute("UPDATE commitment_item SET outcome = ? WHERE commitment = ?", (usual, key))
@@ -186,52 +96,6 @@ def _set_outcomes(tx: Transaction, key: int, outcomes: Sequence[tuple[int, int]]
     for position, outcome in outcomes:
         if outcome != usual:
             tx.execute(sql, (outcome, key, position))
-
-
-def ended(tx: Transaction, key: int, state: TakenState, at: float, message: str) -> None:
-    """The node was told, or cannot be: what it asked about is not kept, for it may be anything."""
-    tx.execute("DELETE FROM commitment_item WHERE commitment = ?", (key,))
-    tx.execute(
-        "UPDATE commitment SET state = ?, due_at = NULL, ended_at = ?, message = ? WHERE id = ?",
-        (state.value, at, message[:300], key),
-    )
-
-
-def put_off(tx: Transaction, key: int, due_at: float) -> None:
-    """The node is being told: nobody else has to before then."""
-    tx.execute(
-        "UPDATE commitment SET due_at = ? WHERE id = ? AND due_at IS NOT NULL", (due_at, key)
-    )
-
-
-def postponed(tx: Transaction, key: int, due_at: float, message: str) -> None:
-    """An attempt failed."""
-    tx.execute(
-        "UPDATE commitment SET due_at = ?, attempts = attempts + 1, message = ?"
-        " WHERE id = ? AND due_at IS NOT NULL",
-        (due_at, message[:300], key),
-    )
-
-
-def forget_ended(tx: Transaction, before: float, limit: int) -> int:
-    """Delete what nodes asked of us and was ended before that time; how many."""
-    return tx.change(
-        "DELETE FROM commitment WHERE id IN (SELECT id FROM commitment WHERE asked_by_us = 0"
-        " AND ended_at < ? LIMIT ?)",
-        (before, limit),
-    )
-
-
-def forget_oldest(tx: Transaction, node: int, keep: int) -> None:
-    """Delete what a node asked of us and was ended, but for the newest."""
-    tx.execute(
-        "DELETE FROM commitment WHERE id IN (SELECT id FROM commitment WHERE node = ?"
-        " AND asked_by_us = 0 AND due_at IS NULL ORDER BY id DESC LIMIT -1 OFFSET ?)",
-        (node, keep),
-    )
-
-
-# -- what we ask of nodes
 
 
 def ask(
@@ -244,7 +108,7 @@ def ask(
     at: float,
 ) -> int:
     """Note what is about to be asked: (instance, SOP Class, SOP Instance UID); return its key."""
-    key = _add(tx, _OURS, node, node_title, transaction_uid, AskedState.ASKING, at, None, job)
+    key = add(tx, OURS, node, node_title, transaction_uid, AskedState.ASKING, at, None, job)
     tx.execute(
         "INSERT INTO commitment_item (commitment, position, instance, sop_class_uid,"
         " sop_instance_uid) SELECT ?, key + 1, value ->> 0, value ->> 1, value ->> 2"
@@ -256,7 +120,7 @@ def ask(
 
 def asked(reader: Reader, node: int, transaction_uid: str) -> Commitment | None:
     """What we asked a node under this UID."""
-    return _find(reader, _OURS, node, transaction_uid)
+    return find(reader, OURS, node, transaction_uid)
 
 
 def asked_of_others(reader: Reader, node: int, transaction_uid: str) -> bool:
@@ -268,7 +132,7 @@ def asked_of_others(reader: Reader, node: int, transaction_uid: str) -> bool:
 def of_job(reader: Reader, job: int) -> list[Commitment]:
     """The transactions of a job with its node as that is now, oldest first."""
     sql = (
-        f"SELECT {_COLUMNS} FROM commitment"
+        f"SELECT {COLUMNS} FROM commitment"
         " WHERE job = ? AND asked_by_us = 1 AND node > 0 ORDER BY id"
     )
     return [Commitment(*row) for row in reader.execute(sql, (job,))]
@@ -314,7 +178,7 @@ def take_report(
         outcomes.append((item.position, outcome))
         counts[outcome != COMMITTED] += 1
     strange = ({one.sop_instance_uid for one in committed} | set(refused)) - named
-    _set_outcomes(tx, key, outcomes)
+    set_outcomes(tx, key, outcomes)
     tx.execute(
         "UPDATE commitment SET state = CASE state WHEN 'closed' THEN state ELSE ? END,"
         " ended_at = ? WHERE id = ?",
@@ -369,7 +233,7 @@ def of_study(reader: Reader, study: int) -> tuple[StudyCommitment, ...]:
     )
 
 
-def _add(
+def add(
     tx: Transaction,
     asked_by_us: int,
     node: int,
@@ -380,33 +244,9 @@ def _add(
     due_at: float | None,
     job: int = 0,
 ) -> int:
+    """A new transaction without objects; its key."""
     return tx.insert(
         "INSERT INTO commitment (asked_by_us, node, node_title, transaction_uid, state, job,"
         " created_at, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (asked_by_us, node, node_title, transaction_uid, state.value, job, at, due_at),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """One stored object of some SOP instance, and what its bytes have to be."""
-
-    key: int
-    sop_class_uid: str
-    blob_key: str
-    header_size: int
-    header_sha256: bytes
-    dataset_sha256: bytes
-
-
-def versions(reader: Reader, sop_instance_uids: Sequence[str]) -> dict[str, list[Version]]:
-    """All versions of these SOP instances; those that are not here are left out."""
-    found: dict[str, list[Version]] = {}
-    for uid, *rest in reader.execute(
-        "SELECT sop_instance_uid, id, sop_class_uid, blob_key, header_size, header_sha256,"
-        " dataset_sha256 FROM instance WHERE sop_instance_uid IN (SELECT value FROM json_each(?))"
-        " ORDER BY id",
-        (json.dumps(list(sop_instance_uids)),),
-    ):
-        found.setdefault(uid, []).append(Version(*rest))
-    return found

@@ -18,7 +18,7 @@ from tuipacs.domain.clock import Clock
 from tuipacs.domain.commitment import COMMITTED, TakenState
 from tuipacs.domain.dimse_status import SUCCESS, answer_words, is_warning
 from tuipacs.errors import NotFoundError, TuipacsError
-from tuipacs.index import audit, commitments
+from tuipacs.index import audit, commitments, commitments_taken
 from tuipacs.index.commitments import Commitment, Item
 from tuipacs.index.database import Index
 from tuipacs.scu.n_event_report import report_commitment
@@ -125,7 +125,7 @@ class CommitmentReporter:
                 return
             committed, failed = self._outcome(found)
             with self._index.write() as tx:
-                commitments.put_off(tx, key, self._clock() + ANSWERED_WITHIN)
+                commitments_taken.put_off(tx, key, self._clock() + ANSWERED_WITHIN)
             send(
                 found.transaction_uid,
                 committed,
@@ -166,8 +166,8 @@ class CommitmentReporter:
         now = self._clock()
         self._sweep(now)
         with self._index.read() as reader:
-            due = commitments.due(reader, now)
-            next_at = commitments.next_due(reader)
+            due = commitments_taken.due(reader, now)
+            next_at = commitments_taken.next_due(reader)
         for found in due:
             self._begin(found)
         if next_at is None or due:  # each that ends wakes this thread
@@ -193,7 +193,7 @@ class CommitmentReporter:
         while has_more and not self._is_stopping:
             with self._index.write() as tx:
                 before = now - self._policy.history
-                has_more = commitments.forget_ended(tx, before, _SWEEP) == _SWEEP
+                has_more = commitments_taken.forget_ended(tx, before, _SWEEP) == _SWEEP
         self._swept_at = now
 
     # -- the thread of one transaction
@@ -255,7 +255,7 @@ class CommitmentReporter:
             at_last = found.attempts >= _TRIES_TO_READ
             outcomes = list(self._check.outcomes(items, self._check_stop, at_last=at_last))
             with self._index.write() as tx:
-                commitments.verified(tx, found.key, outcomes)
+                commitments_taken.verified(tx, found.key, outcomes)
             with self._lock:
                 self._checked[found.key] = self._clock()
             items = self._items(found)
@@ -304,7 +304,7 @@ class CommitmentReporter:
             return
         delay = self._policy.delay(found.attempts + 1)
         with self._index.write() as tx:
-            commitments.postponed(tx, found.key, now + delay, words)
+            commitments_taken.postponed(tx, found.key, now + delay, words)
         log.info("commitment %d is tried again in %.0f s: %s", found.key, delay, logged)
 
     def _end(self, found: Commitment, state: TakenState, words: str) -> None:
@@ -321,7 +321,7 @@ class CommitmentReporter:
             detail=f"report to {found.node_title}, transaction {uid}: {state.value}, {words}"[:500],
         )
         with self._index.write() as tx:
-            commitments.ended(tx, found.key, state, now, words)
+            commitments_taken.ended(tx, found.key, state, now, words)
             audit.append(tx, record)
         log.info("commitment %d is %s", found.key, state.value)
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tuipacs.domain.commitment import COMMITTED, FailureReason
 from tuipacs.errors import NotFoundError, StorageFailedError, UnavailableError
-from tuipacs.index import commitments
-from tuipacs.index.commitments import Item, Version
+from tuipacs.index import commitments_taken
+from tuipacs.index.commitments import Item
+from tuipacs.index.commitments_taken import Version
 from tuipacs.index.database import Index
 from tuipacs.storage.blob import BlobStore
 
@@ -40,7 +41,9 @@ class CommitmentCheck:
         for at in range(0, len(items), _BATCH):
             batch = items[at : at + _BATCH]
             with self._index.read() as reader:
-                found = commitments.versions(reader, [item.sop_instance_uid for item in batch])
+                found = commitments_taken.versions(
+                    reader, [item.sop_instance_uid for item in batch]
+                )
             for item in batch:
                 try:
                     outcome = self._outcome(item, found, check)

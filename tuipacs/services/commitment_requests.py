@@ -12,7 +12,7 @@ from tuipacs.domain.clock import Clock
 from tuipacs.domain.commitment import Reference, TakenState
 from tuipacs.domain.permissions import Permission
 from tuipacs.errors import ConflictError, InvalidObjectError, UnavailableError, UsageError
-from tuipacs.index import commitments, nodes
+from tuipacs.index import commitments_taken, nodes
 from tuipacs.index.database import Index, Transaction
 from tuipacs.services.guard import Service, about, guarded
 
@@ -64,8 +64,8 @@ class CommitmentRequests(Service):
             key = _again(tx, request.node, found.transaction_uid, references, due_at)
             if not key:
                 _check_room(tx, request.node, len(references))
-                commitments.forget_oldest(tx, request.node, MAX_ENDED)
-                key = commitments.take(
+                commitments_taken.forget_oldest(tx, request.node, MAX_ENDED)
+                key = commitments_taken.take(
                     tx,
                     node.key,
                     node.ae_title,
@@ -80,18 +80,18 @@ class CommitmentRequests(Service):
 
 def _again(tx: Transaction, node: int, uid: str, references: list[Reference], due_at: float) -> int:
     """The key of the same request, set to its beginning; 0 if it is a new one."""
-    before = commitments.taken(tx, node, uid)
+    before = commitments_taken.taken(tx, node, uid)
     if before is None:
         return 0
-    if not commitments.is_of(before, references):
+    if not commitments_taken.is_of(before, references):
         raise ConflictError("this transaction UID stands for another list already")
     if before.state in (TakenState.REPORTED, TakenState.GIVEN_UP):
         _check_room(tx, node, len(references))
-    commitments.start_over(tx, before.key, references, due_at)
+    commitments_taken.start_over(tx, before.key, references, due_at)
     return before.key
 
 
 def _check_room(tx: Transaction, node: int, objects: int) -> None:
-    transactions, waiting = commitments.open_count(tx, node)
+    transactions, waiting = commitments_taken.open_count(tx, node)
     if transactions >= MAX_OPEN or waiting + objects > MAX_OPEN_OBJECTS:
         raise UnavailableError("too many requests of this node wait for their end")

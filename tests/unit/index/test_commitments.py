@@ -14,7 +14,7 @@ from tuipacs.domain.commitment import COMMITTED, PASSED_OVER, AskedState, Failed
 from tuipacs.domain.node import NEVER_CALLED, NodeCall, NodeRecord, is_same_machine
 from tuipacs.domain.permissions import NodeService
 from tuipacs.domain.uid import new_uid
-from tuipacs.index import commitments, nodes
+from tuipacs.index import commitments, commitments_taken, nodes
 from tuipacs.index.database import Index
 from tuipacs.index.migrations import migrate
 
@@ -41,9 +41,9 @@ def _steps(index: Index, count: int) -> int:
     references = [Reference(CT, f"1.2.{number}") for number in range(count)]
     connection.set_progress_handler(one_more, 1000)
     with index.write() as tx:
-        key = commitments.take(tx, 1, "CT1", f"1.2.{count}", references, 1.0, 1.0)
+        key = commitments_taken.take(tx, 1, "CT1", f"1.2.{count}", references, 1.0, 1.0)
         outcomes = [(p, p % 2 * 0x0112) for p in range(1, count + 1)]
-        commitments.verified(tx, key, outcomes)
+        commitments_taken.verified(tx, key, outcomes)
         asked = [(0, *reference) for reference in references]
         ours = commitments.ask(tx, 1, "CT1", f"1.3.{count}", asked, 0, 1.0)
         failed = [Failed(*one, 0x0112) for one in references[::2]]

@@ -11,7 +11,7 @@ from tuipacs.domain.commitment import Reference, TakenState
 from tuipacs.domain.node import NodeCall, NodeRecord
 from tuipacs.domain.permissions import NodeService, Permission
 from tuipacs.errors import UnavailableError
-from tuipacs.index import commitments, nodes
+from tuipacs.index import commitments_taken, nodes
 from tuipacs.services.commitment_requests import (
     MAX_ENDED,
     MAX_OPEN,
@@ -45,7 +45,7 @@ class Modality:
         """So many requests, written past the service; their keys."""
         with self.parts.index.write() as tx:
             return [
-                commitments.take(
+                commitments_taken.take(
                     tx, self.node, "CT1", f"1.2.{number}", [Reference(CT, "1.1")], NOW, NOW
                 )
                 for number in range(count)
@@ -54,7 +54,7 @@ class Modality:
     def ends(self, keys: list[int]) -> None:
         with self.parts.index.write() as tx:
             for key in keys:
-                commitments.ended(tx, key, TakenState.REPORTED, NOW, "")
+                commitments_taken.ended(tx, key, TakenState.REPORTED, NOW, "")
 
     def ask(self, number: int) -> None:
         data = encode_commitment(f"1.2.{number}", [(CT, "1.1")], implicit=True)
