@@ -31,8 +31,9 @@ def offer(held: Collection[str], proposed: Sequence[str]) -> str:
     """Which of a context's transfer syntaxes to take for sending objects stored in ``held`` ones.
 
     A video cannot be made into anything, so it comes first; then what most of the others can be
-    sent in, as they are rather than transcoded; then Explicit and Implicit VR Little Endian, and
-    the requestor's order. Empty if none of those proposed is a transfer syntax.
+    sent in; if that is of one kind only, as it is rather than transcoded; then Explicit and
+    Implicit VR Little Endian, and the requestor's order. Empty if none of them is a transfer
+    syntax.
     """
     usable = [uid for uid in proposed if is_transfer_syntax(uid)]
     if videos := [uid for uid in usable if uid in VIDEO and uid in held]:
@@ -41,9 +42,9 @@ def offer(held: Collection[str], proposed: Sequence[str]) -> str:
 
     def worth(uid: str) -> tuple[int, bool, int]:
         as_it_is = uid in ways
-        made = sum(uid in targets for targets in ways.values())
+        served = as_it_is + sum(uid in targets for targets in ways.values())
         rank = len(FALLBACKS) - FALLBACKS.index(uid) if uid in FALLBACKS else 0
-        return as_it_is + made, as_it_is, rank
+        return served, as_it_is and served == 1, rank
 
     return max(usable, key=worth, default="")
 
