@@ -9,11 +9,12 @@ import pytest
 from pydicom.dataset import Dataset
 
 from tests.builders import make_dataset, make_study
-from tests.dimse.faulty_peer import FIND, GET, MOVE, Fault
+from tests.dimse.faulty_peer import FIND, GET, MOVE, Fault, FaultyPeer
 from tests.dimse.image_source import ImageSource, held, question, with_uid
 from tests.unit.jobs.office import TINA, Office
 from tests.unit.services.conftest import parts as parts
 from tests.unit.services.parts import Parts
+from tests.waiting import eventually
 from tuipacs.domain.job import ItemState, JobKind, JobRecord, JobState
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import NodeService
@@ -322,6 +323,34 @@ def test_a_job_whose_peer_is_silent_can_be_cancelled(
         office.until(job.key, lambda record: record.total == 2)
         office.jobs.cancel(TINA, m.JobRequest(key=job.key))
         assert office.ended(job.key).state is JobState.CANCELLED
+
+
+def test_a_removed_destination_gets_nothing_more(office: Fetching) -> None:
+    """In the middle of a move that never ends."""
+    study = make_study(1, 2)
+    with ImageSource(study, move=[Fault.SILENCE]) as peer:
+        to = office.node("THIRD", services=())
+        job = office.fetch(office.source(peer, BY_MOVE), study, destination=to.key)
+        eventually(lambda: asked_for(peer, MOVE))
+        office.remove(to)
+        job = office.ended(job.key)
+        assert len(asked_for(peer, MOVE)) == 1
+    assert job.state is JobState.FAILED
+    assert "it was to go to is not there any more" in job.message
+
+
+def test_a_changed_destination_is_asked_for_by_what_it_is_now(office: Fetching) -> None:
+    study = make_study(1, 2)
+    with FaultyPeer() as third, ImageSource(study, move=[Fault.SILENCE]) as peer:
+        peer.destinations = {"OTHER": third.port}
+        to = office.node("THIRD", services=())
+        job = office.fetch(office.source(peer, BY_MOVE), study, destination=to.key)
+        eventually(lambda: asked_for(peer, MOVE))
+        office.edit(to, ae_title="OTHER")
+        job = office.settled(job)
+        assert {kept.sop_instance_uid for kept in third.stored} == uids_of(study)
+    assert (job.state, job.done) == (JobState.DONE, 2)
+    assert "are at OTHER" in job.message
 
 
 def test_an_object_of_another_study_is_told(office: Fetching) -> None:

@@ -18,6 +18,7 @@ from tuipacs.domain.node import CallService
 from tuipacs.errors import UnavailableError
 from tuipacs.index import job_items, retrieve_jobs
 from tuipacs.index.database import Index
+from tuipacs.jobs.retrieve_destination import until_changed
 from tuipacs.jobs.retrieve_listing import Present, here, listed, listing, nothing, there
 from tuipacs.jobs.retrieve_run import Parts, Run, Times
 from tuipacs.jobs.running import Progress
@@ -49,6 +50,7 @@ class RetrieveObjects:
         asked = msgspec.json.decode(payload, type=RetrievePayload)
         progress.check()
         ends = self._retrievals.ends(actor, record.node, asked)
+        progress = until_changed(self._index, ends.to, progress)
         try:
             gaps = self._list(actor, record.key, ends, asked, progress)
             words = self._run(actor, record.key, ends, asked, progress)

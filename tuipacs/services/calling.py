@@ -28,11 +28,15 @@ class Calling:
 
     def node(self, key: int) -> NodeRecord:
         """A node by its key. Raises `NotFoundError`."""
-        with self._index.read() as reader:
-            found = nodes.node(reader, key)
+        found = self.find(key)
         if found is None:
             raise NotFoundError("there is no such node any more")
         return found
+
+    def find(self, key: int) -> NodeRecord | None:
+        """A node by its key, None if there is none any more."""
+        with self._index.read() as reader:
+            return nodes.node(reader, key)
 
     def titled(self, ae_title: str) -> NodeRecord:
         """The node of that title which can be called.

@@ -11,7 +11,7 @@ from msgspec import Struct
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.audit import AuditEvent
 from tuipacs.domain.clock import Clock
-from tuipacs.domain.job import JobKind, JobPriority, JobRecord, and_more
+from tuipacs.domain.job import JobKind, JobPriority, JobRecord, and_more, counted
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import NodeService, Permission
 from tuipacs.domain.remote import HERE
@@ -71,7 +71,7 @@ class Retrievals(Service):
         source, to = ends.source, ends.to
         studies = tuple(dict.fromkeys(target.study_instance_uid for target in targets))
         where = to.ae_title if to else "here"
-        title = f"retrieve {and_more(studies)} from {source.ae_title} to {where}"
+        title = f"retrieve {_what(targets)} from {source.ae_title} to {where}: {and_more(studies)}"
         about(study_instance_uid=studies[0] if len(studies) == 1 else "", detail=title)
         payload = RetrievePayload(
             targets=tuple(dict.fromkeys(targets)),
@@ -103,10 +103,11 @@ class Retrievals(Service):
     )
     def ends(self, actor: Actor, source: int, payload: RetrievePayload) -> Ends:
         """Source and destination, looked up when the job runs. Raises as `submit` does."""
-        ends = self._ends(source, payload.destination)
-        if ends.to is not None and ends.to.created_at != payload.destination_since:
-            raise NotFoundError("the node that it was to go to is not there any more")
-        return ends
+        if payload.destination != HERE:
+            to = self._calling.find(payload.destination)
+            if to is None or to.created_at != payload.destination_since:
+                raise NotFoundError("the node that it was to go to is not there any more")
+        return self._ends(source, payload.destination)
 
     def _ends(self, key: int, destination: int) -> Ends:
         source = self._calling.node(key)
@@ -147,3 +148,16 @@ def _checked(target: RetrieveTarget) -> RetrieveTarget:
     if not uids[0] or not all(is_usable_uid(uid, longest=longest) for uid in uids if uid):
         raise UsageError("a target has a UID that is none")
     return target
+
+
+def _what(targets: tuple[RetrieveTarget, ...]) -> str:
+    """ "2 studies", "1 series", "1 study and 3 objects"."""
+    objects = sum(bool(target.sop_instance_uid) for target in targets)
+    series = sum(bool(target.series_instance_uid) for target in targets) - objects
+    studies = len(targets) - series - objects
+    counts = (
+        counted(studies, "study", "studies") if studies else "",
+        counted(series, "series", "series") if series else "",
+        counted(objects, "object") if objects else "",
+    )
+    return " and ".join(count for count in counts if count)
