@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
+from tuipacs.dimse.syntaxes import PATIENT_ROOT_FIND
 from tuipacs.domain.dimse_status import answer_words
 from tuipacs.domain.level import Level
 from tuipacs.domain.remote import NodeState, RemoteRow
 from tuipacs.domain.remote_keys import Key
+from tuipacs.domain.safe_text import clean
 from tuipacs.errors import InvalidObjectError, TuipacsError, UnavailableError, UsageError
 from tuipacs.scu.c_find import STUDY_ROOT, Matches
 from tuipacs.scu.requestor import Association, Context, Peer, Response, open_association
@@ -31,12 +33,23 @@ _REFUSING = frozenset((Failure.REJECTED, Failure.NO_CONTEXT, Failure.IDENTITY))
 
 @contextmanager
 def asking(peer: Peer) -> Iterator[Association]:
-    """An association to ask on. Raises as `open_association` does."""
+    """An association to ask on.
+
+    Raises as `open_association` does, and `UsageError` for a node that takes Patient Root alone: it
+    is proposed so that this can be said.
+    """
     contexts = [
-        Context(STUDY_ROOT, ExplicitVRLittleEndian),
-        Context(STUDY_ROOT, ImplicitVRLittleEndian),
+        Context(model, syntax)
+        for model in (STUDY_ROOT, PATIENT_ROOT_FIND)
+        for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
     ]
     with open_association(peer, contexts) as association:
+        if not association.has(STUDY_ROOT):
+            title = clean(peer.called_ae_title, limit=40)
+            raise UsageError(
+                f"{title} takes Patient Root queries only, and Study Root is what it is asked in",
+                remedy=f"switch on the Study Root models for C-FIND and C-MOVE or C-GET at {title}",
+            )
         yield association
 
 

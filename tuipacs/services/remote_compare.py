@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tuipacs.dimse.requestor.faults import AssociationFailedError
 from tuipacs.domain.remote import NodeState, SeriesComparison
-from tuipacs.errors import UnavailableError
+from tuipacs.errors import UnavailableError, UsageError
 from tuipacs.index import holdings
 from tuipacs.index.database import Index
 from tuipacs.scu.requestor import Peer
@@ -25,6 +25,8 @@ def compare_study(
         part.end(NodeState.UNREACHABLE, error.message)
     except UnavailableError as error:
         part.end(NodeState.FAILED, error.message)
+    except UsageError as error:
+        part.end(NodeState.REFUSED, f"{error.message} ({error.remedy})")
     finally:
         if part.stopped:
             part.end(NodeState.CANCELLED, part.stopped)
