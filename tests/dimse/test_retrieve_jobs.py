@@ -15,6 +15,7 @@ from tests.unit.jobs.office import TINA, Office
 from tests.unit.services.conftest import parts as parts
 from tests.unit.services.parts import Parts
 from tests.waiting import eventually
+from tuipacs.dimse.syntaxes import PATIENT_ROOT_FIND
 from tuipacs.domain.job import ItemState, JobKind, JobRecord, JobState
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import NodeService
@@ -304,6 +305,24 @@ def test_a_list_that_broke_off_is_no_list(office: Fetching) -> None:
         job = office.settled(office.fetch(office.source(peer), study))
     assert job.state is JobState.WAITING
     assert "0xA700 out of resources: no memory" in job.message
+
+
+def test_a_node_of_patient_root_alone_is_told_with_what_helps(office: Fetching) -> None:
+    study = make_study(1, 1)
+    with ImageSource(study, takes=lambda abstract, _: abstract == PATIENT_ROOT_FIND) as peer:
+        job = office.settled(office.fetch(office.source(peer), study))
+    assert job.state is JobState.FAILED
+    assert "STORE takes Patient Root queries only" in job.message
+    assert "switch on the Study Root models" in job.message
+    assert peer.asked == []
+
+
+def test_a_node_that_takes_no_queries_is_not_asked_again_and_again(office: Fetching) -> None:
+    study = make_study(1, 1)
+    with ImageSource(study, takes=lambda *_: False) as peer:
+        job = office.settled(office.fetch(office.source(peer), study))
+    assert job.state is JobState.DEAD
+    assert "accepted none of the presentation contexts" in job.message
 
 
 def test_a_study_that_the_source_does_not_have_fails_the_job(office: Fetching) -> None:

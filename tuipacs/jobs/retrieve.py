@@ -12,6 +12,7 @@ from contextlib import ExitStack
 
 import msgspec
 
+from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.job import ItemState, JobRecord
 from tuipacs.domain.node import CallService
@@ -54,6 +55,10 @@ class RetrieveObjects:
         try:
             gaps = self._list(actor, record.key, ends, asked, progress)
             words = self._run(actor, record.key, ends, asked, progress)
+        except AssociationFailedError as error:
+            if error.failure is Failure.NO_CONTEXT:  # it would say the same each time
+                raise GivenUp(error.message) from error
+            raise RetryLater(error.message) from error
         except UnavailableError as error:
             raise RetryLater(error.message) from error
         return self._closing_words(record.key, ends, words, gaps)
