@@ -60,7 +60,10 @@ def used(facts: Facts) -> list[str]:
             "The report is awaited on an association that the peer opens as SCP, or on the one of"
             " the request.",
             "An object is shown as committed if a report of the node that was asked, for the"
-            " transaction, names it among the successful ones.",
+            " transaction, names it among the successful ones, and none has refused it since it"
+            " was asked. A peer whose AE title, host, port or certificate changed is another one.",
+            "A report of event type 1 with failed objects, or of event type 2 without any, is"
+            " refused with 0x0115.",
         )
     )
 
