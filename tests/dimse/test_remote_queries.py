@@ -159,8 +159,13 @@ def test_an_unknown_node_is_no_node(asker: Asker) -> None:
 
 
 def test_more_than_the_limit_is_told_openly_and_the_rest_is_cancelled(asker: Asker) -> None:
-    many = [make_dataset(pixels=False) for _ in range(MAX_ROWS + 5)]
-    with ImageSource(many) as peer:
+    def says(asked: Dataset, found: list[Dataset]) -> list[Dataset]:
+        many = [copy.deepcopy(found[0]) for _ in range(MAX_ROWS + 5)]
+        for number, match in enumerate(many):
+            match.StudyInstanceUID = f"1.2.{number}"
+        return many
+
+    with ImageSource([make_dataset()], says) as peer:
         answer = asker.all([asker.node("MANY", peer.port)])
     assert (one(answer).state, one(answer).rows, len(answer.rows)) == (
         NodeState.LIMITED,

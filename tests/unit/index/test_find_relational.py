@@ -117,7 +117,7 @@ ASKED = {
 }
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     level=st.sampled_from(ORDER),
     keys=st.fixed_dictionaries({}, optional=ASKED),
