@@ -39,8 +39,8 @@ def misbehave(descriptor, wanted, write, tick, most):
     if most == 106:
         raise ZeroDivisionError
     if most == 107:
-        for _ in range(5):
-            time.sleep(0.6)  # longer than the patience in all
+        for _ in range(4):
+            time.sleep(0.4)  # longer than the patience in all
             tick()
     if most == 108:
         write(bytes(4 << 20))
