@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.audit import AuditEvent
 from tuipacs.domain.clock import Clock
-from tuipacs.domain.job import JobRecord, and_more
+from tuipacs.domain.job import JobRecord, and_more, objects_of
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import Permission
 from tuipacs.domain.safe_text import clean
@@ -50,14 +50,16 @@ class Send(Service):
         self._check(actor, node, commit=request.commit)
         with self._index.read() as reader:
             instances = named_instances(reader, request)
-            what = request.uids or outgoing.study_uids(reader, instances)
+            studies = outgoing.study_uids(reader, instances)
+        what = objects_of(len(instances), len(studies))
+        uids = clean(and_more(request.uids or studies), limit=80)
         now = self._clock()
         with self.transaction() as tx:
             key = job_items.add_send_job(
                 tx,
                 node=node,
                 instances=instances,
-                title=_title(what, node.ae_title),
+                title=f"send {what} to {node.ae_title}: {uids}",
                 submitted_by=actor.name,
                 at=now,
                 priority=request.priority,
@@ -117,7 +119,7 @@ def named_instances(reader: Reader, request: SendRequest) -> list[int]:
     if shared := outgoing.shared_study_uid(reader, list(instances)):
         raise UsageError(
             f"the Study Instance UID {clean(shared, limit=64)} is of several patients here",
-            remedy="choose the study on the archive screen, or name series of one patient",
+            remedy="choose it on the archive screen, or name series or objects of one patient",
         )
     for row in dict.fromkeys(request.rows):
         found = outgoing.of_row(reader, row.level, row.key)
