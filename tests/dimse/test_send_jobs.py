@@ -25,6 +25,7 @@ from tuipacs.domain.job import (
     JobPriority,
     JobRecord,
     JobState,
+    counted,
 )
 from tuipacs.domain.level import Level
 from tuipacs.domain.node import CallService, NodeRecord
@@ -548,7 +549,8 @@ def test_a_uid_is_a_studys_a_series_or_an_instances(
     office.store(2)
     record = submit(office, uids[level], ae_title="PACS2")
     assert (record.total, record.state, record.node_title) == (count, JobState.QUEUED, "PACS2")
-    assert record.title == f"send {uids[level]} to PACS2"
+    objects = counted(count, "object")
+    assert record.title == f"send {objects} of 1 study to PACS2: {uids[level]}"
 
 
 def test_uids_that_overlap_send_each_object_once(office: SendingOffice) -> None:

@@ -48,7 +48,8 @@ def running_job(key: int, *, title: str = "import /media/cd") -> JobRecord:
 
 def send_job(key: int, **changes: Any) -> JobRecord:
     """A job that sends 312 objects to PACS2."""
-    record = running_job(key, title="send 1.2.826.0.1.3680043.10.1.7 to PACS2")
+    uid = "1.2.826.0.1.3680043.10.1.7"
+    record = running_job(key, title=f"send 312 objects of 1 study to PACS2: {uid}")
     about = {"kind": JobKind.SEND, "node": 2, "node_title": "PACS2", "refused": 0}
     return msgspec.structs.replace(record, **(about | changes))
 

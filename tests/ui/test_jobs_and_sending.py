@@ -74,7 +74,7 @@ async def test_the_instances_of_a_job_are_shown_a_page_at_a_time() -> None:
         await pilot.press("g", "j")
         await until(pilot, lambda: "PACS2" in screen_text(app))
         await pilot.press("enter")
-        await until(pilot, lambda: "10,000 objects of send" in screen_text(app))
+        await until(pilot, lambda: "10,000 objects of job" in screen_text(app))
         assert "out of resources: disk full" in screen_text(app)
         await pilot.press("tab")
         await pilot.press("G")

@@ -331,3 +331,17 @@ async def test_a_list_of_another_program_is_shown_first_and_added_as_a_whole(
         app.screen.query_one("#ok", Button).press()
         await until(pilot, lambda: len(archive.nodes) == 2)
         await until(pilot, lambda: "PACS7" in screen_text(app))
+
+
+async def test_the_last_words_of_a_test_are_read_to_the_end_at_80x24() -> None:
+    archive = admin()
+    callable_node(archive)
+    told = "association: rejected permanently: calling AE title not recognised (reason 3) " + (
+        "by what listens over there at the end of the line"
+    )
+    key = archive.nodes[0].key
+    archive.health_of_nodes = {key: NodeHealth(key=key, checked_at=NOW, words=told)}
+    async with at_work(archive, size=(80, 24)) as (app, pilot):
+        await pilot.press("g", "n")
+        await until(pilot, lambda: "at the end of the line" in screen_text(app))
+        assert all(key in screen_text(app).splitlines()[-1] for key in ("P pause", "I import"))

@@ -139,6 +139,16 @@ class LaneRecord(Struct, frozen=True, kw_only=True):
     held: int = 0  # paused, each by itself
 
 
+def counted(count: int, noun: str, nouns: str = "") -> str:
+    """For the title of a job: "1 study", "1,200 objects"."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def objects_of(objects: int, studies: int) -> str:
+    """For the title of a job: "140 objects of 1 study"."""
+    return f"{counted(objects, 'object')} of {counted(studies, 'study', 'studies')}"
+
+
 def and_more(names: Sequence[str]) -> str:
     """For the title of a job: "1.2.3", "1.2.3 and 4 more"."""
     return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")

@@ -11,7 +11,7 @@ from tuipacs.domain.actor import Actor
 from tuipacs.domain.audit import AuditEvent, AuditOutcome, new_record
 from tuipacs.domain.clock import Clock
 from tuipacs.domain.commitment import SOME_FAILED
-from tuipacs.domain.job import JobKind, JobRecord, and_more
+from tuipacs.domain.job import JobKind, JobRecord, and_more, objects_of
 from tuipacs.domain.node import CallService, NodeRecord
 from tuipacs.domain.permissions import Permission
 from tuipacs.errors import ForbiddenError, InvalidObjectError, NotFoundError, UsageError
@@ -73,13 +73,10 @@ class Commitments(Service):
             wanted = SendRequest(uids=request.uids, rows=request.rows)
             instances = named_instances(reader, wanted)
             studies = outgoing.study_uids(reader, instances)
-        objects = f"{len(instances)} object" + ("" if len(instances) == 1 else "s")
-        what = and_more(studies)
-        title = f"commit {what} at {node.ae_title}"
-        about(
-            study_instance_uid=studies[0],
-            detail=f"storage commitment for {objects} of {what} at {node.ae_title}",
-        )
+        what = objects_of(len(instances), len(studies))
+        where = f"at {node.ae_title}: {and_more(studies)}"
+        title = f"commit {what} {where}"
+        about(study_instance_uid=studies[0], detail=f"storage commitment for {what} {where}")
         now = self._clock()
         with self.transaction() as tx:
             key = jobs.add(

@@ -222,7 +222,7 @@ class JobsScreen(WorkScreen):
             return
         self.log_view.take(offset, answer)
         what = f"{f.number(answer.matched)} failed of" if only_failed else ""
-        title = f"{what} {f.plural(answer.total, 'object')} of {job.title}".strip()
+        title = f"{what} {f.plural(answer.total, 'object')} of job {job.key}".strip()
         self.query_one("#log", Panel).entitle(title, job.node_title)
 
     @work(exclusive=True, group="refusals", exit_on_error=True)

@@ -58,7 +58,7 @@ class NodesScreen(WorkScreen):
     DEFAULT_CSS = """
     NodesScreen #split { layout: vertical; height: 1fr; }
     NodesScreen #list { height: 1fr; }
-    NodesScreen #card { height: 12; }
+    NodesScreen #card { height: auto; min-height: 8; max-height: 60%; }
     """
 
     def __init__(self) -> None:

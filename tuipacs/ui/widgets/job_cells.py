@@ -52,8 +52,9 @@ def short_title(title: str) -> tuple[str, str]:
 
 
 def job_columns(width: int) -> Sequence[Column]:
-    """What, how far; whom with, and counts where there is room."""
+    """Which, what, how far; whom with, and counts where there is room."""
     out = [
+        Column("Key", 5, align="right", source=11),
         Column("Job", 14, flex=1, source=0),
         Column("Node", 16 if width >= 100 else 10, source=1),
         Column("State", 9, source=2),
@@ -95,6 +96,7 @@ def job_cells(job: JobRecord, now: dt.datetime) -> tuple[Part, ...]:
         Cell(f.number(failed), "warn" if failed else "dim"),
         Cell(job.submitted_by, "dim"),
         Cell(f.duration(max(0.0, now.timestamp() - job.created_at)), "dim"),
+        Cell(str(job.key), "dim"),
     )
 
 

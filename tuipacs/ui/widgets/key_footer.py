@@ -45,7 +45,7 @@ class KeyFooter(Widget):
     def render(self) -> Content:
         width = self.size.width
         kept = sum(_length(action) + 2 for action in self._always)
-        most = 5 if width < 90 else 12
+        most = 7 if width < 90 else 12
         shown: list[Action] = []
         used = 0
         for action in self._actions[:most]:

@@ -20,7 +20,7 @@ class NodeCard(Static):
     """Labels and values, in one or two columns."""
 
     DEFAULT_CSS = """
-    NodeCard { padding: 0 1; background: $background; color: $foreground; height: 1fr; }
+    NodeCard { padding: 0 1; background: $background; color: $foreground; height: auto; }
     """
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -46,8 +46,11 @@ class NodeCard(Static):
             Content(" " * _GAP).join(_pair(pair, each) for pair in short[at::half])
             for at in range(half)
         ]
-        rows += [_pair(line, width) for line in self._lines if line not in short]
-        self.update(Content("\n").join(rows), layout=False)
+        for name, value in self._lines:
+            if (name, value) not in short:
+                texts = f.wrap(value, max(width - _LABEL, 1))
+                rows += [_pair((name * (not at), text), width) for at, text in enumerate(texts)]
+        self.update(Content("\n").join(rows))
 
 
 def _pair(line: tuple[str, str], width: int) -> Content:
