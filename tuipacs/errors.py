@@ -155,7 +155,7 @@ class InvalidObjectError(TuipacsError):
 
 
 class UidMismatchError(InvalidObjectError):
-    """The command names another SOP class or instance than the dataset; DIMSE status 0xA900."""
+    """The dataset is of another object than the command names, or was asked for; status 0xA900."""
 
     code = "uid-mismatch"
 

@@ -168,6 +168,7 @@ class FaultyPeer:
         self.asked: list[Asked] = []
         self.cancelled: list[int] = []  # message IDs
         self.reported: list[int | None] = []  # the answers to its reports
+        self.replies: list[int] = []  # statuses of what it sent by C-GET
         self.associations = 0  # that were accepted
         self.attempts = 0  # connections
         self.faults: list[BaseException] = []  # of its own: should stay empty
@@ -511,7 +512,7 @@ class _Conversation(Wire):
                 self._play(fault)
             for piece, control in _pieces(held.dataset):
                 self.send(p_data(context, control, piece))
-            answer = self._own_answer()
+            self.node.replies.append(answer := self._own_answer())
             yield held, answer == 0x0000
 
     def _commit(self, context: int, command: dict[int, bytes], asked: Asked, status: int) -> None:

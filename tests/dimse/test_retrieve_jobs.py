@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -251,7 +252,7 @@ def test_a_list_with_a_gap_is_asked_for_again_and_holds_up_no_other_study(
     ids = [item.sop_instance_uid for item in office.items(job.key)]
     assert len(ids) == len(set(ids)) == 6
     again = [str(other[0].StudyInstanceUID) == find.StudyInstanceUID for find in finds]
-    assert again.count(True) == 2  # its series, and the instances of one: never once more
+    assert again.count(True) == 3  # whose it is, its series, and the instances of one: once
 
 
 def test_a_study_whose_list_is_garbage_each_time_is_given_up_alone(office: Fetching) -> None:
@@ -372,16 +373,104 @@ def test_a_changed_destination_is_asked_for_by_what_it_is_now(office: Fetching) 
     assert "are at OTHER" in job.message
 
 
-def test_an_object_of_another_study_is_told(office: Fetching) -> None:
-    """The right SOP Instance UID, and a dataset that is of somebody else."""
-    study = make_study(1, 1)
-    foreign = make_dataset(SOPInstanceUID=study[0].SOPInstanceUID, PatientID="SOMEBODY ELSE")
-    with ImageSource(study, objects=[held(foreign)]) as peer:
+def _other(dataset: Dataset, **changes: object) -> Dataset:
+    """The same, but for this."""
+    other = copy.deepcopy(dataset)
+    other.update(Dataset())
+    for keyword, value in changes.items():
+        setattr(other, keyword, value)
+    return other
+
+
+OTHERS = [
+    ({"StudyInstanceUID": "1.2.3.4"}, "it is of another study than was asked for"),
+    ({"SeriesInstanceUID": "1.2.3.4"}, "it is of another series than was asked for"),
+    ({"PatientID": "SOMEBODY ELSE"}, "it is of another patient than the source said"),
+    ({"PatientID": ""}, "it is of another patient than the source said"),
+    ({"IssuerOfPatientID": "CLINIC B"}, "it is of another patient than the source said"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), OTHERS)
+def test_what_is_not_what_was_asked_for_is_not_kept(
+    office: Fetching, changes: dict[str, object], words: str
+) -> None:
+    """The right SOP Instance UID, and a dataset that is of something else: no right to store."""
+    study = make_study(1, 2, PatientID="WANTED", IssuerOfPatientID="CLINIC A")
+    sent = [held(_other(study[0], **changes)), held(study[1])]
+    with ImageSource(study, objects=sent) as peer:
         job = office.settled(office.fetch(office.source(peer), study))
+        assert peer.replies == [0xA900, 0x0000]
+    assert (job.state, job.stored, job.failed) == (JobState.DEAD, 1, 1)
+    assert job.message == f"1 of 2 objects are here; 1 failed, it: {words}"
+    failed, done = office.items(job.key)
+    assert (failed.state, failed.words) == (ItemState.FAILED, words)
+    assert done.state is ItemState.DONE
+    assert office.uids() == uids_of(study[1:])
+    assert not list((office.parts.folder / "quarantine").glob("*"))
+
+
+def test_an_object_that_is_moved_here_for_another_patient_is_told(office: Fetching) -> None:
+    """It comes through the door of all objects, so it is kept."""
+    study = make_study(1, 2, PatientID="WANTED")
+
+    def sent(*_: int) -> tuple[int, int, int, int]:
+        office.parts.send(_other(study[0], PatientID="SOMEBODY ELSE"))
+        office.parts.send(study[1])
+        return 0, 2, 0, 0
+
+    with ImageSource(study, objects=(), counts=sent, destinations={"TUIPACS": 1}) as peer:
+        job = office.settled(office.fetch(office.source(peer, BY_MOVE), study))
+    assert (job.state, job.warned, job.done) == (JobState.DONE, 1, 2)
+    assert "1 with a warning, it: it came for another patient" in job.message
+    assert "SOMEBODY" not in job.message
+    states = {item.sop_instance_uid: item.state for item in office.items(job.key)}
+    assert states[str(study[0].SOPInstanceUID)] is ItemState.WARNING
+    assert states[str(study[1].SOPInstanceUID)] is ItemState.DONE
+
+
+def test_an_object_that_is_moved_here_of_another_study_is_told(office: Fetching) -> None:
+    study = make_study(1, 1)
+
+    def sent(*_: int) -> tuple[int, int, int, int]:
+        office.parts.send(_other(study[0], StudyInstanceUID="1.2.3.4"))
+        return 0, 1, 0, 0
+
+    with ImageSource(study, objects=(), counts=sent, destinations={"TUIPACS": 1}) as peer:
+        job = office.settled(office.fetch(office.source(peer, BY_MOVE), study))
     (item,) = office.items(job.key)
     assert (job.state, job.warned) == (JobState.DONE, 1)
-    assert item.state is ItemState.WARNING
     assert "another Study Instance UID" in item.words
+
+
+@pytest.mark.parametrize("said", ["nobody", "refused", "two"])
+def test_a_source_that_does_not_say_whose_it_is_is_taken_at_its_objects(
+    office: Fetching, said: str
+) -> None:
+    """It names no patient, refuses to, or names two."""
+    study = make_study(1, 2, PatientID="WANTED")
+
+    def says(asked: Dataset, found: list[Dataset]) -> list[Dataset]:
+        if asked.QueryRetrieveLevel != "STUDY":
+            return found
+        if said == "two":
+            return [*found, _other(found[0], PatientID="SOMEBODY ELSE")]
+        return [_other(found[0], PatientID="")]
+
+    find = [0xA900] if said == "refused" else []
+    objects = [held(_other(each, PatientID="SOMEBODY ELSE")) for each in study]
+    with ImageSource(study, says, objects=objects, find=find) as peer:
+        job = office.settled(office.fetch(office.source(peer), study))
+    assert (job.state, job.stored, job.warned) == (JobState.DONE, 2, 0)
+
+
+def test_a_patient_id_is_the_same_however_it_is_padded(office: Fetching) -> None:
+    study = make_study(1, 1, PatientID="ODD")
+    with ImageSource(
+        study, lambda _, found: [_other(each, PatientID=" ODD  ") for each in found]
+    ) as peer:
+        job = office.settled(office.fetch(office.source(peer), study))
+    assert (job.state, job.stored) == (JobState.DONE, 1)
 
 
 def test_all_of_it_comes_again_if_so_wanted(office: Fetching) -> None:

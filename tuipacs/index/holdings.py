@@ -57,6 +57,22 @@ def studies_of(reader: Reader, sop_instance_uids: Iterable[str]) -> dict[str, fr
     return found
 
 
+def patients_of(
+    reader: Reader, sop_instance_uids: Iterable[str]
+) -> dict[str, frozenset[tuple[str, str]]]:
+    """SOP Instance UID to the patient IDs that it is here under, each with its issuer."""
+    found: dict[str, frozenset[tuple[str, str]]] = {}
+    for sop_instance_uid, *whose in reader.all(
+        "SELECT k.value, p.patient_id, p.issuer_of_patient_id FROM json_each(?) k"
+        " CROSS JOIN instance i ON i.sop_instance_uid = k.value"
+        " CROSS JOIN series r ON r.id = i.series CROSS JOIN study s ON s.id = r.study"
+        " CROSS JOIN patient p ON p.id = s.patient",
+        (json.dumps(list(sop_instance_uids)),),
+    ):
+        found[sop_instance_uid] = found.get(sop_instance_uid, frozenset()) | {(*whose,)}
+    return found
+
+
 def series_of(reader: Reader, study_instance_uid: str) -> list[HeldSeries]:
     """The series of a study here, by number."""
     return [

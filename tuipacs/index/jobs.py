@@ -18,6 +18,7 @@ _COLUMN = {
 }
 
 
+_ESTIMATES_AFTER = 1.0  # seconds of running: before that a rate says nothing
 _NO_NODE = -(2**62)  # below the keys of removed ones
 
 
@@ -246,8 +247,8 @@ def _record(job: Job, now: float) -> JobRecord:
     state = JobState(job.state)
     rate = eta = None
     just_done = job.done - job.done_before
-    if job.started_at is not None and just_done:
-        seconds = max((job.finished_at or now) - job.started_at, 0.001)
+    seconds = (job.finished_at or now) - job.started_at if job.started_at is not None else 0.0
+    if just_done and (seconds >= _ESTIMATES_AFTER or (job.finished_at and seconds > 0)):
         rate = just_done / seconds
         if state is JobState.RUNNING and job.total:
             eta = max(job.total - job.done, 0) / rate

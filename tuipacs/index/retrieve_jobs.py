@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from tuipacs.domain.ingest import UNSAID, SaidPatient
 from tuipacs.domain.job import ItemState
 from tuipacs.index import job_items, jobs
 from tuipacs.index.database import Reader, Transaction
@@ -42,6 +43,7 @@ class ListedSeries:
     is_whole: bool = False
     present: frozenset[str] = frozenset()
     unnamed: tuple[Unnamed, ...] = ()
+    patient: SaidPatient = UNSAID
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class SeriesToDo:
     series_instance_uid: str
     items: tuple[WaitingItem, ...]
     is_whole: bool
+    patient: SaidPatient = UNSAID
 
 
 def to_list(reader: Reader, job: int) -> tuple[str, ...] | None:
@@ -109,7 +112,8 @@ def put_list(
         count = len(each.instances) + len(each.unnamed)
         tx.execute(
             "INSERT INTO job_series (job, first, instances, is_whole, study_instance_uid,"
-            " series_instance_uid) VALUES (?, ?, ?, ?, ?, ?)",
+            " series_instance_uid, patient_id, issuer_of_patient_id)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 job,
                 position,
@@ -117,6 +121,8 @@ def put_list(
                 each.is_whole,
                 each.study_instance_uid,
                 each.series_instance_uid,
+                each.patient.patient_id,
+                each.patient.issuer_of_patient_id,
             ),
         )
         for number, (_, uid) in enumerate(each.instances, position):
@@ -158,8 +164,8 @@ def to_do(reader: Reader, job: int) -> list[SeriesToDo]:
     """The series that are not complete: what was tried least first, then in order."""
     waiting: dict[int, list[WaitingItem]] = {}
     series = reader.all(
-        "SELECT first, instances, is_whole, study_instance_uid, series_instance_uid"
-        " FROM job_series WHERE job = ? ORDER BY first",
+        "SELECT first, instances, is_whole, study_instance_uid, series_instance_uid, patient_id,"
+        " issuer_of_patient_id FROM job_series WHERE job = ? ORDER BY first",
         (job,),
     )
     of_position = {first + n: first for first, count, *_ in series for n in range(count)}
@@ -174,6 +180,7 @@ def to_do(reader: Reader, job: int) -> list[SeriesToDo]:
             series_instance_uid=named[first][3],
             items=tuple(items),
             is_whole=bool(named[first][1]) and len(items) == named[first][0],
+            patient=SaidPatient(named[first][4], named[first][5]),
         )
         for first, items in waiting.items()
     ]

@@ -129,6 +129,7 @@ class RetrieveObjects:
         with self._index.read() as reader:
             counts = job_items.counts(reader, key)
             failed, _, _ = job_items.page(reader, key, (ItemState.FAILED,), 0, 1)
+            warned, _, _ = job_items.page(reader, key, (ItemState.WARNING,), 0, 1)
         come = counts[ItemState.DONE] + counts[ItemState.WARNING]
         where = f" at {ends.to.ae_title}" if ends.to else " here"
         words = f"{come:,} of {sum(counts.values()):,} objects are{where}"
@@ -136,6 +137,9 @@ class RetrieveObjects:
             words += f", {counts[ItemState.WAITING]:,} did not come"
         if remark:
             words += f"; {remark}"
+        if warned:
+            first = "it" if counts[ItemState.WARNING] == 1 else "the first"
+            words += f"; {counts[ItemState.WARNING]:,} with a warning, {first}: {warned[0].words}"
         if failed:
             first = "it" if counts[ItemState.FAILED] == 1 else "the first"
             words += f"; {counts[ItemState.FAILED]:,} failed, {first}: {failed[0].words}"

@@ -93,6 +93,7 @@ def listed(
             continue
         series: list[ListedSeries] = []
         try:
+            patient = source.patient(study)
             why = "; ".join(_study(source, study, wanted, known, series, check))
         except ListBrokenError as error:  # last of all next time: it may break every list
             broken[study] = error.message
@@ -105,7 +106,7 @@ def listed(
         for each in series:
             uids = frozenset(uid for _, uid in each.instances)
             there = present(study, each.series_instance_uid, uids) if uids else uids
-            found.append(replace(each, present=there))
+            found.append(replace(each, present=there, patient=patient))
     gaps |= broken
     if not (total or gaps) and all(u.is_absent for each in found for u in each.unnamed):
         why_not = [unnamed.why for each in found for unnamed in each.unnamed]

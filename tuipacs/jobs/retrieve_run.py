@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.domain.actor import Actor
 from tuipacs.domain.dimse_status import answer_words
+from tuipacs.domain.ingest import ExpectedObjects
 from tuipacs.domain.job import ItemState
 from tuipacs.domain.node import CallService
 from tuipacs.domain.uid import MAX_UID_LENGTH
@@ -32,6 +33,8 @@ from tuipacs.services.retrievals import Ends, Retrievals, RetrievePayload
 from tuipacs.services.wakeups import Wakeups
 
 _LOOK_EVERY = 0.25
+_OTHER_CAME = "it came for another patient: not who the source said"
+_OTHER_HERE = "it is here for another patient: not who the source said"
 _PATIENCE = 3  # requests in a row of which nothing came
 _FINAL = frozenset((0xA801, 0xA900, 0x0122, 0x0124, 0x0211))
 
@@ -86,6 +89,7 @@ class Run:
         self._is_get = service is CallService.GET
         self._received = Received()
         self._sizes: dict[str, int] = {}
+        self._others: dict[str, str] = {}  # what came under a UID and is not it: why
         self._looked_at = 0.0
         self._fruitless = 0
         self._bell = threading.Event()
@@ -100,7 +104,12 @@ class Run:
         peer = self._parts.retrievals.peer(self._actor, self._ends.source, service)
         if service is CallService.GET:
             self._get = GetWay(
-                peer, self._parts.ingest, self._actor, self._progress, self._on_object
+                peer,
+                self._parts.ingest,
+                self._actor,
+                self._progress,
+                self._on_object,
+                self._others.__setitem__,
             )
             return self._get
         to = self._ends.to
@@ -171,11 +180,12 @@ class Run:
         classes = sorted({item.sop_class_uid for item in left.values()})
         before = len(left)
         try:
-            with self._way.ask(question, classes, frozenset(left)) as retrieval:
+            with self._way.ask(question, classes, self._expected(series, left)) as retrieval:
                 try:
                     self._follow(series, left, retrieval)
                 finally:
                     self._note_come(series, left, self._arrivals.now(frozenset(left)))
+                    self._note_others(left)
         except AssociationFailedError as error:
             if error.failure is Failure.NO_CONTEXT:
                 return error.message
@@ -187,6 +197,25 @@ class Run:
             return self._refusal(final)
         self._conclude(left, retrieval, final, came=came)
         return ""
+
+    def _expected(self, series: SeriesToDo, left: Iterable[str]) -> ExpectedObjects:
+        return ExpectedObjects(
+            study_instance_uid=series.study_instance_uid,
+            series_instance_uid=series.series_instance_uid,
+            sop_instance_uids=frozenset(left),
+            patient=series.patient,
+        )
+
+    def _note_others(self, left: dict[str, WaitingItem]) -> None:
+        """What came and is not what was asked for: it would be the same the next time."""
+        outcomes = [
+            ItemOutcome(left.pop(uid).position, ItemState.FAILED, None, words)
+            for uid, words in self._others.items()
+            if uid in left
+        ]
+        self._others.clear()
+        if outcomes:
+            self._write(outcomes)
 
     def _follow(
         self, series: SeriesToDo, left: dict[str, WaitingItem], retrieval: Retrieval
@@ -255,11 +284,18 @@ class Run:
         if self._watch is not None:
             self._watch.moved()
         elsewhere: set[str] = set()
+        others: set[str] = set()
         if self._ends.to is None:
             with self._parts.index.read() as reader:
                 studies = holdings.studies_of(reader, come)
+                whose = holdings.patients_of(reader, come) if series.patient.patient_id else {}
             study = series.study_instance_uid
             elsewhere = {uid for uid, found in studies.items() if study not in found}
+            others = {
+                uid
+                for uid, patients in whose.items()
+                if all(series.patient.is_other(*patient) for patient in patients)
+            }
         outcomes = []
         for uid in come:
             item = left.pop(uid)
@@ -267,6 +303,8 @@ class Run:
             state = ItemState.DONE
             if uid in elsewhere:
                 state, words = ItemState.WARNING, "it is here under another Study Instance UID"
+            if uid in others:
+                state, words = ItemState.WARNING, _OTHER_HERE if already else _OTHER_CAME
             size = self._sizes.pop(uid, 0)
             outcomes.append(ItemOutcome(item.position, state, None, words, size))
         outcomes.sort(key=lambda outcome: outcome.position)

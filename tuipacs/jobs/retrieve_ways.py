@@ -13,9 +13,9 @@ from tuipacs.dimse.contract import Answer, Exchange, IsCancelled, Outcome, Reply
 from tuipacs.dimse.messages import comment_text
 from tuipacs.dimse.syntaxes import STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from tuipacs.domain.actor import Actor
-from tuipacs.domain.ingest import AnnouncedObject
+from tuipacs.domain.ingest import AnnouncedObject, ExpectedObjects
 from tuipacs.domain.uid import MAX_UID_LENGTH, strip_uid
-from tuipacs.errors import TuipacsError
+from tuipacs.errors import TuipacsError, UidMismatchError
 from tuipacs.jobs.running import Progress
 from tuipacs.jobs.signals import Cancelled, Interrupted
 from tuipacs.scu.c_get import MAX_STORAGE_CONTEXTS, get
@@ -64,11 +64,16 @@ _USUAL_CLASSES = tuple(
 )
 
 
+NOTHING = ExpectedObjects(
+    study_instance_uid="", series_instance_uid="", sop_instance_uids=frozenset()
+)
+
+
 class Way(Protocol):
     """How a request for objects is asked and followed."""
 
     def ask(
-        self, question: Dataset, sop_classes: Sequence[str], expected: frozenset[str]
+        self, question: Dataset, sop_classes: Sequence[str], expected: ExpectedObjects
     ) -> AbstractContextManager[Retrieval]:
         """A block in which the answers come. Raises `AssociationFailedError`."""
         ...
@@ -83,7 +88,7 @@ class MoveWay:
 
     @contextmanager
     def ask(
-        self, question: Dataset, sop_classes: Sequence[str], expected: frozenset[str]
+        self, question: Dataset, sop_classes: Sequence[str], expected: ExpectedObjects
     ) -> Iterator[Retrieval]:
         """As `Way.ask`; classes and UIDs are told to whoever receives them."""
         contexts = [
@@ -104,22 +109,25 @@ class GetWay:
         actor: Actor,
         progress: Progress,
         on_object: Callable[[str, int], None],
+        on_other: Callable[[str, str], None],
     ) -> None:
         self._peer = peer
         self._ingest = ingest
         self._actor = actor
         self._progress = progress
         self._on_object = on_object
+        self._on_other = on_other  # a UID that was asked for, and why what came is not it
         self.unasked = 0  # objects that nobody had asked for
+        self._asked = NOTHING
         self._expected: frozenset[str] = frozenset()
         self._taken: set[str] = set()
 
     @contextmanager
     def ask(
-        self, question: Dataset, sop_classes: Sequence[str], expected: frozenset[str]
+        self, question: Dataset, sop_classes: Sequence[str], expected: ExpectedObjects
     ) -> Iterator[Retrieval]:
         """As `Way.ask`. Other objects than those ``expected`` are refused, as is a second copy."""
-        self._expected, self._taken = expected, set()
+        self._asked, self._expected, self._taken = expected, expected.sop_instance_uids, set()
         contexts = storage_contexts(sop_classes)
         with get(self._peer, STUDY_ROOT_GET, question, contexts, self._begin) as retrieval:
             yield retrieval
@@ -164,7 +172,11 @@ class GetWay:
     def keep(self, uid: str, reception: Reception) -> None:
         """Keep an object that has come whole. Raises as `Ingest.keep_fetched`."""
         size = reception.size
-        self._ingest.keep_fetched(self._actor, reception)
+        try:
+            self._ingest.keep_fetched(self._actor, reception, self._asked)
+        except UidMismatchError as error:
+            self._on_other(uid, error.message)
+            raise
         self._taken.add(uid)
         self._on_object(uid, size)
 
@@ -210,6 +222,9 @@ class _Fetching:
 
 
 def _answer(error: TuipacsError) -> Answer:
+    if isinstance(error, UidMismatchError):
+        comment = comment_text(error.message)
+        return Answer(0xA900, "data set does not match", comment, Outcome.REFUSED)
     return Answer(0xA700, "out of resources", comment_text(error.message), Outcome.REFUSED)
 
 

@@ -20,7 +20,7 @@ from tuipacs.domain.attributes import IndexedAttributes, InstanceAttributes
 from tuipacs.domain.audit import AuditEvent
 from tuipacs.domain.blob import StoredBlob
 from tuipacs.domain.clock import Clock
-from tuipacs.domain.ingest import AnnouncedObject, IngestResult
+from tuipacs.domain.ingest import AnnouncedObject, ExpectedObjects, IngestResult
 from tuipacs.domain.permissions import Permission
 from tuipacs.domain.uid import MAX_UID_LENGTH, strip_uid
 from tuipacs.errors import InvalidObjectError, StorageFailedError, UidMismatchError
@@ -77,12 +77,18 @@ class Ingest(Service):
         """
         return self._keep_whole(reception)
 
-    def _keep_whole(self, reception: Reception) -> IngestResult:
+    def _keep_whole(
+        self, reception: Reception, expected: ExpectedObjects | None = None
+    ) -> IngestResult:
         try:
             if reception.error is not None:
                 about(sop_instance_uid=reception.announced.sop_instance_uid[:64])
                 raise reception.error
-            return self._store_received(reception, self._look_at(reception))
+            attributes = self._look_at(reception)
+            if expected is not None and (fault := expected.fault(attributes)):
+                log.warning("a fetched object was refused: %s", fault)
+                raise UidMismatchError(fault)
+            return self._store_received(reception, attributes)
         finally:
             reception.discard()
 
@@ -96,9 +102,15 @@ class Ingest(Service):
         return Reception(announced, self._store)
 
     @guarded(Permission.RETRIEVE, AuditEvent.INSTANCES_TRANSFERRED)
-    def keep_fetched(self, actor: Actor, reception: Reception) -> IngestResult:
-        """As `store`, with the actor who asked for it in the record."""
-        return self._keep_whole(reception)
+    def keep_fetched(
+        self, actor: Actor, reception: Reception, expected: ExpectedObjects
+    ) -> IngestResult:
+        """As `store`, with the actor who asked for it in the record.
+
+        The sender needs no right to store here: what is none of what was ``expected`` is not kept,
+        and not in quarantine either. Raises `UidMismatchError` for it.
+        """
+        return self._keep_whole(reception, expected)
 
     def _look_at(self, reception: Reception) -> IndexedAttributes:
         announced = reception.announced

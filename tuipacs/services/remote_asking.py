@@ -15,6 +15,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from tuipacs.dimse.requestor.faults import AssociationFailedError, Failure
 from tuipacs.dimse.syntaxes import PATIENT_ROOT_FIND
 from tuipacs.domain.dimse_status import answer_words
+from tuipacs.domain.ingest import UNSAID, SaidPatient
 from tuipacs.domain.level import Level
 from tuipacs.domain.remote import NodeState, RemoteRow
 from tuipacs.domain.remote_keys import Key
@@ -28,6 +29,7 @@ from tuipacs.services.remote_tasks import Part
 NODE_SECONDS = 180.0  # that one node may take for a query
 MAX_LISTED = 100_000  # series of a study, or instances of a series
 
+_LISTS = {Level.STUDY: "studies", Level.SERIES: "series", Level.INSTANCE: "instances"}
 _REFUSING = frozenset((Failure.REJECTED, Failure.NO_CONTEXT, Failure.IDENTITY))
 
 
@@ -190,6 +192,21 @@ class Lister:
         self._node = node
         self._character_set = character_set
 
+    def patient(self, study_instance_uid: str) -> SaidPatient:
+        """Whose a study is. Nobody's if the node does not say, or says that it is of several.
+
+        Asked of the study: below it, those that keep to PS3.4 C.4.1.3.1.1 (DCMTK) refuse to say.
+        Raises `ListBrokenError`.
+        """
+        try:
+            rows = self._list(Level.STUDY, (_key("StudyInstanceUID", study_instance_uid),)).rows
+        except ListBrokenError:
+            raise
+        except UnavailableError:
+            return UNSAID
+        said = {SaidPatient(row.patient_id, row.issuer_of_patient_id) for row in rows}
+        return said.pop() if len(said) == 1 else UNSAID
+
     def series(self, study_instance_uid: str) -> Listed:
         """The series of a study.
 
@@ -210,7 +227,7 @@ class Lister:
         answers = Answers(self._node, level, keys, self._character_set)
         question = identifier(level, keys, self._character_set)
         matches = Matches(self._association, STUDY_ROOT, question)
-        found: dict[str, RemoteRow] = {}
+        found: dict[tuple[str, str, str], RemoteRow] = {}
         unusable: dict[str | int, Unusable] = {}
         unreadable = 0
         for data in matches.datasets():
@@ -223,11 +240,11 @@ class Lister:
             except Unasked:
                 continue  # of another study: nothing that was asked for is missing
             else:
-                found.setdefault(row.uid, row)
+                found.setdefault((row.uid, row.patient_id, row.issuer_of_patient_id), row)
             if len(found) + len(unusable) + unreadable > MAX_LISTED:
                 raise ListBrokenError(f"the node lists more than {MAX_LISTED:,}: not believed")
         final = matches.final or Response(None, "there was no last answer")
-        what = "series" if level is Level.SERIES else "instances"
+        what = _LISTS[level]
         if final.status is None:
             raise ListBrokenError(f"the list of {what} broke off: {final.comment}")
         if final.status != 0x0000:

@@ -29,6 +29,7 @@ from tuipacs.domain.attributes import (
 from tuipacs.domain.audit import AuditOutcome
 from tuipacs.domain.blob import StoredBlob
 from tuipacs.domain.find import STUDY_ROOT
+from tuipacs.domain.ingest import ExpectedObjects
 from tuipacs.domain.job import JobKind, JobPriority, JobRecord, JobState
 from tuipacs.domain.level import Level
 from tuipacs.domain.node import CallService, NodeRecord
@@ -184,6 +185,9 @@ def _nothing_received() -> Reception:
 
 
 _NO_STORE: Any = None
+_EXPECTED = ExpectedObjects(
+    study_instance_uid="1", series_instance_uid="1", sop_instance_uids=frozenset()
+)
 _NODE = NodeRecord(key=99, ae_title="X", address="", services=(), description="", created_at=0.0)
 _JOB = JobRecord(
     key=1,
@@ -220,7 +224,7 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "incoming.list": lambda: (m.Empty(),),
     "ingest.adopt": lambda: (_blob(), _attributes(), "CT1"),
     "ingest.fetch": lambda: (received(make_dataset()).announced,),
-    "ingest.keep_fetched": lambda: (_nothing_received(),),
+    "ingest.keep_fetched": lambda: (_nothing_received(), _EXPECTED),
     "ingest.import_file": lambda: (io.BytesIO(part10_bytes(make_dataset())),),
     "ingest.receive": lambda: (received(make_dataset()).announced,),
     "ingest.store": lambda: (_nothing_received(),),

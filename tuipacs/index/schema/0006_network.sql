@@ -46,5 +46,7 @@ CREATE TABLE job_series (
     is_whole INTEGER NOT NULL,               -- they are all that the source has of it
     study_instance_uid TEXT NOT NULL,
     series_instance_uid TEXT NOT NULL,
+    patient_id TEXT NOT NULL,                -- whose the source said it is, empty if it did not
+    issuer_of_patient_id TEXT NOT NULL,
     PRIMARY KEY (job, first)
 ) STRICT, WITHOUT ROWID;
