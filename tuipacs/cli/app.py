@@ -137,29 +137,33 @@ def root(
         raise typer.Exit(run(ctx.obj.archive, graphics=graphics))
 
 
-app.command("demo")(demo.demo)
+app.command("demo", short_help="Open a throw-away archive with studies in it.")(demo.demo)
 app.command("init")(init.init)
-app.command("serve")(serve.serve)
-app.command("stop")(stop.stop)
-app.command("status")(status.status)
-app.command("doctor")(doctor.doctor)
+app.command("serve", short_help="Run the archive's daemon in the foreground.")(serve.serve)
+app.command("stop", short_help="Stop the archive's daemon, gently.")(stop.stop)
+app.command("status", short_help="Is it running, receiving, full?")(status.status)
+app.command("doctor", short_help="Check installation, archive, daemon, terminal.")(doctor.doctor)
 app.add_typer(config.app, name="config")
-app.command("conformance")(conformance.conformance)
-app.command("import")(import_.import_paths)
-app.command("send")(send.send)
-app.command("commit")(commit.commit)
-app.command("find")(find.find)
+app.command("conformance", short_help="Print the DICOM conformance statement (PS3.2).")(
+    conformance.conformance
+)
+app.command("import", short_help="Import files, folders, ZIP archives, DICOMDIR media.")(
+    import_.import_paths
+)
+app.command("send", short_help="Send objects to another node.")(send.send)
+app.command("commit", short_help="Ask a node for storage commitment.")(commit.commit)
+app.command("find", short_help="Find patients, studies, series or instances.")(find.find)
 app.command("show")(show.show)
-app.command("query")(query.query)
-app.command("retrieve")(retrieve.retrieve)
-app.command("export")(export.export)
+app.command("query", short_help="Ask other archives (C-FIND), all at once.")(query.query)
+app.command("retrieve", short_help="Retrieve what is missing here from a node.")(retrieve.retrieve)
+app.command("export", short_help="Write objects to files in a folder.")(export.export)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(user.app, name="user")
 app.add_typer(node.app, name="node")
-app.add_typer(route.app, name="route")
+app.add_typer(route.app, name="route", short_help="Rules that send arriving studies on.")
 app.add_typer(tls.app, name="tls")
 app.add_typer(audit.app, name="audit")
-app.command("login")(login.login)
+app.command("login", short_help="Log in for the commands that follow.")(login.login)
 app.command("logout")(login.logout)
 
 

@@ -13,6 +13,7 @@ from tuipacs.cli.session import connected
 from tuipacs.cli.state import JsonOption
 from tuipacs.client.connection import Connection
 from tuipacs.domain.route import MATCHED_DAYS, RouteDecision, RouteRecord, RouteRule
+from tuipacs.domain.route_match import WAS_IMPORTED
 from tuipacs.domain.route_words import condition_words, decision_words, rule_words
 from tuipacs.errors import NotFoundError
 from tuipacs.schema import messages as m
@@ -256,7 +257,7 @@ def _show_preview(connection: Connection, rule: RouteRule, days: int, *, as_json
         return
     of = f"the newest {found.looked_at:,} of {found.came:,}"
     all_of = of if found.looked_at < found.came else f"{found.came:,}"
-    note(f"{found.matched:,} of {all_of} studies of {days} days match")
+    print_lines([f"{found.matched:,} of {all_of} studies of {days} days match"])
     print_table(
         ("RECEIVED", "MOD", "PATIENT", "DESCRIPTION", "STUDY INSTANCE UID", "MATCHES"),
         (
@@ -271,6 +272,8 @@ def _show_preview(connection: Connection, rule: RouteRule, days: int, *, as_json
             for row in found.rows
         ),
     )
+    if any(row.reason == WAS_IMPORTED for row in found.rows):
+        note("note: --source any takes what was imported, too; --source imported only that")
 
 
 def _show_explanations(found: rt.RouteExplanations, *, as_json: bool) -> None:

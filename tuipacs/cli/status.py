@@ -15,6 +15,7 @@ from tuipacs.cli.restart import RESTART, changed_settings, restart_words
 from tuipacs.cli.session import connected, has_login
 from tuipacs.cli.state import MAKE_IT, JsonOption, State, is_archive, state_of
 from tuipacs.client.connection import Connection
+from tuipacs.domain.job import counted
 from tuipacs.domain.system import CERTIFICATE_WARNING_DAYS, Health, SystemStatus, TlsHealth
 from tuipacs.errors import AuthenticationError, DaemonUnreachableError, ForbiddenError
 from tuipacs.schema import messages as m
@@ -108,14 +109,15 @@ def _status_lines(status: SystemStatus) -> Iterator[str]:
         yield f"           {use.modality or '-'}: {use.instances:,} objects, {size(use.size_bytes)}"
     yield (
         f"disk       {size(status.disk_free)} free of {size(status.disk_total)}, "
-        f"{size(status.reserve)} in reserve"
+        f"{status.reserve >> 20:,} MiB in reserve"
     )
     if status.read_only:
         yield f"READ-ONLY  {status.read_only}"
     if status.quarantined:
         yield f"quarantine {status.quarantined:,} received files that could not be kept"
     yield (
-        f"now        {status.associations} associations, {status.jobs_running} jobs, "
-        f"{status.sessions} sessions, {size(status.memory_bytes)} of memory"
+        f"now        {counted(status.associations, 'association')},"
+        f" {counted(status.jobs_running, 'job')}, {counted(status.sessions, 'session')},"
+        f" {size(status.memory_bytes)} of memory"
     )
     yield f"callers    unknown ones: {status.unknown_callers}"

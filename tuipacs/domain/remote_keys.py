@@ -65,11 +65,26 @@ def questions_of(query: RemoteQuery, today: dt.date) -> tuple[tuple[Key, ...], .
     modalities = [Key(modality, "CS", word) for word in _modalities(query.modality)]
     if query.level is not Level.STUDY:
         _check_only_series_keys(query, keys)
+    if not keys and not modalities and _has_text(query):
+        raise UsageError("* alone restricts nothing: that would ask for everything")
     if not keys and not modalities:
         raise UsageError(
             "the form is empty: that would ask for everything", remedy="fill in one field"
         )
     return tuple((*keys, *more) for more in product(*([modalities] if modalities else [])))
+
+
+def _has_text(query: RemoteQuery) -> bool:
+    """Whether anything was filled in: what of it is left is only wildcards."""
+    fields = (
+        query.patient_name,
+        query.patient_id,
+        query.accession_number,
+        query.study_description,
+        query.referring_physician_name,
+        query.modality,
+    )
+    return any(field.strip() for field in fields)
 
 
 def _check_hierarchy(
@@ -169,6 +184,8 @@ def date_range(text: str, today: dt.date) -> str:
             return f"{da(days_ago(lowered, today))}-"
         except OverflowError:
             raise UsageError("there is no day so long ago") from None
+    if lowered.startswith("-") and lowered[-1] in "dwmy":
+        raise UsageError(f"{lowered[:20]} is too long ago, or no number: -1d to -9999y")
     first_text, dash, last_text = (part.strip() for part in range_ends(lowered))
     first = _day(first_text, is_last=False) if first_text else None
     last = _day(last_text if dash else first_text, is_last=True) if last_text or not dash else None

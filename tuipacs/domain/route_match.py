@@ -58,6 +58,9 @@ class Match(NamedTuple):
     faults: tuple[str, ...]
 
 
+WAS_IMPORTED = "it was imported, and the rule is for what nodes send"
+
+
 def match(rule: RouteRule, study: StudyFacts, today: dt.date) -> Match:
     """Hold ``rule`` against ``study``. ``today``: local, for its age."""
     conditions = rule.conditions
@@ -65,19 +68,15 @@ def match(rule: RouteRule, study: StudyFacts, today: dt.date) -> Match:
     series, fault = _fitting(rule, study)
     if fault:
         faults.append(fault)
+    faults += _source_faults(conditions, study)  # where it came from says least of what it is
     if faults:
         return Match((), tuple(faults))
     return Match(study.series if rule.level is RouteLevel.STUDY else series, ())
 
 
 def _study_faults(want: RouteConditions, study: StudyFacts, today: dt.date) -> Iterator[str]:
-    senders = frozenset[str]().union(*(series.senders for series in study.series))
     if not study.series:
         yield "it holds only other versions of objects that were here before"
-    elif want.source is RouteSource.RECEIVED and not any(senders):
-        yield "it was imported, and the rule is for what nodes send"
-    elif want.source is RouteSource.IMPORTED and "" not in senders:
-        yield "a node sent it, and the rule is for imports"
     for name, patterns, value in (
         # The ID itself has no place in a reason: who reads the rules need not know whose it is.
         ("patient ID", want.patient_ids, study.patient_id),
@@ -96,6 +95,14 @@ def _study_faults(want: RouteConditions, study: StudyFacts, today: dt.date) -> I
     yield from _time_faults(want, study.received_at)
     if want.without_flags and study.flags:
         yield f"it is flagged: {', '.join(study.flags)}"
+
+
+def _source_faults(want: RouteConditions, study: StudyFacts) -> Iterator[str]:
+    senders = frozenset[str]().union(*(series.senders for series in study.series))
+    if want.source is RouteSource.RECEIVED and study.series and not any(senders):
+        yield WAS_IMPORTED
+    elif want.source is RouteSource.IMPORTED and study.series and "" not in senders:
+        yield "a node sent it, and the rule is for imports"
 
 
 def _age_fault(days: int, study_date: str, today: dt.date) -> Iterator[str]:

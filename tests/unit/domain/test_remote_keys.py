@@ -99,6 +99,21 @@ def test_a_date_that_is_taken_is_one_that_dicom_knows(text: str) -> None:
     assert condition_of("DA", sent) is not None
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        (RemoteQuery(patient_name="*"), r"\* alone restricts nothing"),
+        (RemoteQuery(modality="*", patient_id="*"), r"\* alone restricts nothing"),
+        (RemoteQuery(), "the form is empty"),
+        (RemoteQuery(study_date="-10000d"), "-10000d is too long ago"),
+        (RemoteQuery(study_date="soon"), "a date is one of"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(query: RemoteQuery, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        questions_of(query, TODAY)
+
+
 def test_several_modalities_are_several_questions() -> None:
     """Only UIDs match as lists (PS3.4 C.2.2.2.2); at series level it is another attribute."""
     found = questions_of(RemoteQuery(modality="ct, MR ct", patient_id="1"), TODAY)

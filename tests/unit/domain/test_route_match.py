@@ -148,6 +148,7 @@ def test_a_series_that_is_too_small_is_told_with_its_size() -> None:
 def test_an_import_is_only_for_rules_that_take_imports() -> None:
     imported = study(series(senders=frozenset({""})))
     assert reason(imported) == "it was imported, and the rule is for what nodes send"
+    assert "modality" in reason(imported, modalities=("NM",)), "what it is comes first"
     assert reason(imported, source=RouteSource.ANY) == ""
     assert reason(imported, source=RouteSource.IMPORTED) == ""
 

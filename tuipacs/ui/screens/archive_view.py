@@ -113,7 +113,11 @@ class ArchiveView(WorkScreen):
         health = self.desk.health
         if health is None or not self.desk.may(Permission.IMPORT):
             return "no studies yet"
-        return f"no studies yet: send to {health.ae_title} on port {health.port_words}, or press I"
+        words = f"no studies yet: send to {health.ae_title} on port {health.port_words}, or press I"
+        status = self.desk.status
+        if status is None or status.unknown_callers == "store":
+            return words
+        return f"{words}. Who is turned away stands at g i: a makes a known node of it"
 
     @work(group="pages", exit_on_error=True)
     async def fill_pages(self) -> None:

@@ -180,7 +180,7 @@ def _archive(status: SystemStatus, now: float) -> Content:
         ("Up since", f.moment(health.started_at)),
         ("Folder", status.archive),
         ("Disk", disk),
-        ("Reserve", f"{f.size(status.reserve)} stay free"),
+        ("Reserve", f"{status.reserve >> 20:,} MiB stay free"),
         ("Patients", f.number(totals.patients)),
         ("Studies", f.number(totals.studies)),
         ("Series", f.number(totals.series)),
