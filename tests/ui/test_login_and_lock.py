@@ -178,12 +178,13 @@ async def test_the_first_run_makes_an_archive_and_goes_on_to_the_login() -> None
         await until(pilot, lambda: "The two passwords differ." in screen_text(app))
         app.screen.query_one("#again", Input).value = sentence
         app.screen.query_one("#ok", Button).press()
-        await until(pilot, lambda: isinstance(app.screen, LoginScreen))
+        await until(pilot, lambda: isinstance(app.screen, LoginScreen) and app.screen.focused)
         assert launcher.made is not None
         assert launcher.made.ae_title == "MYARCH"
         assert launcher.made.unknown_callers == "echo"
         assert launcher.made.password == sentence
         assert sentence not in repr(launcher.made)
+        assert app.screen.query_one("#user", Input).value == "admin"
         assert launcher.starts == 1
 
 

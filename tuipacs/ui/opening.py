@@ -24,6 +24,7 @@ class Opening:
     def __init__(self, app: TuipacsApp) -> None:
         self._app = app
         self._desk = app.desk
+        self._user = ""  # who has just made the archive
 
     async def run(self, screen: StartScreen, reason: str) -> None:
         """Do all steps; what fails is told on the start screen, which offers to try again."""
@@ -41,7 +42,8 @@ class Opening:
             return
         from tuipacs.ui.screens.first_run import FirstRunScreen
 
-        await self._app.push_screen_wait(FirstRunScreen(self._app.launcher))
+        made_by = await self._app.push_screen_wait(FirstRunScreen(self._app.launcher))
+        self._user = made_by or ""
         screen.tell("the archive was made; starting it …")
 
     async def _reach(self, screen: StartScreen) -> None:
@@ -77,6 +79,7 @@ class Opening:
     async def _log_in(self, reason: str) -> None:
         from tuipacs.ui.screens.login import LoginScreen
 
-        session = await self._app.push_screen_wait(LoginScreen(self._desk, reason=reason))
+        screen = LoginScreen(self._desk, reason=reason, user=self._user)
+        session = await self._app.push_screen_wait(screen)
         if session is not None:
             self._app.enter(session)

@@ -49,8 +49,8 @@ def check_password(first: str, second: str) -> str:
     return ""
 
 
-class FirstRunScreen(CardScreen[bool]):
-    """True when the archive was made."""
+class FirstRunScreen(CardScreen[str]):
+    """The name of its administrator when the archive was made."""
 
     AUTO_FOCUS = "#ae-title"
     BINDINGS = [Binding("ctrl+q", "app.leave", "Quit", show=False, priority=True)]
@@ -144,4 +144,4 @@ class FirstRunScreen(CardScreen[bool]):
             self.busy(False)
             self.complain(error_words(error))
         else:
-            self.dismiss(True)
+            self.dismiss(new.admin)

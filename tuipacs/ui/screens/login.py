@@ -26,10 +26,11 @@ class LoginScreen(CardScreen[Session]):
     AUTO_FOCUS = "#user"
     BINDINGS = [Binding("ctrl+q", "app.leave", "Quit", show=False, priority=True)]
 
-    def __init__(self, desk: Desk, *, reason: str = "") -> None:
+    def __init__(self, desk: Desk, *, reason: str = "", user: str = "") -> None:
         super().__init__()
         self._desk = desk
         self._reason = reason
+        self._user = user
         self.title_words = "log in"
         if desk.health is not None:
             self.title_words = f"log in to {desk.health.ae_title}"
@@ -39,7 +40,7 @@ class LoginScreen(CardScreen[Session]):
         if self._reason:
             yield Static(self._reason, markup=False, classes="card--text")
         yield label("User")
-        yield Input(id="user", max_length=64)
+        yield Input(self._user, id="user", max_length=64)
         yield label("Password")
         yield Input(id="password", password=True, max_length=1024)
         hint = self._desk.health.login_hint if self._desk.health else ""
