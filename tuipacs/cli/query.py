@@ -174,14 +174,18 @@ def _cells(level: Level, row: MergedRow, titles: dict[int, str]) -> Sequence[obj
         shown = [first.series_number, first.modality, first.series_description]
     else:
         shown = [first.instance_number, first.sop_class_uid]
-    return (*shown, f"{presence} {_held(row)}".strip(), _at(row, titles), row.uid)
+    return (*shown, f"{presence} {held_words(row)}".strip(), _at(row, titles), row.uid)
 
 
-def _held(row: MergedRow) -> str:
+def held_words(row: MergedRow) -> str:
+    """ "140", "4/6", "140 (29 there)": what is here, and what of it a node has."""
     if row.first.level is Level.INSTANCE or not row.here:
         return ""
-    of = "" if row.elsewhere is None else f"/{row.elsewhere}"
-    return f"{row.here}{of}"
+    if row.elsewhere is None or row.elsewhere == row.here:
+        return str(row.here)
+    if row.elsewhere < row.here:
+        return f"{row.here} ({row.elsewhere} there)"
+    return f"{row.here}/{row.elsewhere}"
 
 
 def _at(row: MergedRow, titles: dict[int, str]) -> str:
