@@ -237,3 +237,15 @@ async def test_a_job_of_a_node_that_is_gone_is_still_readable() -> None:
     async with at_work(archive, size=(80, 24)) as (app, pilot):
         await pilot.press("g", "j")
         await until(pilot, lambda: "PACS2" in screen_text(app))
+
+
+async def test_news_to_a_screen_that_is_leaving_is_no_crash() -> None:
+    archive = FakeArchive(5)
+    archive.jobs = [send_job(1)]
+    async with at_work(archive) as (app, pilot):
+        await pilot.press("g", "j")
+        await until(pilot, lambda: "running" in screen_text(app))
+        screen = app.screen
+        assert isinstance(screen, JobsScreen)
+        await screen.remove_children()
+        screen.news("jobs")

@@ -149,6 +149,8 @@ class WorkScreen(Screen[None]):
 
     def news(self, kind: str, changes: Changes | None = None) -> None:
         """Something changed: ``archive``, ``incoming``, ``jobs``, ``status`` or ``link``."""
+        if self._begun and not self.query(KeyFooter):
+            return  # it is leaving, and its parts are gone already
         if self.is_current:
             self.digest(kind, changes)
         else:
