@@ -14,6 +14,7 @@ from rich.segment import Segment
 from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from tests.ui.fake_archive import PASSWORD, TODAY, FakeArchive, FakeLink
 from tuipacs.errors import TuipacsError
@@ -88,6 +89,12 @@ def program(
         preferences_file=preferences,
         now=lambda: noon,
     )
+
+
+def hold_still(app: TuipacsApp) -> None:
+    """No cursor blinks on the screen: a picture of it is the same each time."""
+    for field in app.screen.query(Input):
+        field.cursor_blink = False  # which shows the cursor, too
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], object]) -> None:

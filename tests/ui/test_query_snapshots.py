@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from textual.pilot import Pilot
 
-from tests.ui.driving import log_in, program, screen_text, type_ahead, until
+from tests.ui.driving import hold_still, log_in, program, screen_text, type_ahead, until
 from tests.ui.fake_archive import FakeArchive
 from tests.ui.fake_remote import study
 from tests.ui.test_snapshots import Compare
@@ -32,6 +32,8 @@ def test_answers(snap_compare: Compare, size: tuple[int, int]) -> None:
         await until(pilot, lambda: "2 missing here" in screen_text(app))
         await pilot.pause(0.3)
 
+        hold_still(app)
+
     assert snap_compare(app, terminal_size=size, run_before=run_before)
 
 
@@ -44,5 +46,7 @@ def test_form(snap_compare: Compare) -> None:
         await pilot.press("g", "q")
         await until(pilot, lambda: isinstance(app.screen, QueryDialog) and app.screen.focused)
         await pilot.pause(0.3)
+
+        hold_still(app)
 
     assert snap_compare(app, terminal_size=(80, 24), run_before=run_before)

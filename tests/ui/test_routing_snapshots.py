@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from textual.pilot import Pilot
 
-from tests.ui.driving import log_in, program, screen_text, until
+from tests.ui.driving import hold_still, log_in, program, screen_text, until
 from tests.ui.test_routing_screen import an_archive
 
 Compare = Callable[..., bool]
@@ -35,5 +35,7 @@ def test_routing(
         await pilot.press(*keys)
         await until(pilot, lambda: shown in screen_text(app))
         await pilot.pause(0.5)
+
+        hold_still(app)
 
     assert snap_compare(app, terminal_size=size, run_before=run_before)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import pytest
 from textual.pilot import Pilot
 
-from tests.ui.driving import log_in, program, screen_text, until
+from tests.ui.driving import hold_still, log_in, program, screen_text, until
 from tests.ui.fake_archive import FakeArchive, association, running_job
 from tuipacs.domain.node import AssociationState
 from tuipacs.domain.permissions import Role
@@ -56,6 +56,8 @@ def compare(
             await pilot.pause(0.1)
         await until(pilot, lambda: shown in screen_text(app))
         await pilot.pause(0.3)
+
+        hold_still(app)
 
     assert snap_compare(app, terminal_size=size, run_before=run_before)
 
