@@ -67,7 +67,7 @@ def job_columns(width: int) -> Sequence[Column]:
             Column("Left", 9, align="right", source=7),
         ]
     out.append(Column("Failed", 6, align="right", source=8))
-    if width >= 140:
+    if width >= 170:
         out += [Column("By", 12, source=9), Column("Age", 9, align="right", source=10)]
     return out
 
