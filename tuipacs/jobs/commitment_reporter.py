@@ -21,6 +21,7 @@ from tuipacs.errors import NotFoundError, TuipacsError
 from tuipacs.index import audit, commitments, commitments_taken
 from tuipacs.index.commitments import Commitment, Item
 from tuipacs.index.database import Index
+from tuipacs.jobs.delays import doubling
 from tuipacs.scu.n_event_report import report_commitment
 from tuipacs.scu.requestor import Response
 from tuipacs.services.calling import Calling
@@ -58,7 +59,7 @@ class ReportPolicy:
 
     def delay(self, attempt: int) -> float:
         """After failed attempt 1, 2, ...: twice as long each time."""
-        return min(self.first_delay * 2.0 ** min(attempt - 1, 60), self.longest_delay)
+        return doubling(self.first_delay, self.longest_delay, attempt)
 
 
 class _Stopped(Exception):

@@ -10,6 +10,7 @@ from tuipacs.domain.job import JobRecord, JobState
 from tuipacs.errors import TuipacsError
 from tuipacs.index import job_items, jobs
 from tuipacs.index.database import Transaction
+from tuipacs.jobs.delays import doubling
 from tuipacs.jobs.signals import (
     Cancelled,
     GivenUp,
@@ -36,7 +37,7 @@ class RetryPolicy:
 
     def delay(self, attempt: int) -> float:
         """Before the retry that follows failed attempt 1, 2, ...: twice as long each time."""
-        return min(self.first_delay * 2.0 ** min(attempt - 1, 60), self.longest_delay)
+        return doubling(self.first_delay, self.longest_delay, attempt)
 
 
 @dataclass(frozen=True)
